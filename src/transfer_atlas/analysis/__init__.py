@@ -1,0 +1,1 @@
+"""Analysis of finished transfers: gains, effects and figures."""

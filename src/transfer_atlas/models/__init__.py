@@ -1,0 +1,1 @@
+"""The backbone shared by all task types, and where its first weights come from."""

@@ -1,0 +1,1 @@
+"""Task types: target encoding, head, loss, decoding and evaluation, one file each."""
