@@ -1,0 +1,109 @@
+"""The backbone: any timm model as one feature map at stride 4, HRNetV2's representation for HRNets."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+import timm
+import torch
+from timm.models.hrnet import HighResolutionNetFeatures
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from transfer_atlas.errors import ConfigurationError
+
+STRIDE = 4  # of the representation that heads see
+
+
+def _tiny_hrnet(width: int = 8) -> dict[str, Any]:
+    """An HRNet small enough for a processor core: one module a stage, one residual unit a branch."""
+
+    def stage(branches: int) -> dict[str, Any]:
+        return {
+            "num_modules": 1,
+            "num_branches": branches,
+            "block_type": "BASIC",
+            "num_blocks": (1,) * branches,
+            "num_channels": tuple(width * 2**branch for branch in range(branches)),
+            "fuse_method": "SUM",
+        }
+
+    first = stage(1) | {"block_type": "BOTTLENECK", "num_channels": (width,)}
+    return {"stem_width": 16, "stage1": first, "stage2": stage(2), "stage3": stage(3), "stage4": stage(4)}
+
+
+class Backbone(nn.Module):
+    """A network without head.
+
+    `branches(x)`: x (B, 3, H, W) float -> list of maps (B, C_i, H / s_i, W / s_i), finest first.
+    `forward(x)`: all branches upsampled (bilinear) to H/4 x W/4 and concatenated: (B, channels, H/4, W/4).
+    For an HRNet of width C this is HRNetV2's representation of 15 C channels (paper, section 4.2).
+    H and W must be multiples of 32.
+    """
+
+    def __init__(self, body: nn.Module, widths: list[int], strides: list[int]) -> None:
+        super().__init__()
+        self.body = body
+        self.widths = widths
+        self.strides = strides
+        self.channels = sum(widths)
+
+    def branches(self, images: Tensor) -> list[Tensor]:
+        """The feature maps of all resolutions, finest first."""
+        return self.body(images)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The representation that heads see."""
+        return join_branches(self.branches(images), (images.shape[2] // STRIDE, images.shape[3] // STRIDE))
+
+
+def join_branches(branches: list[Tensor], size: tuple[int, int]) -> Tensor:
+    """Branches (B, C_i, h_i, w_i) upsampled to `size` and concatenated: (B, sum C_i, *size)."""
+    joined = [
+        branch
+        if branch.shape[2:] == size
+        else F.interpolate(branch, size=size, mode="bilinear", align_corners=False)
+        for branch in branches
+    ]
+    return torch.cat(joined, dim=1)
+
+
+def build_backbone(name: str, *, seed: int) -> Backbone:
+    """A backbone with random weights drawn from `seed`. Raises ConfigurationError for an unknown name."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if name == "hrnet_tiny":
+            body = HighResolutionNetFeatures(_tiny_hrnet(), feature_location="", out_indices=(1, 2, 3, 4))
+        elif name not in timm.list_models():
+            near = difflib.get_close_matches(name, [*timm.list_models(), "hrnet_tiny"], n=3)
+            raise ConfigurationError(
+                f"backbone.name is {name!r}, which timm {timm.__version__} does not know"
+                + (f"; did you mean {', '.join(near)}?" if near else "; see timm.list_models().")
+            )
+        elif name.startswith("hrnet"):
+            # Without the classification increments: the four branches of C, 2C, 4C and 8C channels.
+            body = timm.create_model(
+                name, pretrained=False, features_only=True, feature_location="", out_indices=(1, 2, 3, 4)
+            )
+        else:
+            body = timm.create_model(name, pretrained=False, features_only=True)
+    kept = [index for index, reduction in enumerate(body.feature_info.reduction()) if reduction >= STRIDE]
+    widths = [body.feature_info.channels()[index] for index in kept]
+    strides = [body.feature_info.reduction()[index] for index in kept]
+    if len(kept) < len(body.feature_info.reduction()):
+        body = _Selected(body, kept)
+    return Backbone(body, widths, strides)
+
+
+class _Selected(nn.Module):
+    """Leaves out feature maps finer than stride 4, which would dominate the cost of every head."""
+
+    def __init__(self, network: nn.Module, kept: list[int]) -> None:
+        super().__init__()
+        self.network = network
+        self.kept = kept
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        maps = self.network(images)
+        return [maps[index] for index in self.kept]

@@ -1,0 +1,30 @@
+"""A model: backbone and head, and the normalisation that belongs to its dataset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from transfer_atlas.models.backbone import Backbone
+
+
+class Model(nn.Module):
+    """images (B, 3, H, W) uint8 or float in 0..255 -> the head's outputs.
+
+    Every dataset's images are normalised to zero mean and unit standard deviation per channel
+    (paper, section 4.1); mean and std are buffers that are not part of the weights.
+    """
+
+    def __init__(self, backbone: Backbone, head: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).clamp(min=1.0).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Any:
+        normalised = (images.float() - self.mean) / self.std
+        features = self.backbone.branches(normalised) if self.head.reads_branches else self.backbone(normalised)
+        return self.head(features)

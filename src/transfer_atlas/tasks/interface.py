@@ -1,0 +1,50 @@
+"""What a task type must offer, so that training and evaluation need know nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from transfer_atlas.datasets.prepared import DatasetDescription
+from transfer_atlas.datasets.reader import Sample
+from transfer_atlas.models.backbone import Backbone
+
+
+class Evaluator(Protocol):
+    """Gathers predictions on the evaluation set, batch by batch."""
+
+    def update(self, outputs: Any, samples: Sequence[Sample], extents: Sequence[tuple[int, int]]) -> None:
+        """Add a batch: the head's outputs, the samples as annotated, and the part of the input each fills.
+
+        `extents` are (height, width) of the scaled image inside the padded input, in input pixels.
+        """
+
+    def result(self) -> dict[str, Any]:
+        """Metrics over all that was added: `value` (the primary one) and details, plain built-ins.
+
+        Raises LegitimateFailure if the metric is not defined on this evaluation set.
+        """
+
+
+class TaskType(Protocol):
+    """A task type: target encoding, head, loss, decoding and evaluation."""
+
+    name: str
+    metric: str  # name of the primary metric
+    higher_is_better: bool
+
+    def head(self, backbone: Backbone, description: DatasetDescription) -> nn.Module:
+        """A head with random weights. Its attribute `reads_branches` says whether it takes
+        the backbone's list of branches or the joined representation.
+        """
+
+    def encode(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        """Training targets of augmented samples, stacked: static shapes, on the CPU."""
+
+    def loss(self, outputs: Any, targets: dict[str, Tensor]) -> Tensor:
+        """Scalar loss of a batch, without synchronising with the host."""
+
+    def evaluator(self, description: DatasetDescription) -> Evaluator:
+        """A fresh evaluator for one pass over the evaluation set."""

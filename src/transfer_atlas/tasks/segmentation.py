@@ -1,0 +1,122 @@
+"""Semantic segmentation: a linear classifier at each pixel, and mean IoU over classes (paper, section 4.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from transfer_atlas.datasets.prepared import IGNORE_LABEL, DatasetDescription
+from transfer_atlas.datasets.reader import Sample
+from transfer_atlas.errors import LegitimateFailure
+from transfer_atlas.models.backbone import Backbone
+
+
+class SegmentationHead(nn.Module):
+    """1 x 1 convolution to K classes: (channels + 1) * K parameters (paper, Fig. 4a).
+
+    representation (B, C, H/4, W/4) -> logits (B, K, H/4, W/4). Upsampling to the pixels follows in loss
+    and evaluation, where the size to upsample to is known.
+    """
+
+    reads_branches = False
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        self.classifier = nn.Conv2d(channels, classes, kernel_size=1)
+        nn.init.normal_(self.classifier.weight, std=0.01)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, representation: Tensor) -> Tensor:
+        return self.classifier(representation)
+
+
+class ConfusionMatrix:
+    """Pixels by class: rows what is annotated, columns what is predicted; ignored pixels left out."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+        self.counts = torch.zeros(classes, classes, dtype=torch.int64)
+
+    def update(self, annotated: Tensor, predicted: Tensor) -> None:
+        """Add masks of equal shape: annotated with ignored pixels, predicted in 0..K-1."""
+        kept = annotated < self.classes
+        pairs = annotated[kept].long() * self.classes + predicted[kept].long()
+        added = torch.bincount(pairs, minlength=self.classes**2)
+        self.counts += added.reshape(self.classes, self.classes).cpu()
+
+    def intersection_over_union(self) -> Tensor:
+        """IoU of each class (K,) float64; NaN for a class that is not annotated anywhere.
+
+        A class that is predicted but never annotated has no IoU of its own; its wrong pixels
+        count against the classes that are annotated there.
+        """
+        counts = self.counts.double()
+        intersection = counts.diagonal()
+        annotated = counts.sum(dim=1)
+        union = annotated + counts.sum(dim=0) - intersection
+        return torch.where(annotated > 0, intersection / union.clamp(min=1), torch.nan)
+
+
+class SegmentationEvaluator:
+    """Mean IoU over the classes annotated in the evaluation set, on complete images at their own size."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+        self.matrix = ConfusionMatrix(len(names))
+
+    def update(self, outputs: Tensor, samples: Sequence[Sample], extents: Sequence[tuple[int, int]]) -> None:
+        """outputs: logits (B, K, H/4, W/4) of the padded inputs."""
+        upsampled = F.interpolate(outputs.float(), scale_factor=4, mode="bilinear", align_corners=False)
+        for logits, sample, (height, width) in zip(upsampled, samples, extents, strict=True):
+            own = logits[None, :, :height, :width]
+            if own.shape[2:] != sample.mask.shape:
+                own = F.interpolate(own, size=sample.mask.shape, mode="bilinear", align_corners=False)
+            self.matrix.update(sample.mask.to(own.device), own[0].argmax(dim=0))
+
+    def result(self) -> dict[str, Any]:
+        """Mean IoU, IoU by class, pixel accuracy, and the classes absent from the evaluation set."""
+        by_class = self.matrix.intersection_over_union()
+        present = ~by_class.isnan()
+        if not present.any():
+            raise LegitimateFailure(
+                "no_class_present",
+                f"none of the {len(self.names)} classes is annotated in the evaluation set; mean IoU is not defined",
+            )
+        counts = self.matrix.counts.double()
+        return {
+            "value": by_class[present].mean().item(),
+            "pixel_accuracy": (counts.diagonal().sum() / counts.sum()).item(),
+            "per_class": {n: None if v.isnan() else v.item() for n, v in zip(self.names, by_class, strict=True)},
+            "absent_classes": [name for name, is_here in zip(self.names, present.tolist(), strict=True) if not is_here],
+        }
+
+
+class Segmentation:
+    """The task type."""
+
+    name = "segmentation"
+    metric = "mean_iou"
+    higher_is_better = True
+
+    def head(self, backbone: Backbone, description: DatasetDescription) -> SegmentationHead:
+        """A random head for the dataset's classes."""
+        return SegmentationHead(backbone.channels, len(description.segmentation.classes))
+
+    def encode(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        """mask (B, H, W) int64, ignored pixels IGNORE_LABEL."""
+        return {"mask": torch.stack([sample.mask for sample in samples]).long()}
+
+    def loss(self, outputs: Tensor, targets: dict[str, Tensor]) -> Tensor:
+        """Cross entropy at each annotated pixel, averaged over them; zero if none is annotated."""
+        mask = targets["mask"]  # (B, H, W)
+        logits = F.interpolate(outputs.float(), size=mask.shape[1:], mode="bilinear", align_corners=False)  # (B, K, H, W)
+        total = F.cross_entropy(logits, mask, ignore_index=IGNORE_LABEL, reduction="sum")
+        return total / (mask != IGNORE_LABEL).sum().clamp(min=1)
+
+    def evaluator(self, description: DatasetDescription) -> SegmentationEvaluator:
+        """A fresh evaluator."""
+        return SegmentationEvaluator(description.segmentation.classes)
