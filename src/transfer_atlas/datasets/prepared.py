@@ -2,8 +2,11 @@
 
 A prepared dataset is a folder:
 
-    dataset.json              the description (classes, colours, statistics, counts, licence, ...)
+    dataset.json              the description (classes, statistics, counts, licence, ...), written last
+    index.parquet             where each image is: id, split, shard, row_group, row
     shards/train-00000.parquet, shards/val-00000.parquet, ...
+
+`writing.py` writes such a folder from records, `reading.py` reads it, `adapters/` make the records.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 TaskType = Literal["segmentation", "detection", "keypoints", "depth", "classification"]
-IGNORE_LABEL = 255  # in every prepared mask of 8 bits; 65535 in a mask of 16 bits
+IGNORE_LABEL = 255  # in every prepared mask of 8 bits
+IGNORE_LABEL_16_BITS = 65535  # in masks of datasets with more than 255 classes
 
 
 class Strict(BaseModel):
@@ -25,16 +29,28 @@ class Strict(BaseModel):
 
 
 class SegmentationDescription(Strict):
-    """Classes of the masks: pixel value k is `classes[k]`; `IGNORE_LABEL` is not trained or evaluated."""
+    """Classes of the masks: pixel value k is `classes[k]`; `IGNORE_LABEL` is not trained or evaluated.
+
+    absent_classes: per split, the classes no pixel has; unlabelled_images: per split, how many masks are
+    ignored throughout. Both are found out when the dataset is written.
+    """
 
     classes: list[str]
     colours: list[tuple[int, int, int]]
+    absent_classes: dict[str, list[str]] = {}
+    unlabelled_images: dict[str, int] = {}
+
+    @property
+    def ignore_label(self) -> int:
+        """The pixel value that is neither trained nor evaluated: 255, or 65535 in masks of 16 bits."""
+        return IGNORE_LABEL if len(self.classes) <= IGNORE_LABEL else IGNORE_LABEL_16_BITS
 
 
 class DetectionDescription(Strict):
-    """Classes of the boxes."""
+    """Classes of the boxes; absent_classes: per split, those no box has (found out when written)."""
 
     classes: list[str]
+    absent_classes: dict[str, list[str]] = {}
 
 
 class KeypointsDescription(Strict):
@@ -47,17 +63,28 @@ class KeypointsDescription(Strict):
 
 
 class DepthDescription(Strict):
-    """Unit of the decoded depth and the range outside which it is invalid."""
+    """Unit of the decoded depth and the range outside which it is invalid (0 when decoded).
+
+    scale: one step of the stored 16-bit integers, in the unit (0.001 keeps millimetres exactly); without it
+    maximum / 65535.
+    """
 
     unit: Literal["metre", "relative"]
     minimum: float
     maximum: float
+    scale: float | None = None
+
+    @property
+    def step(self) -> float:
+        """Size of one step of the stored integers, in the unit."""
+        return self.maximum / 65535 if self.scale is None else self.scale
 
 
 class ClassificationDescription(Strict):
-    """Image-level classes."""
+    """Image-level classes; absent_classes: per split, those no image has (found out when written)."""
 
     classes: list[str]
+    absent_classes: dict[str, list[str]] = {}
 
 
 class DatasetDescription(Strict):
@@ -100,7 +127,8 @@ class Record:
 
     image: encoded bytes (JPEG or PNG, kept as they are on disk) or (H, W, 3) uint8;
     mask (H, W) uint8 (uint16 above 255 classes); depth (H, W) float32 in the description's unit, 0 invalid;
-    label: index of the image-level class.
+    label: index of the image-level class;
+    extra: what error messages may name: `image_file`, `mask_file`.
     """
 
     id: str

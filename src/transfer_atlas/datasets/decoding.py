@@ -1,0 +1,56 @@
+"""Decodes the bytes of a prepared dataset into tensors; the decoders release the GIL."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from functools import lru_cache
+
+import numpy as np
+import torch
+from PIL import Image
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from torchvision.io import ImageReadMode, decode_jpeg, decode_png
+
+# torchvision announces that its decoders will move to another package: a warning per image helps nobody.
+warnings.filterwarnings(
+    "ignore", message="The image decoding and encoding capabilities", category=DeprecationWarning
+)
+
+PNG_SIGNATURE = b"\x89PNG"
+
+
+def _bytes(encoded: bytes) -> torch.Tensor:
+    """View bytes as a tensor; the decoders read a copy-free buffer and never write to it."""
+    return torch.from_numpy(np.frombuffer(bytearray(encoded), dtype=np.uint8))
+
+
+def decode_image(encoded: bytes) -> torch.Tensor:
+    """Decode a JPEG or PNG of 8 bits to (3, H, W) uint8 RGB; no EXIF rotation, no alpha."""
+    decode = decode_png if encoded[:4] == PNG_SIGNATURE else decode_jpeg
+    try:
+        return decode(_bytes(encoded), ImageReadMode.RGB)
+    except RuntimeError:
+        # some legal files (arithmetic coding, unusual colour spaces) are read by Pillow only
+        with Image.open(io.BytesIO(encoded)) as image:
+            return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+
+
+def decode_mask(encoded: bytes) -> torch.Tensor:
+    """Decode a mask to (H, W): uint8, or int64 where it is stored in 16 bits."""
+    mask = decode_png(_bytes(encoded))[0]
+    return mask if mask.dtype == torch.uint8 else mask.to(torch.int64)
+
+
+@lru_cache(maxsize=8)
+def _depths(scale: float) -> np.ndarray:
+    """Depth of every stored integer, (65536,) float32, each rounded once."""
+    return (np.arange(65536, dtype=np.float64) * scale).astype(np.float32)
+
+
+def decode_depth(encoded: bytes, scale: float) -> torch.Tensor:
+    """Decode depth to (H, W) float32 in the unit of the description; 0 where invalid."""
+    steps = decode_png(_bytes(encoded))[0].numpy()
+    return torch.from_numpy(_depths(scale)[steps])

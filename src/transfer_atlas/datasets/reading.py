@@ -1,0 +1,230 @@
+"""Reads prepared datasets: decoded samples of one task type, by split and index, fast."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from transfer_atlas.datasets.prepared import DatasetDescription, Objects, TaskType
+from transfer_atlas.errors import DatasetError
+
+if TYPE_CHECKING:
+    import torch
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "segmentation": ("mask",),
+    "detection": ("boxes", "labels", "crowd", "area"),
+    "keypoints": ("boxes", "labels", "crowd", "area", "keypoints"),
+    "depth": ("depth", "depth_scale"),
+    "classification": ("label",),
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One decoded image with the annotation of one task type; the others are None.
+
+    image (3, H, W) uint8 RGB; mask (H, W) uint8 (int64 above 255 classes); objects in pixels; depth (H, W)
+    float32 in the description's unit, 0 invalid; label: index of the image-level class.
+    Tensors and arrays may be shared with the reader's cache: copy before changing them in place.
+    """
+
+    id: str
+    image: torch.Tensor
+    mask: torch.Tensor | None = None
+    objects: Objects | None = None
+    depth: torch.Tensor | None = None
+    label: int | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Memory taken by the decoded arrays."""
+        total = sum(x.nbytes for x in (self.image, self.mask, self.depth) if x is not None)
+        if self.objects is not None:
+            total += sum(x.nbytes for x in vars(self.objects).values() if x is not None)
+        return total
+
+
+class PreparedDataset:
+    """A prepared dataset opened for reading; safe to use from several threads, and after a fork."""
+
+    def __init__(
+        self, folder: Path, description: DatasetDescription, index: pa.Table, cache_bytes: int, threads: int
+    ) -> None:
+        """Use `open`."""
+        self.folder, self.description = folder, description
+        self.cache_bytes, self.threads = cache_bytes, threads
+        columns = {name: index[name].to_pylist() for name in ("id", "split", "shard")}
+        groups, rows = index["row_group"].to_numpy(), index["row"].to_numpy()
+        self._ids: dict[str, list[str]] = {split: [] for split in description.counts}
+        self._places: dict[str, list[tuple[str, int, int]]] = {split: [] for split in description.counts}
+        for at, (identifier, split, shard) in enumerate(zip(*columns.values(), strict=True)):
+            self._ids[split].append(identifier)
+            self._places[split].append((shard, int(groups[at]), int(rows[at])))
+        self._cache: dict[tuple[str, int, str], Sample] = {}
+        self._cached_bytes = 0
+        self._start()
+
+    def _start(self) -> None:
+        """Set up what a process cannot share with another: open files, locks and threads."""
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._files: dict[str, pq.ParquetFile] = {}
+        self._pool: ThreadPoolExecutor | None = None
+
+    @classmethod
+    def open(cls, folder: Path | str, *, cache_bytes: int = 0, threads: int = 1) -> PreparedDataset:
+        """Open a prepared dataset.
+
+        cache_bytes: keep decoded samples in memory up to this size (runs on small targets read the same 150
+        images hundreds of times); threads: how many decode at once.
+        Raises DatasetError if the folder is no (complete) prepared dataset.
+        """
+        folder = Path(folder)
+        try:
+            text = (folder / "dataset.json").read_text(encoding="utf-8")
+            description = DatasetDescription.model_validate(json.loads(text))
+            index = pq.read_table(folder / "index.parquet")
+        except FileNotFoundError as error:
+            raise DatasetError(
+                f"{folder} is no prepared dataset: {error.filename or error} is missing; expected "
+                "dataset.json, index.parquet and shards/. Prepare it (again): dataset.json is written last, "
+                "so preparation was not run or did not end."
+            ) from error
+        except (ValueError, ValidationError, pa.ArrowInvalid) as error:
+            raise DatasetError(f"{folder} is damaged: {error}. Prepare it again.") from error
+        return cls(folder, description, index, cache_bytes, threads)
+
+    def ids(self, split: str) -> list[str]:
+        """Ids of the images of a split, in the order of their indices."""
+        return list(self._of(self._ids, split))
+
+    def count(self, split: str) -> int:
+        """Number of images of a split."""
+        return len(self._of(self._ids, split))
+
+    def _of(self, table: dict[str, list], split: str) -> list:
+        if split not in table:
+            raise DatasetError(f"{self.folder} has no split '{split}'; it has {sorted(table)}.")
+        return table[split]
+
+    def read(self, split: str, indices: Sequence[int], task_type: TaskType) -> list[Sample]:
+        """Read and decode images (by their index in the split) with the annotation of a task type, in order.
+
+        Raises DatasetError for a split or task type the dataset lacks, IndexError for an index out of range.
+        """
+        if getattr(self.description, task_type, None) is None:
+            has = [name for name in COLUMNS if getattr(self.description, name)]
+            raise DatasetError(f"{self.folder} has no annotation for {task_type}; it has {has}.")
+        if os.getpid() != self._process:
+            self._start()
+        places, identifiers = self._of(self._places, split), self._of(self._ids, split)
+        indices = [int(index) for index in indices]
+        for index in indices:
+            if not 0 <= index < len(places):
+                raise IndexError(f"index {index} of split '{split}', which has {len(places)} images")
+        samples = {index: self._cache.get((split, index, task_type)) for index in indices}
+        missing = [index for index, sample in samples.items() if sample is None]
+        if missing:
+            rows = self._rows([places[index] for index in missing], task_type)
+            jobs = [(identifiers[index], row) for index, row in zip(missing, rows, strict=True)]
+            decoded = self._map(lambda job: _decode(*job, task_type), jobs)
+            for index, sample in zip(missing, decoded, strict=True):
+                samples[index] = sample
+                self._keep((split, index, task_type), sample)
+        return [samples[index] for index in indices]
+
+    def _rows(self, places: list[tuple[str, int, int]], task_type: str) -> list[dict[str, Any]]:
+        """Read the encoded rows, each row group once."""
+        columns = ["image", *COLUMNS[task_type]]
+        groups: dict[tuple[str, int], pa.Table] = {}
+        rows = []
+        with self._lock:
+            for shard, group, row in places:
+                if (shard, group) not in groups:
+                    groups[shard, group] = self._file(shard).read_row_group(group, columns, use_threads=False)
+                table = groups[shard, group]
+                rows.append({name: table.column(name)[row] for name in columns})
+        return rows
+
+    def _file(self, shard: str) -> pq.ParquetFile:
+        if shard not in self._files:
+            path = self.folder / "shards" / shard
+            try:
+                self._files[shard] = pq.ParquetFile(path, memory_map=True)
+            except (FileNotFoundError, pa.ArrowInvalid) as error:
+                raise DatasetError(
+                    f"{path} is missing or damaged ({error}). Prepare the dataset again."
+                ) from error
+        return self._files[shard]
+
+    def _map(self, function: Callable, jobs: list) -> list:
+        if self.threads <= 1 or len(jobs) == 1:
+            return [function(job) for job in jobs]
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="decode")
+        return list(self._pool.map(function, jobs))
+
+    def _keep(self, key: tuple[str, int, str], sample: Sample) -> None:
+        """Cache a sample while there is room.
+
+        Nothing is evicted: epochs visit every image once in random order, where throwing out the least
+        recently used image would throw out the ones about to be needed.
+        """
+        with self._lock:
+            if key not in self._cache and self._cached_bytes + sample.bytes <= self.cache_bytes:
+                self._cache[key] = sample
+                self._cached_bytes += sample.bytes
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process needs: not the open files, the threads and the cached samples."""
+        dropped = {
+            "_files": {},
+            "_lock": None,
+            "_pool": None,
+            "_process": -1,
+            "_cache": {},
+            "_cached_bytes": 0,
+        }
+        return self.__dict__ | dropped
+
+
+def _decode(identifier: str, row: dict[str, pa.Scalar], task_type: str) -> Sample:
+    """Decode one row."""
+    from transfer_atlas.datasets import decoding  # imports torch: not needed to list what a dataset holds
+
+    image = decoding.decode_image(row["image"].as_py())
+    if task_type == "segmentation":
+        return Sample(identifier, image, mask=decoding.decode_mask(row["mask"].as_py()))
+    if task_type == "depth":
+        depth = decoding.decode_depth(row["depth"].as_py(), row["depth_scale"].as_py())
+        return Sample(identifier, image, depth=depth)
+    if task_type == "classification":
+        return Sample(identifier, image, label=row["label"].as_py())
+    return Sample(identifier, image, objects=_objects(row))
+
+
+def _objects(row: dict[str, pa.Scalar]) -> Objects:
+    boxes = np.array(row["boxes"].as_py(), dtype=np.float32).reshape(-1, 4)
+    keypoints = None
+    if "keypoints" in row:
+        flat = np.array(row["keypoints"].as_py(), dtype=np.float32)
+        keypoints = flat.reshape(len(boxes), flat.shape[1] // 3 if len(boxes) else 0, 3)
+    return Objects(
+        boxes=boxes,
+        labels=np.array(row["labels"].as_py(), dtype=np.int64),
+        crowd=np.array(row["crowd"].as_py(), dtype=bool),
+        area=np.array(row["area"].as_py(), dtype=np.float32),
+        keypoints=keypoints,
+    )
