@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -63,9 +64,11 @@ def read_run(folder: Path) -> dict[str, Any]:
 def publish(work: Path, folder: Path, record: dict[str, Any]) -> None:
     """Move everything in `work` into the store folder, then write run.json, whose presence says: complete.
 
-    `work` may be on another file system. Files are put under their final names by renaming only.
+    `work` may be on another file system. Files are put under their final names by renaming only. The record
+    gets size and sha256 of every file, so that a copy can be verified.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    record = record | {"files": file_facts(work)}
     for path in sorted(work.iterdir()):
         target = folder / path.name
         part = folder / f".{path.name}.part"
@@ -74,6 +77,17 @@ def publish(work: Path, folder: Path, record: dict[str, Any]) -> None:
         _remove(target)
         part.replace(target)
     write_json(folder / RUN_FILE, record)
+
+
+def file_facts(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size in bytes and sha256 of every file below a folder, by relative path."""
+    facts = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            facts[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": digest}
+    return facts
 
 
 def _remove(path: Path) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from transfer_atlas.datasets.prepared import DatasetDescription
-from transfer_atlas.datasets.reader import Sample
+from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import Backbone
 

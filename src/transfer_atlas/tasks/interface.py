@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from transfer_atlas.datasets.prepared import DatasetDescription
-from transfer_atlas.datasets.reader import Sample
+from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.models.backbone import Backbone
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from transfer_atlas.datasets.prepared import IGNORE_LABEL, DatasetDescription
-from transfer_atlas.datasets.reader import Sample
+from transfer_atlas.datasets.prepared import DatasetDescription
+from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import Backbone
 
@@ -107,15 +107,16 @@ class Segmentation:
         return SegmentationHead(backbone.channels, len(description.segmentation.classes))
 
     def encode(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
-        """mask (B, H, W) int64, ignored pixels IGNORE_LABEL."""
+        """mask (B, H, W) int64, ignored pixels above every class."""
         return {"mask": torch.stack([sample.mask for sample in samples]).long()}
 
     def loss(self, outputs: Tensor, targets: dict[str, Tensor]) -> Tensor:
         """Cross entropy at each annotated pixel, averaged over them; zero if none is annotated."""
         mask = targets["mask"]  # (B, H, W)
         logits = F.interpolate(outputs.float(), size=mask.shape[1:], mode="bilinear", align_corners=False)  # (B, K, H, W)
-        total = F.cross_entropy(logits, mask, ignore_index=IGNORE_LABEL, reduction="sum")
-        return total / (mask != IGNORE_LABEL).sum().clamp(min=1)
+        annotated = mask < logits.shape[1]
+        total = F.cross_entropy(logits, mask.where(annotated, -100), ignore_index=-100, reduction="sum")
+        return total / annotated.sum().clamp(min=1)
 
     def evaluator(self, description: DatasetDescription) -> SegmentationEvaluator:
         """A fresh evaluator."""

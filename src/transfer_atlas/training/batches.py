@@ -1,0 +1,76 @@
+"""Which images a step trains on: a function of seed and step alone, so that training can resume anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from transfer_atlas.config import TrainingSettings
+from transfer_atlas.datasets.reading import PreparedDataset
+from transfer_atlas.tasks.interface import TaskType
+from transfer_atlas.training.geometry import augment, random_window
+
+
+def batch_indices(count: int, batch_size: int, step: int, seed: int) -> np.ndarray:
+    """Positions (batch_size,) into `count` images for one step: every image once an epoch, in an order drawn
+    anew each epoch. Batches run on across epochs, so that all have the same size.
+    """
+    places = np.arange(step * batch_size, (step + 1) * batch_size)
+    orders = {epoch: np.random.default_rng([seed, epoch]).permutation(count) for epoch in np.unique(places // count)}
+    return np.array([orders[place // count][place % count] for place in places])
+
+
+def select_images(count: int, wanted: int | None, seed: int) -> np.ndarray:
+    """Sorted positions of a seeded selection of `wanted` of `count` images; all of them if there are no more.
+
+    A smaller selection with the same seed is part of a larger one.
+    """
+    if wanted is None or wanted >= count:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).permutation(count)[:wanted])
+
+
+class Batches:
+    """Augmented batches of a dataset, prepared ahead in a background thread."""
+
+    def __init__(
+        self,
+        dataset: PreparedDataset,
+        task: TaskType,
+        indices: np.ndarray,
+        settings: TrainingSettings,
+        seed: int,
+    ) -> None:
+        """indices: positions in the training split that may be used."""
+        self.dataset, self.task, self.indices, self.settings, self.seed = dataset, task, indices, settings, seed
+
+    def batch(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """images (B, 3, *crop) uint8 and the encoded targets of one step."""
+        settings = self.settings
+        chosen = self.indices[batch_indices(len(self.indices), settings.batch_size, step, self.seed)]
+        generator = np.random.default_rng([self.seed, step, 1])
+        samples = []
+        for sample in self.dataset.read("train", chosen.tolist(), self.task.name):
+            window = random_window(
+                *sample.image.shape[1:],
+                resolution=settings.resolution,
+                crop=settings.crop,
+                scale=settings.scale,
+                generator=generator,
+            )
+            samples.append(augment(sample, window, settings.crop, self.dataset.description.mean))
+        return torch.stack([sample.image for sample in samples]), self.task.encode(samples)
+
+    def __call__(self, first: int, last: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+        """Batches of the steps first..last-1, a few ahead of their use."""
+        ahead = 2
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as pool:
+            waiting = [pool.submit(self.batch, step) for step in range(first, min(first + ahead, last))]
+            for step in range(first, last):
+                if step + ahead < last:
+                    waiting.append(pool.submit(self.batch, step + ahead))
+                yield waiting.pop(0).result()

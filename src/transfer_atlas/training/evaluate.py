@@ -1,0 +1,45 @@
+"""Evaluates a model on complete images at a single scale (paper, section 5.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from transfer_atlas.config import TrainingSettings
+from transfer_atlas.datasets.reading import PreparedDataset
+from transfer_atlas.models.model import Model
+from transfer_atlas.tasks.interface import TaskType
+from transfer_atlas.training.geometry import complete_image
+
+
+@torch.inference_mode()
+def evaluate(
+    model: Model,
+    task: TaskType,
+    dataset: PreparedDataset,
+    settings: TrainingSettings,
+    *,
+    accelerator: Accelerator,
+    split: str = "val",
+    indices: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Metrics of `model` on a split (or on `indices` of it): what the task type's evaluator returns.
+
+    Raises LegitimateFailure where the metric is not defined, DatasetError where the split is absent.
+    """
+    model.to(accelerator.device, memory_format=torch.channels_last)
+    model.eval()
+    evaluator = task.evaluator(dataset.description)
+    places = np.arange(dataset.count(split)) if indices is None else indices
+    mean = dataset.description.mean
+    for start in range(0, len(places), settings.batch_size):
+        samples = dataset.read(split, places[start : start + settings.batch_size].tolist(), task.name)
+        inputs, extents = zip(*(complete_image(s, settings.resolution, mean) for s in samples), strict=True)
+        images = torch.stack(inputs).to(accelerator.device, memory_format=torch.channels_last)
+        with accelerator.autocast():
+            outputs = model(images)
+        evaluator.update(outputs, samples, extents)
+    return evaluator.result()

@@ -1,0 +1,116 @@
+"""Fits a model to a task: resumable at any step, and the same to the bit whether it was interrupted or not."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from transfer_atlas.config import TrainingSettings
+from transfer_atlas.errors import CheckpointError, LegitimateFailure
+from transfer_atlas.models.checkpoints import load_checkpoint, save_checkpoint
+from transfer_atlas.models.model import Model
+from transfer_atlas.tasks.interface import TaskType
+from transfer_atlas.training.batches import Batches
+from transfer_atlas.training.device import make_optimizer
+from transfer_atlas.training.schedule import learning_rate_at
+
+LOOK_EVERY = 20  # steps between looks at the loss: each look makes the host wait for the device
+SAVE_EVERY_SECONDS = 60.0  # between saved states; TRANSFER_ATLAS_SAVE_SECONDS overrides it
+
+Watch = Callable[[int, float], None]
+
+
+def training_step(
+    model: Model, task: TaskType, optimizer: torch.optim.Optimizer, accelerator: Accelerator
+) -> Callable[[Tensor, dict[str, Tensor]], Tensor]:
+    """The step: forward, loss, backward, update. Returns the loss without waiting for it."""
+
+    def step(images: Tensor, targets: dict[str, Tensor]) -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        with accelerator.autocast():
+            outputs = model(images)
+        loss = task.loss(outputs, targets)
+        accelerator.backward(loss)
+        optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+def fit(
+    model: Model,
+    task: TaskType,
+    batches: Batches,
+    settings: TrainingSettings,
+    *,
+    learning_rate: float,
+    accelerator: Accelerator,
+    state: Path,
+    watch: Watch,
+) -> list[tuple[int, float]]:
+    """Train `model` in place for all steps, starting from the state saved in `state` if there is one.
+
+    watch: called with (steps done, loss) every LOOK_EVERY steps.
+    Returns the training curve: (step, mean loss since the step before).
+    Raises LegitimateFailure("diverged") when the loss is no longer finite.
+    """
+    model.to(accelerator.device, memory_format=torch.channels_last)
+    model.train()
+    optimizer = make_optimizer(settings.optimizer, model, learning_rate)
+    first, curve = _resume(state, model, optimizer)
+    step = training_step(model, task, optimizer, accelerator)
+    saved = time.monotonic()
+    save_every = float(os.environ.get("TRANSFER_ATLAS_SAVE_SECONDS", SAVE_EVERY_SECONDS))
+    losses: list[Tensor] = []
+    for number, (images, targets) in enumerate(batches(first, settings.steps), start=first):
+        rate = learning_rate_at(number, steps=settings.steps, start=learning_rate, schedule=settings.schedule)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        images = images.to(accelerator.device, memory_format=torch.channels_last, non_blocking=True)
+        targets = {name: value.to(accelerator.device, non_blocking=True) for name, value in targets.items()}
+        losses.append(step(images, targets))
+        done = number + 1
+        if done % LOOK_EVERY == 0 or done == settings.steps:
+            loss = torch.stack(losses).mean().item()
+            losses.clear()
+            if not torch.isfinite(torch.tensor(loss)):
+                raise LegitimateFailure("diverged", f"the loss was {loss} at step {done} (learning rate {learning_rate:g})")
+            curve.append((done, loss))
+            watch(done, loss)
+            if time.monotonic() - saved > save_every and done < settings.steps:
+                _save(state, model, optimizer, done, curve)
+                saved = time.monotonic()
+    return curve
+
+
+def _save(path: Path, model: Model, optimizer: torch.optim.Optimizer, done: int, curve: list[Any]) -> None:
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for index, buffers in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{n}": torch.as_tensor(v) for n, v in buffers.items() if v is not None}
+    save_checkpoint(path, tensors, {"done": done, "curve": curve})
+
+
+def _resume(path: Path, model: Model, optimizer: torch.optim.Optimizer) -> tuple[int, list[tuple[int, float]]]:
+    if not path.exists():
+        return 0, []
+    try:
+        tensors, description = load_checkpoint(path)
+    except CheckpointError:
+        # A state that cannot be read costs time, not correctness: begin again.
+        path.unlink()
+        return 0, []
+    model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+    buffers: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, buffer = name.split(".")
+            buffers.setdefault(int(index), {})[buffer] = tensor
+    optimizer.load_state_dict({"state": buffers, "param_groups": optimizer.state_dict()["param_groups"]})
+    return description["done"], [(step, loss) for step, loss in description["curve"]]

@@ -1,0 +1,204 @@
+"""The runs that train: the ILSVRC checkpoint, a source, a transfer over its learning-rate grid."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+
+from transfer_atlas.config import TrainingSettings
+from transfer_atlas.datasets.reading import PreparedDataset
+from transfer_atlas.errors import LegitimateFailure
+from transfer_atlas.models import origins
+from transfer_atlas.models.backbone import Backbone, build_backbone
+from transfer_atlas.models.checkpoints import load_checkpoint, load_weights, save_checkpoint
+from transfer_atlas.models.model import Model
+from transfer_atlas.progress import Progress
+from transfer_atlas.store import MODEL_FILE, read_run, write_json
+from transfer_atlas.tasks import TASK_TYPES
+from transfer_atlas.tasks.interface import TaskType
+from transfer_atlas.training.batches import Batches, select_images
+from transfer_atlas.training.device import make_accelerator
+from transfer_atlas.training.evaluate import evaluate
+from transfer_atlas.training.fit import fit
+
+CACHE_BYTES = 2 * 1024**3  # of decoded images kept in memory; a small target's 150 images always fit
+
+
+def ilsvrc(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
+    """The ILSVRC checkpoint: taken from its origin, or trained. Returns the metrics of training, if any."""
+    settings, location = request["settings"], request["location"]
+    name = settings["backbone"]["name"]
+    if settings["origin"] == "train":
+        return _train(request, "classification", build_backbone(name, seed=settings["seed"]), scratch, progress_to)
+    if settings["origin"] == "timm":
+        backbone = origins.backbone_from_timm(name, settings["model"])
+    elif settings["origin"] == "package":
+        backbone = origins.backbone_from_package(name, settings["package"])
+    else:
+        backbone = origins.backbone_from_file(name, Path(location["path"]))
+    tensors = {f"backbone.{key}": tensor for key, tensor in backbone.state_dict().items()}
+    save_checkpoint(scratch / "output" / MODEL_FILE, tensors, {"backbone": settings["backbone"]})
+    return {"parameters": sum(weight.numel() for weight in backbone.parameters())}
+
+
+def source(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
+    """A source: the ILSVRC checkpoint fine-tuned on the source's whole training set."""
+    backbone = _start(request, request["settings"]["seed"])
+    return _train(request, request["settings"]["task_type"], backbone, scratch, progress_to)
+
+
+def _train(
+    request: dict[str, Any], task_type: str, backbone: Backbone, scratch: Path, progress_to: TextIO
+) -> dict[str, Any]:
+    """Train backbone and a new head, evaluate, and leave the checkpoint in the run's output."""
+    settings = request["settings"]
+    training = TrainingSettings.model_validate(settings["training"])
+    task = TASK_TYPES[task_type]
+    dataset = _open(request, training)
+    indices = select_images(dataset.count("train"), settings.get("images"), settings.get("selection_seed") or 0)
+    _need_images(indices, request)
+    model = _with_head(backbone, task, dataset, settings["seed"])
+    accelerator = make_accelerator(training.precision)
+    progress = Progress(request["name"], training.steps, progress_to)
+    curve = fit(
+        model,
+        task,
+        Batches(dataset, task, indices, training, settings["seed"]),
+        training,
+        learning_rate=training.learning_rate,
+        accelerator=accelerator,
+        state=scratch / "state.safetensors",
+        watch=lambda done, loss: progress.show(done, f"loss {loss:.3f}"),
+    )
+    metrics = evaluate(model, task, dataset, training, accelerator=accelerator)
+    description = {"backbone": settings["backbone"], "task_type": task_type, "key": request["key"]}
+    save_checkpoint(scratch / "output" / MODEL_FILE, model.state_dict(), description)
+    return _metrics(task, metrics) | {"images": len(indices), "curve": curve}
+
+
+def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
+    """A transfer: copy the source's backbone, new random head, fine-tune with every learning rate of the
+    grid, keep the best (paper, section 5.1). Finished rates of an interrupted attempt are not repeated.
+    """
+    settings = request["settings"]
+    task = TASK_TYPES[settings["task_type"]]
+    rates = settings["learning_rates"]
+    training = TrainingSettings.model_validate(settings["training"] | {"learning_rate": rates[0]})
+    dataset = _open(request, training)
+    indices = select_images(dataset.count("train"), settings["images"], settings["selection_seed"] or 0)
+    _need_images(indices, request)
+    fitted, held_out = _hold_out(indices, settings["held_out_fraction"], settings["selection_seed"] or 0)
+    accelerator = make_accelerator(training.precision)
+    progress = Progress(request["name"], training.steps * len(rates), progress_to)
+    batches = Batches(dataset, task, fitted, training, settings["seed"])
+    grid = []
+    for number, rate in enumerate(rates):
+        done_file, model_file = scratch / f"rate-{number}.json", scratch / f"rate-{number}.safetensors"
+        if done_file.exists():
+            grid.append(json.loads(done_file.read_text(encoding="utf-8")))
+            progress.skip(training.steps)
+            continue
+        began = time.monotonic()
+        entry: dict[str, Any] = {"learning_rate": rate, "status": "finished", "reason": None, "value": None}
+        before = number * training.steps
+        try:
+            model = _with_head(_start(request, settings["seed"]), task, dataset, settings["seed"])
+            entry["curve"] = fit(
+                model,
+                task,
+                batches,
+                training,
+                learning_rate=rate,
+                accelerator=accelerator,
+                state=scratch / f"state-{number}.safetensors",
+                watch=lambda done, loss, rate=rate, before=before: progress.show(
+                    before + done, f"learning rate {rate:g}, loss {loss:.3f}"
+                ),
+            )
+            if held_out is not None:
+                found = evaluate(
+                    model, task, dataset, training, accelerator=accelerator, split="train", indices=held_out
+                )
+                entry["held_out_value"] = found["value"]
+            entry["metrics"] = evaluate(model, task, dataset, training, accelerator=accelerator)
+            entry["value"] = entry["metrics"]["value"]
+            if request["location"].get("keep_model") == "yes":
+                save_checkpoint(model_file, model.state_dict(), {"backbone": settings["backbone"]})
+        except LegitimateFailure as failure:
+            entry |= {"status": failure.status, "reason": failure.reason}
+        entry["seconds"] = round(time.monotonic() - began, 3)
+        write_json(done_file, entry)
+        grid.append(entry)
+    return _best_of_grid(grid, task, settings, scratch, request) | {"images": len(fitted)}
+
+
+def _best_of_grid(
+    grid: list[dict[str, Any]], task: TaskType, settings: dict[str, Any], scratch: Path, request: dict[str, Any]
+) -> dict[str, Any]:
+    finished = [entry for entry in grid if entry["status"] == "finished"]
+    if not finished:
+        raise LegitimateFailure(grid[0]["status"], "; ".join(entry["reason"] for entry in grid))
+    chosen_by = "held_out_value" if settings["select_on"] == "held_out" else "value"
+    sign = 1 if task.higher_is_better else -1
+    best = max(finished, key=lambda entry: sign * entry[chosen_by])
+    if request["location"].get("keep_model") == "yes":
+        kept = scratch / f"rate-{grid.index(best)}.safetensors"
+        kept.replace(scratch / "output" / MODEL_FILE)
+    summary = [{k: v for k, v in entry.items() if k not in ("metrics", "seconds")} for entry in grid]
+    return _metrics(task, best["metrics"]) | {"best_learning_rate": best["learning_rate"], "grid": summary}
+
+
+def _metrics(task: TaskType, found: dict[str, Any]) -> dict[str, Any]:
+    return {"primary": task.metric, "higher_is_better": task.higher_is_better, **found}
+
+
+def _open(request: dict[str, Any], training: TrainingSettings) -> PreparedDataset:
+    return PreparedDataset.open(
+        request["parents"]["dataset"]["folder"], cache_bytes=CACHE_BYTES, threads=torch.get_num_threads()
+    )
+
+
+def _with_head(backbone: Backbone, task: TaskType, dataset: PreparedDataset, seed: int) -> Model:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = task.head(backbone, dataset.description)
+    return Model(backbone, head, dataset.description.mean, dataset.description.std)
+
+
+def _start(request: dict[str, Any], seed: int) -> Backbone:
+    """The backbone a run starts from: its source's, the ILSVRC checkpoint's, or random weights (scratch).
+
+    Raises LegitimateFailure("source_failed") if the parent legitimately has no weights.
+    """
+    backbone = build_backbone(request["settings"]["backbone"]["name"], seed=seed)
+    for role in ("source", "ilsvrc"):
+        if role in request["parents"]:
+            folder = Path(request["parents"][role]["folder"])
+            record = read_run(folder)
+            if record["status"] != "finished":
+                raise LegitimateFailure(
+                    "source_failed", f"{record['name']} ({record['key']}) {record['status']}: {record['reason']}"
+                )
+            path = folder / MODEL_FILE
+            load_weights(backbone, load_checkpoint(path)[0], prefix="backbone.", origin=str(path))
+            return backbone
+    return backbone
+
+
+def _hold_out(indices: np.ndarray, fraction: float | None, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Positions to fit on, and those held out to pick the learning rate on (None if it is not asked for)."""
+    if fraction is None or len(indices) < 2:
+        return indices, None
+    count = min(len(indices) - 1, max(1, round(fraction * len(indices))))
+    held_out = np.random.default_rng([seed, 2]).permutation(len(indices))[:count]
+    return np.delete(indices, held_out), np.sort(indices[held_out])
+
+
+def _need_images(indices: np.ndarray, request: dict[str, Any]) -> None:
+    if not len(indices):
+        raise LegitimateFailure("no_training_images", f"{request['name']}: the training split holds no image")

@@ -1,0 +1,7 @@
+"""Take the ILSVRC checkpoint from its origin, or train it."""
+
+from pathlib import Path
+
+from transfer_atlas.jobs import run_job
+
+run_job(snakemake.params.run, Path(snakemake.log[0]), snakemake.threads)
