@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from analysis_examples import DATASETS, published_gains, source_record, transfer_record
 
-from transfer_atlas.analysis import schema, tables
+from transfer_atlas.analysis import effects, schema, tables
 from transfer_atlas.analysis.table_files import read_table, write_table
 
 RECORDS = [
@@ -30,9 +30,9 @@ def all_tables(records):
         "transfers": transfers,
         "seed_gains": tables.seed_gains_table(transfers),
         "gains": gains,
-        "effects": tables.effects_table(gains),
-        "best_effects": tables.best_effects_table(gains),
-        "best_sources": tables.best_sources_table(gains),
+        "effects": effects.effects_table(gains),
+        "best_effects": effects.best_effects_table(gains),
+        "best_sources": effects.best_sources_table(gains),
     }
 
 
@@ -58,7 +58,7 @@ def test_a_table_survives_writing_and_reading(name, tmp_path):
 
 def test_published_gains_survive_too(tmp_path):
     write_table(published_gains(), tmp_path / "gains.parquet")
-    assert tables.effects_table(read_table(tmp_path / "gains.parquet"))["count"].max() == 282
+    assert effects.effects_table(read_table(tmp_path / "gains.parquet"))["count"].max() == 282
 
 
 def test_files_describe_their_columns(tmp_path):

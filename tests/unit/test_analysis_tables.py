@@ -8,7 +8,7 @@ from analysis_examples import DATASETS, published_gains, source_record, transfer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfer_atlas.analysis import tables
+from transfer_atlas.analysis import effects, tables
 from transfer_atlas.errors import ConfigurationError
 
 positive_values = st.floats(1e-3, 1e3)
@@ -195,7 +195,7 @@ def test_without_a_baseline_there_is_a_row_without_gain(baseline, status):
 def test_a_study_without_transfers_gives_empty_tables():
     transfers = tables.transfers_table([source_record("segmentation/coco")], DATASETS)
     gains = tables.gains_table(transfers)
-    for table in (transfers, gains, tables.effects_table(gains), tables.best_sources_table(gains)):
+    for table in (transfers, gains, effects.effects_table(gains), effects.best_sources_table(gains)):
         assert len(table) == 0 and len(table.columns) > 5
 
 
@@ -221,28 +221,28 @@ def study():
 
 
 def test_effects_by_hand():
-    effects = tables.effects_table(study()).set_index(["image_domain", "task_type"])
-    everything = effects.loc[("all", "all")]
+    shares = effects.effects_table(study()).set_index(["image_domain", "task_type"])
+    everything = shares.loc[("all", "all")]
     assert (everything["count"], everything.failed) == (4, 1)  # neither ilsvrc nor scratch
     assert (everything.positive_percent, everything.very_positive_percent) == (50.0, 25.0)  # P includes VP
     assert (everything.negative_percent, everything.insignificant_percent) == (25.0, 25.0)
     # The multi-source holds consumer and indoor, not driving: across domain here.
-    assert effects.loc[("cross", "within"), "count"] == 2
-    assert effects.loc[("within", "cross"), "positive_percent"] == 100.0
-    assert effects.loc[("within", "within"), "negative_percent"] == 100.0
-    empty = effects.loc[("cross", "cross")]
+    assert shares.loc[("cross", "within"), "count"] == 2
+    assert shares.loc[("within", "cross"), "positive_percent"] == 100.0
+    assert shares.loc[("within", "within"), "negative_percent"] == 100.0
+    empty = shares.loc[("cross", "cross")]
     assert empty["count"] == 0 and math.isnan(empty.positive_percent)
 
 
 def test_best_effects_count_each_target_once():
-    best = tables.best_effects_table(study()).set_index(["image_domain", "task_type"])
+    best = effects.best_effects_table(study()).set_index(["image_domain", "task_type"])
     assert best.loc[("all", "all"), "count"] == 1
     assert best.loc[("all", "all"), "very_positive_percent"] == 100.0
     assert best.loc[("within", "all"), "very_positive_percent"] == 0.0  # the best there is detection/bdd, +5
 
 
 def test_best_sources_by_hand():
-    (row,) = tables.best_sources_table(study()).itertuples()
+    (row,) = effects.best_sources_table(study()).itertuples()
     assert (row.best_source, row.best_gain) == ("segmentation/coco", pytest.approx(25.0))
     assert (row.runner_up_source, row.runner_up_gain) == ("detection/bdd", pytest.approx(5.0))
     assert row.best_within_domain_source == "detection/bdd"
@@ -256,7 +256,7 @@ def test_a_target_whose_runs_all_failed_stays_in_best_sources():
         transfer_record("ilsvrc", "segmentation/camvid", None),
         transfer_record("segmentation/bdd", "segmentation/camvid", 0.4),
     ).reset_index()
-    (row,) = tables.best_sources_table(gains).itertuples()
+    (row,) = effects.best_sources_table(gains).itertuples()
     assert row.n_sources == 0 and pd.isna(row.best_source)
     assert row.largest_within_domain_source == "segmentation/bdd"
 
@@ -275,8 +275,8 @@ def test_a_target_whose_runs_all_failed_stays_in_best_sources():
 )
 @pytest.mark.parametrize("change", [-0.4, 0.0, 0.4])
 def test_table_6_from_the_published_gains(regime, domain, count, positive, very_positive, negative, change):
-    effects = tables.effects_table(published_gains(regime, change)).set_index(["image_domain", "task_type"])
-    row = effects.loc[(domain, "within")]
+    shares = effects.effects_table(published_gains(regime, change)).set_index(["image_domain", "task_type"])
+    row = shares.loc[(domain, "within")]
     assert row["count"] == count
     for name, (low, high) in (
         ("positive", positive),
@@ -289,7 +289,7 @@ def test_table_6_from_the_published_gains(regime, domain, count, positive, very_
 def test_finding_a5_from_the_published_gains():
     """Section 6, A5: only for ISPRS and SUN the multi-source beats the largest within-domain source."""
     gains = published_gains()
-    best = tables.best_sources_table(gains).set_index("target")["largest_within_domain_gain"]
+    best = effects.best_sources_table(gains).set_index("target")["largest_within_domain_gain"]
     multi = gains[gains["source"] == "multi_segmentation"].set_index("target")["gain"]
     assert len(multi) == 10 and (multi > 0).all()
     better_multi = (multi - best[multi.index])[lambda difference: difference > 2]

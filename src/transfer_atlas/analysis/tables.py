@@ -1,4 +1,4 @@
-"""From the runs of a study to its tables: runs, transfers, gains, effects, best sources. Pure functions.
+"""From the runs of a study to its tables of runs, transfers and gains. Pure functions.
 
 Letters and formulas follow Mensink et al., "Factors of Influence for Transfer Learning", section 5.1.
 Every table's columns are described in `schema.py`.
@@ -6,7 +6,6 @@ Every table's columns are described in `schema.py`.
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -63,7 +62,7 @@ def runs_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
         row |= _primary_metric(record)
         row["created"] = pd.to_datetime(record.get("created"), utc=True)
         rows.append(row)
-    return _frame(schema.RUNS, rows)
+    return frame_of(schema.RUNS, rows)
 
 
 def transfers_table(
@@ -96,7 +95,7 @@ def transfers_table(
                 f"{row['key']}: the tables describe one study; pass the runs of that study only"
             )
         seen[identity] = row["key"]
-    return _frame(schema.TRANSFERS, rows)
+    return frame_of(schema.TRANSFERS, rows)
 
 
 def seed_gains_table(transfers: pd.DataFrame) -> pd.DataFrame:
@@ -126,7 +125,7 @@ def seed_gains_table(transfers: pd.DataFrame) -> pd.DataFrame:
         row |= {"value": value, "baseline": baseline, "gain": gain, "effect": effect(gain)}
         row |= {"status": status, "reason": reason, "baseline_key": None if base is None else base.key}
         rows.append(row)
-    return _frame(schema.SEED_GAINS, rows)
+    return frame_of(schema.SEED_GAINS, rows)
 
 
 def gains_table(transfers: pd.DataFrame) -> pd.DataFrame:
@@ -164,47 +163,10 @@ def gains_table(transfers: pd.DataFrame) -> pd.DataFrame:
         row |= {"seeds": [int(seed) for seed in seeds["seed"]], "keys": list(seeds["key"])}
         row["baseline_keys"] = [None if pd.isna(key) else key for key in seeds["baseline_key"]]
         rows.append(row)
-    return _frame(schema.GAINS, rows)
+    return frame_of(schema.GAINS, rows)
 
 
-def effects_table(gains: pd.DataFrame) -> pd.DataFrame:
-    """Shares of positive, very positive and negative effects by image domain and task type (Table 6)."""
-    return _frame(schema.EFFECTS, list(_constrained_shares(gains, best_only=False)))
-
-
-def best_effects_table(gains: pd.DataFrame) -> pd.DataFrame:
-    """The shares of `effects_table` for the best source of each target (Table 7)."""
-    return _frame(schema.BEST_EFFECTS, list(_constrained_shares(gains, best_only=True)))
-
-
-def best_sources_table(gains: pd.DataFrame) -> pd.DataFrame:
-    """Best source, runner-up, best and largest within-domain source of every target and regime."""
-    rows = []
-    for (regime, target), group in _sources_only(gains).groupby(["regime", "target"], sort=True):
-        ranked = group.dropna(subset=["gain"]).sort_values(["gain", "source"], ascending=[False, True])
-        within = ranked[ranked["within_domain"].astype(bool)]
-        single = group[
-            (group["source_dataset"] != "multi") & group["within_domain"] & group["within_task_type"]
-        ]
-        largest = single.sort_values(["source_n_train", "source"], ascending=[False, True])
-        row = {"target": target, "regime": regime, "n_sources": len(ranked)}
-        row |= {name: group[name].iloc[0] for name in ("target_task_type", "target_domain")}
-        for name, choice, rank in (
-            ("best", ranked, 0),
-            ("runner_up", ranked, 1),
-            ("best_within_domain", within, 0),
-            ("largest_within_domain", largest, 0),
-        ):
-            found = len(choice) > rank
-            row[f"{name}_source"] = choice["source"].iloc[rank] if found else None
-            row[f"{name}_gain"] = choice["gain"].iloc[rank] if found else math.nan
-        row["best_gain_std"] = ranked["gain_std"].iloc[0] if len(ranked) else math.nan
-        row["best_effect"] = effect(row["best_gain"])
-        rows.append(row)
-    return _frame(schema.BEST_SOURCES, rows)
-
-
-def _frame(table: schema.Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
+def frame_of(table: schema.Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows as a frame that has the table's columns even if there is no row."""
     return table.conform(pd.DataFrame(rows, columns=None if rows else table.column_names))
 
@@ -290,33 +252,3 @@ def _gain_status(transfer: Any, baseline: Any) -> tuple[str, str | None]:
     if baseline.value == 0:
         return "baseline_zero", "the ILSVRC baseline is 0: a ratio to it has no meaning"
     return "finished", None
-
-
-def _sources_only(gains: pd.DataFrame) -> pd.DataFrame:
-    """Gains of true sources; a task transferred to itself is no experiment of the paper either."""
-    return gains[~gains["source"].isin(BASELINES) & (gains["source"] != gains["target"])]
-
-
-def _constrained_shares(gains: pd.DataFrame, best_only: bool) -> Iterable[dict[str, Any]]:
-    """One row of shares for every regime and constraint."""
-    gains = _sources_only(gains)
-    for regime in sorted(gains["regime"].unique()):
-        of_regime = gains[gains["regime"] == regime]
-        for domain, task_type in itertools.product(("all", "within", "cross"), repeat=2):
-            rows = of_regime
-            if domain != "all":
-                rows = rows[rows["within_domain"] == (domain == "within")]
-            if task_type != "all":
-                rows = rows[rows["within_task_type"] == (task_type == "within")]
-            if best_only:
-                rows = rows.sort_values(["gain", "source"], ascending=[False, True]).drop_duplicates("target")
-            r = rows["gain"].dropna()
-            row = {"regime": regime, "image_domain": domain, "task_type": task_type}
-            for name, members in (
-                ("positive", r > POSITIVE),
-                ("very_positive", r > VERY_POSITIVE),
-                ("insignificant", (r >= NEGATIVE) & (r <= POSITIVE)),
-                ("negative", r < NEGATIVE),
-            ):
-                row[f"{name}_percent"] = 100.0 * members.mean() if len(r) else math.nan
-            yield row | {"count": len(r), "failed": len(rows) - len(r)}
