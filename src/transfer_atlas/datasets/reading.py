@@ -80,7 +80,8 @@ class PreparedDataset:
         """Set up what a process cannot share with another: open files, locks and threads."""
         self._process = os.getpid()
         self._lock = threading.Lock()
-        self._files: dict[str, pq.ParquetFile] = {}
+        self._files = threading.local()  # of each thread its own: Parquet readers are not shared safely
+        self._metadata: dict[str, pq.FileMetaData] = {}
         self._pool: ThreadPoolExecutor | None = None
 
     @classmethod
@@ -148,26 +149,27 @@ class PreparedDataset:
     def _rows(self, places: list[tuple[str, int, int]], task_type: str) -> list[dict[str, Any]]:
         """Read the encoded rows, each row group once."""
         columns = ["image", *COLUMNS[task_type]]
-        groups: dict[tuple[str, int], pa.Table] = {}
-        rows = []
-        with self._lock:
-            for shard, group, row in places:
-                if (shard, group) not in groups:
-                    groups[shard, group] = self._file(shard).read_row_group(group, columns, use_threads=False)
-                table = groups[shard, group]
-                rows.append({name: table.column(name)[row] for name in columns})
-        return rows
+
+        def group_of(place: tuple[str, int]) -> pa.Table:
+            shard, group = place
+            return self._file(shard).read_row_group(group, columns, use_threads=False)
+
+        wanted = sorted({(shard, group) for shard, group, _ in places})
+        groups = dict(zip(wanted, self._map(group_of, wanted), strict=True))
+        return [{name: groups[shard, group][name][row] for name in columns} for shard, group, row in places]
 
     def _file(self, shard: str) -> pq.ParquetFile:
-        if shard not in self._files:
+        """Open a shard for the calling thread; its metadata is parsed once."""
+        files = self._files.__dict__
+        if shard not in files:
             path = self.folder / "shards" / shard
             try:
-                self._files[shard] = pq.ParquetFile(path, memory_map=True)
+                files[shard] = pq.ParquetFile(path, memory_map=True, metadata=self._metadata.get(shard))
             except (FileNotFoundError, pa.ArrowInvalid) as error:
-                raise DatasetError(
-                    f"{path} is missing or damaged ({error}). Prepare the dataset again."
-                ) from error
-        return self._files[shard]
+                text = f"{path} is missing or damaged ({error}). Prepare the dataset again."
+                raise DatasetError(text) from error
+            self._metadata[shard] = files[shard].metadata
+        return files[shard]
 
     def _map(self, function: Callable, jobs: list) -> list:
         if self.threads <= 1 or len(jobs) == 1:
@@ -189,15 +191,8 @@ class PreparedDataset:
 
     def __getstate__(self) -> dict[str, Any]:
         """What another process needs: not the open files, the threads and the cached samples."""
-        dropped = {
-            "_files": {},
-            "_lock": None,
-            "_pool": None,
-            "_process": -1,
-            "_cache": {},
-            "_cached_bytes": 0,
-        }
-        return self.__dict__ | dropped
+        unshared = {"_files": None, "_metadata": {}, "_lock": None, "_pool": None, "_process": -1}
+        return self.__dict__ | {"_cache": {}, "_cached_bytes": 0} | unshared
 
 
 def _decode(identifier: str, row: dict[str, pa.Scalar], task_type: str) -> Sample:

@@ -1,0 +1,47 @@
+"""The adapters by name, and `prepare`, which runs one of them.
+
+To add an adapter: one module with `Settings`, `records`, `describe` and `raw_path` (see `base.Adapter`), and
+its line in ADAPTERS and in `AdapterSettings`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from transfer_atlas.datasets.adapters import image_mask_folders, imagenet_folders, miniature
+from transfer_atlas.datasets.adapters.base import Adapter
+from transfer_atlas.datasets.prepared import DatasetDescription
+from transfer_atlas.datasets.problems import Problems
+from transfer_atlas.datasets.writing import write_prepared
+
+ADAPTERS: dict[str, Adapter] = {
+    "image_mask_folders": image_mask_folders,
+    "imagenet_folders": imagenet_folders,
+    "miniature": miniature,
+}
+
+# What a dataset's entry in a study may be; `name` says which adapter reads it.
+AdapterSettings = Annotated[
+    image_mask_folders.Settings | imagenet_folders.Settings | miniature.Settings,
+    Field(discriminator="name"),
+]
+
+
+def prepare(settings: AdapterSettings, root: Path, folder: Path) -> DatasetDescription:
+    """Read a raw dataset below `root`, and write it to `folder` as a prepared dataset.
+
+    Raises DatasetError with up to 20 problems: file, what was found, what was expected, and a remedy.
+    """
+    adapter = ADAPTERS[settings.name]
+    problems = Problems(settings.dataset)
+    description = adapter.describe(settings, Path(root))
+    records = adapter.records(settings, Path(root), problems)
+    return write_prepared(folder, description, records, problems=problems)
+
+
+def raw_path(settings: AdapterSettings) -> str | None:
+    """Path of a dataset's raw files relative to the data root; None for generated datasets."""
+    return ADAPTERS[settings.name].raw_path(settings)

@@ -1,0 +1,60 @@
+"""What every adapter's settings share, and what an adapter is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import Field
+
+from transfer_atlas.datasets.prepared import Record, Strict
+from transfer_atlas.datasets.problems import Problems
+from transfer_atlas.errors import DatasetError
+
+
+class DatasetSettings(Strict):
+    """What a dataset's entry in a study says whatever its adapter."""
+
+    dataset: str = Field(description="Name of the dataset, as studies, folders and tables call it.")
+    domain: str = Field(description="Image domain, for example driving, indoor or aerial.")
+    source: str = Field("", description="Where the files come from.")
+    licence: str = Field("", description="Licence or terms of use of the images and annotations.")
+
+
+class Adapter(Protocol):
+    """A module of this package: turns one official layout into records.
+
+    `Settings` is a frozen model with a `name: Literal[...]` that tells adapters apart.
+    """
+
+    Settings: type[Strict]
+
+    def records(self, settings: Any, root: Path, problems: Problems) -> Iterator[Record]:
+        """Yield the records in a fixed order; images that are not in order become problems, not records."""
+        ...
+
+    def describe(self, settings: Any, root: Path) -> dict[str, Any]:
+        """Return the fields of DatasetDescription but counts, mean and std."""
+        ...
+
+    def raw_path(self, settings: Any) -> str | None:
+        """Path of the raw files relative to the data root; None for generated datasets."""
+        ...
+
+
+def existing_folder(root: Path, path: str, dataset: str) -> Path:
+    """Return root / path; DatasetError if it is not a folder."""
+    folder = Path(root) / path
+    if folder.is_dir():
+        return folder
+    found = "is a file" if folder.exists() else "does not exist"
+    raise DatasetError(
+        f"Dataset '{dataset}': the folder {folder} {found}. Expected the raw dataset there: fetch it "
+        f"(`dvc pull {folder}` where {folder}.dvc exists, else from its authors), or correct `path`."
+    )
+
+
+def relative_to(path: Path, root: Path) -> str:
+    """Name a file in messages relative to the data root, with forward slashes."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

@@ -1,0 +1,55 @@
+"""The generated miniature datasets: rendered on the spot, nothing to fetch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from transfer_atlas.datasets import miniature
+from transfer_atlas.datasets.prepared import Record, Strict
+from transfer_atlas.datasets.problems import Problems
+
+CHUNK = 32  # images rendered at a time: enough to amortise a call, few enough to stay small in memory
+
+
+class Settings(Strict):
+    """Settings of the adapter."""
+
+    name: Literal["miniature"] = "miniature"
+    dataset: str = Field(description="Name of the miniature dataset.")
+    seed: int = Field(0, description="Seed of the generator.")
+    image_size: int = Field(128, ge=16, description="Side of the square images in pixels.")
+    n_train: int | None = Field(
+        None, ge=1, description="Number of training images, if not the dataset's own."
+    )
+    n_val: int | None = Field(
+        None, ge=1, description="Number of validation images, if not the dataset's own."
+    )
+
+
+def raw_path(settings: Settings) -> None:
+    """No raw files: the settings and the generator's code are the version."""
+    return None
+
+
+def describe(settings: Settings, root: Path) -> dict[str, Any]:
+    """Return the fields of DatasetDescription but counts, mean and std."""
+    return miniature.describe(settings.dataset)
+
+
+def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Record]:
+    """Yield the images of split train, then val, in the order of their indices."""
+    specification = miniature.specification(settings.dataset)
+    numbers = {
+        "train": specification.n_train if settings.n_train is None else settings.n_train,
+        "val": specification.n_val if settings.n_val is None else settings.n_val,
+    }
+    for split, number in numbers.items():
+        for start in range(0, number, CHUNK):
+            indices = range(start, min(start + CHUNK, number))
+            yield from miniature.render(
+                settings.dataset, split, indices, seed=settings.seed, image_size=settings.image_size
+            )
