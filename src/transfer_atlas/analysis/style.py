@@ -72,7 +72,7 @@ def signed(number: float, decimals: int = 0) -> str:
 def image_count(count: float) -> str:
     """A number of images as printed in the paper's tables: 367, 1.5K, 18K, 1.2M."""
     for size, letter in ((1e6, "M"), (1e3, "K")):
-        if count >= size:
+        if count >= 0.9995 * size:  # 999 900 is printed 1M, not 1000K
             scaled = count / size
             return f"{scaled:.1f}".removesuffix(".0") + letter if scaled < 9.95 else f"{scaled:.0f}{letter}"
     return f"{count:.0f}"
