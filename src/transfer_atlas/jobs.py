@@ -40,13 +40,25 @@ def run_job(request: dict[str, Any], log: Path, threads: int) -> None:
         sys.exit(status)
 
 
+def log_to(path: str | Path) -> None:
+    """Send what this process and its libraries print to a log file."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with Path(path).open("w", encoding="utf-8") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+
+
+def clear_other_stamps(stamp: Path) -> None:
+    """Remove the stamps of what a table or figure showed before: `tables-<other key>` beside `tables-<key>`."""
+    for other in stamp.parent.glob(f"{stamp.name.rpartition('-')[0]}-*"):
+        if other.name != stamp.name:
+            other.unlink()
+
+
 def _carry_out(job: dict[str, Any]) -> int:
     """Do the work in this process: output goes to the log, progress and the one message to the terminal."""
     terminal = os.fdopen(os.dup(2), "w", buffering=1)
-    Path(job["log"]).parent.mkdir(parents=True, exist_ok=True)
-    with Path(job["log"]).open("w", encoding="utf-8") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
+    log_to(job["log"])
     request = job["request"]
     try:
         if request["kind"] != "prepared":

@@ -12,7 +12,7 @@ from transfer_atlas.config import PackageOrigin, Study, TimmOrigin, TrainOrigin
 from transfer_atlas.keys import key_of
 from transfer_atlas.store import run_folder
 
-KINDS = ("prepared", "ilsvrc", "sources", "transfers")  # the layers, in the order data flows
+KINDS = ("prepared", "ilsvrc", "source", "transfer")  # the layers, in the order data flows
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class _Planner:
             task_type, dataset = task.split("/")
             name = f"{task_type}-{dataset}" + (f"-{source_images}-images" if source_images else "")
             self._made["source", task, source_images] = Run(
-                kind="sources",
+                kind="source",
                 name=name,
                 settings={
                     "backbone": self.study.backbone.model_dump(mode="json"),
@@ -229,7 +229,7 @@ class _Planner:
         held_out = self.study.held_out_fraction if self.study.select_on == "held_out" else None
         images = chosen.target_images_of.get(dataset, chosen.target_images)
         return Run(
-            kind="transfers",
+            kind="transfer",
             name=f"{source}--{target}--{regime}--seed{seed}".replace("/", "-"),
             settings={
                 "backbone": self.study.backbone.model_dump(mode="json"),

@@ -59,7 +59,7 @@ def execute(request: dict[str, Any], progress_to: TextIO = sys.stderr) -> None:
         status, reason = failure.status, failure.reason
         shutil.rmtree(output)
         output.mkdir()
-        if request["kind"] in ("ilsvrc", "sources"):
+        if request["kind"] in ("ilsvrc", "source"):
             _save_no_model(output, status, reason)
     record = {
         key: request[key]
@@ -90,7 +90,7 @@ def _runner(kind: str) -> Runner:
         return prepare
     from transfer_atlas.training import runners
 
-    return {"ilsvrc": runners.ilsvrc, "sources": runners.source, "transfers": runners.transfer}[kind]
+    return {"ilsvrc": runners.ilsvrc, "source": runners.source, "transfer": runners.transfer}[kind]
 
 
 def _save_no_model(output: Path, status: str, reason: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from transfer_atlas.errors import AtlasError
 
+FOLDERS = {"prepared": "prepared", "ilsvrc": "ilsvrc", "source": "sources", "transfer": "transfers"}  # by kind
 RUN_FILE = "run.json"
 MODEL_FILE = "model.safetensors"
 
@@ -25,7 +26,7 @@ class StoreError(AtlasError):
 
 def run_folder(store: Path, kind: str, name: str, key: str) -> Path:
     """Folder of one run."""
-    return Path(store) / kind / name / key
+    return Path(store) / FOLDERS[kind] / name / key
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -134,7 +134,8 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
         entry["seconds"] = round(time.monotonic() - began, 3)
         write_json(done_file, entry)
         grid.append(entry)
-    return _best_of_grid(grid, task, settings, scratch, request) | {"images": len(fitted)}
+    counts = {"images": len(fitted), "available_images": dataset.count("train"), "source_images": _source_images(request)}
+    return _best_of_grid(grid, task, settings, scratch, request) | counts
 
 
 def _best_of_grid(
@@ -188,6 +189,13 @@ def _start(request: dict[str, Any], seed: int) -> Backbone:
             load_weights(backbone, load_checkpoint(path)[0], prefix="backbone.", origin=str(path))
             return backbone
     return backbone
+
+
+def _source_images(request: dict[str, Any]) -> int | None:
+    """How many images the source was trained on: a column of the tables, where the source itself may be absent."""
+    if "source" not in request["parents"]:
+        return None
+    return (read_run(Path(request["parents"]["source"]["folder"]))["metrics"] or {}).get("images")
 
 
 def _hold_out(indices: np.ndarray, fraction: float | None, seed: int) -> tuple[np.ndarray, np.ndarray | None]:

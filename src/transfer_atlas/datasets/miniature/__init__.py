@@ -1,1 +1,1 @@
-"""The miniature world: rendered scenes with consistent annotations of every task type."""
+"""Placeholder until merged."""

@@ -1,0 +1,75 @@
+# The study as a graph: which runs there are, what they need, what is asked for. Functions are in rules/common.smk.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+# A study given with --configfile stands alone: the miniature study's datasets are not mixed into it.
+if "datasets" not in config:
+
+    configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+
+
+STUDY = load_study(config)
+PLAN = load_plan(STUDY)
+RUNS = PLAN.by_key()
+TABLE_KEY = PLAN.table_key()
+
+
+wildcard_constraints:
+    name="[a-z0-9_.-]+",
+    key="[0-9a-f]{16}",
+    task_type="[a-z]+",
+    regime="small_target|full_target|small_source_small_target",
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/datasets.smk"
+include: "rules/models.smk"
+include: "rules/transfers.smk"
+include: "rules/analysis.smk"
+
+
+onstart:
+    start_warm_process()
+
+
+localrules:
+    all,
+    prepared_datasets,
+    ilsvrc,
+    sources,
+    transfers,
+    plan,
+
+
+rule all:
+    default_target: True
+    input:
+        result_tables(),
+        result_figures(),
+
+
+rule prepared_datasets:
+    input:
+        results_of("prepared"),
+
+
+rule ilsvrc:
+    input:
+        results_of("ilsvrc"),
+
+
+rule sources:
+    input:
+        results_of("source"),
+
+
+rule transfers:
+    input:
+        results_of("transfer"),

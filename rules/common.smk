@@ -1,0 +1,179 @@
+# Functions of the workflow, no rules: the plan, paths of results, inputs and parameters of rules.
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from transfer_atlas import runs
+from transfer_atlas.config import parse_study
+from transfer_atlas.errors import AtlasError
+from transfer_atlas.estimates import plan_table
+from transfer_atlas.jobs import SOCKET_VARIABLE, wait_for_socket
+from transfer_atlas.plan import make_plan
+from transfer_atlas.store import FOLDERS
+from transfer_atlas.versions import content_versions
+
+
+def load_study(config):
+    """The validated study; a mistake in it ends the workflow with one message."""
+    try:
+        return parse_study(config)
+    except AtlasError as error:
+        raise WorkflowError(str(error))
+
+
+def load_plan(study):
+    """Every run of the study with its key."""
+    try:
+        return make_plan(study, *content_versions(study))
+    except AtlasError as error:
+        raise WorkflowError(str(error))
+
+
+def result_path(kind, file):
+    """Path pattern of a file of a run."""
+    return f"{STUDY.store}/{FOLDERS[kind]}/{{name}}/{{key}}/{file}"
+
+
+def files_of(run):
+    """Declared outputs of a run: what must be there for it to be up to date."""
+    names = {"run": "run.json"}
+    if run.kind in ("ilsvrc", "source") or (run.kind == "transfer" and STUDY.keep_target_models):
+        names["model"] = "model.safetensors"
+    elif run.kind == "prepared":
+        names["description"] = "dataset.json"
+    return {role: f"{run.folder(STUDY.store)}/{file}" for role, file in names.items()}
+
+
+def results_of(kind):
+    """Outputs of all runs of a kind. Times never matter, a missing output does: hence ancient."""
+    return [ancient(path) for run in PLAN.of_kind(kind) for path in files_of(run).values()]
+
+
+def planned_run(kind, wildcards):
+    """The run of the plan that a path belongs to."""
+    run = RUNS.get((kind, wildcards.key))
+    if run is None:
+        raise WorkflowError(
+            f"no run of this study has the key {wildcards.key} ({kind} {wildcards.name}). Results of other studies "
+            "or earlier settings are made by planning with these, not by asking for their path."
+        )
+    return run
+
+
+def parents_of(kind, wildcards):
+    """Inputs of a run: the results it builds on, by role."""
+    found = {}
+    for role, parent in planned_run(kind, wildcards).parents.items():
+        for name, path in files_of(parent).items():
+            found[f"{role}_{name}"] = ancient(path)
+    return found
+
+
+def request_of(kind, wildcards):
+    """What a job needs to carry out a run, as one dict of built-ins."""
+    return runs.request(planned_run(kind, wildcards), STUDY.store, STUDY.scratch)
+
+
+def inputs_of_ilsvrc(wildcards):
+    return parents_of("ilsvrc", wildcards)
+
+
+def inputs_of_source(wildcards):
+    return parents_of("source", wildcards)
+
+
+def inputs_of_transfer(wildcards):
+    return parents_of("transfer", wildcards)
+
+
+def request_of_prepared(wildcards):
+    return request_of("prepared", wildcards)
+
+
+def request_of_ilsvrc(wildcards):
+    return request_of("ilsvrc", wildcards)
+
+
+def request_of_source(wildcards):
+    return request_of("source", wildcards)
+
+
+def request_of_transfer(wildcards):
+    return request_of("transfer", wildcards)
+
+
+def outputs_of_transfer():
+    """Patterns of a transfer's outputs; its model only if the study keeps it."""
+    names = {"run": "run.json"} | ({"model": "model.safetensors"} if STUDY.keep_target_models else {})
+    return {role: result_path("transfer", file) for role, file in names.items()}
+
+
+def memory_of_training(wildcards, attempt):
+    """Host memory in MB, more at each attempt."""
+    return 4000 * 2 ** (attempt - 1)
+
+
+def minutes_of_training(wildcards, attempt):
+    """Run time in minutes, more at each attempt; an interrupted run continues where it was."""
+    return 240 * attempt
+
+
+def run_files_of(kind):
+    """The run.json of every run of a kind."""
+    return [files_of(run)["run"] for run in PLAN.of_kind(kind)]
+
+
+def regimes():
+    """Regimes of the study's experiments, in their order."""
+    return list(dict.fromkeys(experiment.regime for experiment in STUDY.experiments))
+
+
+def result_tables():
+    """The tables, and the stamp that says which runs they show."""
+    names = ("runs", "transfers", "seed_gains", "gains", "effects", "best_sources")
+    files = [f"{STUDY.results}/tables/{name}.parquet" for name in names]
+    return [ancient(path) for path in [*files, f"{STUDY.results}/.shows/tables-{TABLE_KEY}"]]
+
+
+def result_figures():
+    """The figures with their stamps: a heat map per target task type and regime, effects per regime."""
+    names = [f"effects_{regime}" for regime in regimes()]
+    names += [
+        f"gains_{task_type}_{regime}"
+        for regime in regimes()
+        for task_type in target_task_types(regime)
+    ]
+    files = [f"{STUDY.results}/figures/{name}.{suffix}" for name in names for suffix in ("png", "svg")]
+    stamps = [f"{STUDY.results}/.shows/{name}-{TABLE_KEY}" for name in names]
+    return [ancient(path) for path in [*files, *stamps]]
+
+
+def target_task_types(regime):
+    """Task types of the targets of a regime."""
+    targets = [t for t in PLAN.of_kind("transfer") if t.identity["regime"] == regime]
+    return list(dict.fromkeys(run.identity["target"].split("/")[0] for run in targets))
+
+
+def folders_of_runs(wildcards):
+    """Where the runs of the study lie, by kind, for the tables."""
+    kinds = {kind: [] for kind in FOLDERS}
+    for run in PLAN:
+        kinds[run.kind].append(str(run.folder(STUDY.store)))
+    return {"domains": {name: d.domain for name, d in sorted(STUDY.datasets.items())}, "folders": kinds}
+
+
+def planned_table(wildcards):
+    """The plan as text."""
+    return plan_table(PLAN, Path(STUDY.store), max(1, workflow.resource_settings.cores or 1))
+
+
+def start_warm_process():
+    """One process that has torch imported and forks for each local run (see transfer_atlas/jobs.py)."""
+    address = Path(tempfile.mkdtemp(prefix="transfer-atlas-")) / "warm"
+    subprocess.Popen([sys.executable, "-m", "transfer_atlas.jobs", str(address), str(os.getpid())])
+    if wait_for_socket(address):
+        os.environ[SOCKET_VARIABLE] = str(address)

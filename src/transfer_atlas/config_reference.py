@@ -1,0 +1,2 @@
+"""The configuration as documentation."""
+def keys_at(a,b): return []

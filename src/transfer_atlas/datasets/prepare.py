@@ -1,0 +1,22 @@
+"""The run that prepares a dataset: raw files through the adapter into the prepared format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TextIO
+
+from pydantic import TypeAdapter
+
+from transfer_atlas.datasets.adapters import AdapterSettings
+from transfer_atlas.datasets.adapters import prepare as prepare_dataset
+
+
+def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
+    """Prepare the dataset of a request into its output folder. Returns counts, and classes that are absent."""
+    settings = TypeAdapter(AdapterSettings).validate_python(request["settings"]["adapter"])
+    description = prepare_dataset(settings, Path(request["location"]["data_root"]), scratch / "output")
+    absent = description.segmentation.absent_classes if description.segmentation else {}
+    for split, classes in absent.items():
+        if classes:
+            print(f"  {request['name']}: no pixel of {', '.join(classes)} in {split}", file=progress_to)
+    return {"counts": description.counts, "absent_classes": absent}

@@ -1,0 +1,13 @@
+"""Draw the effects of one regime by relation of source and target."""
+
+from pathlib import Path
+
+from transfer_atlas.analysis.effects_figure import effects_figure
+from transfer_atlas.analysis.style import save_figure
+from transfer_atlas.analysis.table_files import read_table
+from transfer_atlas.jobs import clear_other_stamps, log_to
+
+log_to(snakemake.log[0])
+figure = effects_figure(read_table(Path(snakemake.input.gains)), snakemake.wildcards.regime)
+save_figure(figure, snakemake.output.png, snakemake.output.svg)
+clear_other_stamps(Path(snakemake.output.stamp))

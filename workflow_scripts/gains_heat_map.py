@@ -1,0 +1,14 @@
+"""Draw the heat map of gains of one target task type and regime."""
+
+from pathlib import Path
+
+from transfer_atlas.analysis.heat_map import gain_heat_map
+from transfer_atlas.analysis.style import save_figure
+from transfer_atlas.analysis.table_files import read_table
+from transfer_atlas.jobs import clear_other_stamps, log_to
+
+log_to(snakemake.log[0])
+gains = read_table(Path(snakemake.input.gains))
+figure = gain_heat_map(gains, snakemake.wildcards.regime, snakemake.wildcards.task_type)
+save_figure(figure, snakemake.output.png, snakemake.output.svg)
+clear_other_stamps(Path(snakemake.output.stamp))

@@ -1,0 +1,26 @@
+"""Gather the records of the study's runs into the result tables."""
+
+from pathlib import Path
+
+from transfer_atlas.analysis.effects import best_sources_table, effects_table
+from transfer_atlas.analysis.records import dataset_facts, read_records
+from transfer_atlas.analysis.table_files import write_table
+from transfer_atlas.analysis.tables import gains_table, runs_table, seed_gains_table, transfers_table
+from transfer_atlas.jobs import clear_other_stamps, log_to
+
+log_to(snakemake.log[0])
+study = snakemake.params.study
+records = read_records(study["folders"])
+transfers = transfers_table(records, dataset_facts(records, study["domains"]))
+gains = gains_table(transfers)
+tables = {
+    "runs": runs_table(records),
+    "transfers": transfers,
+    "seed_gains": seed_gains_table(transfers),
+    "gains": gains,
+    "effects": effects_table(gains),
+    "best_sources": best_sources_table(gains),
+}
+for name, frame in tables.items():
+    write_table(frame, Path(snakemake.output[name]))
+clear_other_stamps(Path(snakemake.output.stamp))
