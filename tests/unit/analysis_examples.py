@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from transfer_atlas.analysis.schema import GAINS
-from transfer_atlas.analysis.tables import effect
+from transfer_atlas.analysis.tables import effect, relation
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
 
@@ -87,9 +87,7 @@ def published_gains(regime="small_target", change=0.0):
         row |= {"source_dataset": dataset, "source_domain": domain, "source_domains": domains}
         row |= {"target_task_type": "segmentation", "target_dataset": cell.target}
         row |= {"target_domain": cell.target_domain, "target_n_train": datasets.loc[cell.target, "n_train"]}
-        row |= {"within_domain": None, "within_task_type": None}
-        if source != "scratch":
-            row |= {"within_domain": cell.target_domain in domains, "within_task_type": True}
+        row |= relation(row)
         row |= {"metric": "mean_iou", "higher_is_better": True, "gain": gain, "effect": effect(gain)}
         row |= {"n_seeds": 1, "n_failed": 0, "status": "finished", "seeds": [0], "keys": [""]}
         row |= {"baseline_keys": [""]}

@@ -72,6 +72,7 @@ def test_effect_thresholds_are_strict(gain, expected):
 
 def test_a_transfer_knows_both_its_sides():
     records = [
+        source_record("segmentation/sun"),
         transfer_record("segmentation/coco", "segmentation/camvid", 0.4),
         transfer_record("multi_segmentation", "detection/bdd", 0.4, metric="map"),
         transfer_record("ilsvrc", "segmentation/bdd", 0.4),
@@ -79,7 +80,7 @@ def test_a_transfer_knows_both_its_sides():
         source_record("segmentation/coco"),
     ]
     frame = tables.transfers_table(records, DATASETS).set_index("source")
-    assert len(frame) == 4  # the source run is no transfer
+    assert len(frame) == 4  # the source runs are no transfers
     coco, multi = frame.loc["segmentation/coco"], frame.loc["multi_segmentation"]
     assert (coco.source_domain, coco.source_domains, coco.source_n_train) == (
         "consumer",
@@ -147,6 +148,26 @@ def test_gains_are_averaged_over_seeds_after_pairing_with_the_baseline_of_the_se
     assert coco.seeds == [0, 1]
     assert coco["keys"] == [f"segmentation/coco-segmentation/camvid-small_target-{seed}" for seed in (0, 1)]
     assert gains.loc["ilsvrc"].gain == 0.0
+
+
+def test_a_multi_source_is_within_domain_for_every_domain_it_contains():
+    gains = tables.gains_table(
+        tables.transfers_table(
+            [
+                transfer_record("multi_segmentation", "segmentation/sun", 0.4),
+                transfer_record("multi_segmentation", "segmentation/camvid", 0.4),
+                transfer_record("multi_segmentation", "detection/coco", 0.4, metric="map"),
+                transfer_record("ilsvrc", "segmentation/sun", 0.4),
+            ],
+            DATASETS,
+        )
+    ).set_index(["source", "target"])
+    of_multi = gains.loc["multi_segmentation"]
+    assert of_multi.loc["segmentation/sun", "within_domain"]
+    assert not of_multi.loc["segmentation/camvid", "within_domain"]
+    assert of_multi.loc["detection/coco", "within_domain"]
+    assert not of_multi.loc["detection/coco", "within_task_type"]
+    assert pd.isna(gains.loc[("ilsvrc", "segmentation/sun"), "within_domain"])
 
 
 def test_gains_compare_within_one_regime():

@@ -111,7 +111,7 @@ def seed_gains_table(transfers: pd.DataFrame) -> pd.DataFrame:
     for transfer in transfers.itertuples():
         row = {name: getattr(transfer, name) for name in ("source", "target", "regime", "seed", "key")}
         row |= {name: getattr(transfer, name) for name in _SIDE_COLUMNS}
-        row |= _relation(row)
+        row |= relation(row)
         base = baselines.get((transfer.target, transfer.regime, transfer.seed))
         value = transfer.value if transfer.status == "finished" else math.nan
         baseline = base.value if base is not None and base.status == "finished" else math.nan
@@ -225,7 +225,7 @@ def _dataset_of(task: str, datasets: Mapping[str, Mapping[str, Any]]) -> Mapping
     )
 
 
-def _relation(row: Mapping[str, Any]) -> dict[str, bool | None]:
+def relation(row: Mapping[str, Any]) -> dict[str, bool | None]:
     """Within or across domain and task type; a baseline is neither.
 
     A multi-source is within domain for every domain it contains: the only reading under which the numbers of
