@@ -1,0 +1,21 @@
+"""Speed of the miniature world: images per second of each dataset on one core, at 96 x 96."""
+
+from __future__ import annotations
+
+import time
+
+from transfer_atlas.datasets import miniature
+
+
+def main(images: int = 60) -> None:
+    for name in miniature.names():
+        miniature.render(
+            name, "train", range(2), seed=0, image_size=96
+        )  # the first call makes the noise tiles
+        start = time.perf_counter()
+        miniature.render(name, "train", range(images), seed=1, image_size=96)
+        print(f"{name:<18} {images / (time.perf_counter() - start):6.0f} images/s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""Surfaces: a texture with two colours, drawn per instance from palettes that all materials share.
+
+Colours are random on purpose. Only the texture and the shape name a material; nature's correlation of material and
+colour is kept weak (`TINT_WEIGHT`), so that a network must learn textures, shapes and layouts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from transfer_atlas.datasets.miniature.textures import TEXTURES
+
+TINT_WEIGHT = 0.2  # how far a random colour is drawn towards the material's natural one
+LUMINANCE = np.array([0.3, 0.59, 0.11], np.float32)
+
+
+@dataclass(frozen=True)
+class Material:
+    """How a material looks, whatever its colour: its texture, the texture's wavelength and its contrast."""
+
+    texture: str
+    wavelength: float = 4.0
+    contrast: float = 0.5
+    tint: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    turn: float = 0.0  # largest rotation of the texture, in radians
+
+
+@dataclass(frozen=True)
+class Surface:
+    """One instance of a material: call `rgb` with coordinates in canvas units (or any unit, times density)."""
+
+    texture: str
+    wavelength: float
+    low: np.ndarray
+    high: np.ndarray
+    cosine: float
+    sine: float
+    parameters: np.ndarray
+
+    def rgb(self, u: np.ndarray, v: np.ndarray, footprint: np.ndarray | float | None = None) -> np.ndarray:
+        """Colours at coordinates (u, v); footprint is the size of a pixel in the same unit.
+
+        Texture smaller than a pixel averages out instead of turning into noise.
+        """
+        p = self.parameters
+        if self.sine:
+            u, v = u * self.cosine + v * self.sine, v * self.cosine - u * self.sine
+        scale = 1 / self.wavelength
+        u, v = np.broadcast_arrays(u * scale + 64 * p[2], v * scale + 64 * p[3])
+        field = TEXTURES[self.texture](u, v, p)
+        if footprint is not None:
+            field = 0.5 + (field - 0.5) * np.minimum(1, self.wavelength / (2.2 * np.maximum(footprint, 1e-6)))
+        return self.low + field[..., None].astype(np.float32) * (self.high - self.low)
+
+
+class Palette:
+    """Draws surfaces for one image: its random stream, the dataset's materials and its look."""
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        materials: dict[str, Material],
+        *,
+        saturation: float = 0.6,
+        contrast: float = 1.0,
+        texture_scale: float = 1.0,
+        tint_weight: float = TINT_WEIGHT,
+    ) -> None:
+        self.rng = rng
+        self.materials = materials
+        self.saturation = saturation
+        self.contrast = contrast
+        self.texture_scale = texture_scale
+        self.tint_weight = tint_weight
+
+    def colour(self, tint: tuple[float, float, float] | None = None) -> np.ndarray:
+        """A random colour between 0 and 1, drawn weakly towards a tint."""
+        draw = self.rng.random(5, dtype=np.float32)
+        hue = np.abs((draw[0] * 6 + np.array([0, 4, 2])) % 6 - 3) - 1
+        hue = np.clip(hue, 0, 1)
+        saturation = self.saturation * draw[1]
+        value = 0.3 + 0.6 * draw[2]
+        rgb = value * (1 - saturation * (1 - hue))
+        if tint is not None:
+            rgb = (1 - self.tint_weight) * rgb + self.tint_weight * np.asarray(tint)
+        return rgb.astype(np.float32)
+
+    def surface(
+        self,
+        material: str,
+        *,
+        colour: np.ndarray | None = None,
+        texture: str | None = None,
+        scale: float = 1.0,
+    ) -> Surface:
+        """An instance of a material in a fresh colour (or the one given)."""
+        kind = self.materials[material]
+        draw = self.rng.random(8, dtype=np.float32)
+        base = self.colour(kind.tint) if colour is None else colour
+        # The second colour differs in brightness mostly, darker or brighter alike, and somewhat in hue.
+        strength = kind.contrast * self.contrast * (0.75 + 0.5 * draw[4])
+        other = base * (1 - strength) + 0.12 * strength * self.saturation * self.colour()
+        brighter = base + (1 - base) * 0.7 * strength
+        low, high = (other, brighter * 0.9 + base * 0.1)
+        if draw[5] < 0.3 and kind.texture not in ("clouds", "plain"):
+            low, high = high, low
+        angle = float((2 * draw[6] - 1) * kind.turn)
+        return Surface(
+            texture or kind.texture,
+            kind.wavelength * self.texture_scale * scale * float(0.85 + 0.3 * draw[7]),
+            low.astype(np.float32),
+            high.astype(np.float32),
+            float(np.cos(angle)),
+            float(np.sin(angle)),
+            draw[:4],
+        )
+
+    def flat(self, colour: np.ndarray) -> Surface:
+        """A surface with almost no texture, for small parts such as wheels and lights."""
+        colour = np.asarray(colour, np.float32)
+        return Surface(
+            "plain", 6.0, colour * 0.9, colour * 1.05, 1.0, 0.0, self.rng.random(4, dtype=np.float32)
+        )
+
+    def dark(self) -> Surface:
+        """Tyres, pupils, screens: a dark surface."""
+        return self.flat(0.05 + 0.12 * self.rng.random(3, dtype=np.float32))
