@@ -1,7 +1,7 @@
 """The store: where the results of runs live, and how they get there whole or not at all.
 
-    store/<kind>/<readable name>/<key>/run.json      provenance and metrics, written last
-    store/<kind>/<readable name>/<key>/...           model.safetensors, dataset.json, shards/, ...
+store/<kind>/<readable name>/<key>/run.json      provenance and metrics, written last
+store/<kind>/<readable name>/<key>/...           model.safetensors, dataset.json, shards/, ...
 """
 
 from __future__ import annotations
