@@ -45,7 +45,9 @@ def fingerprint(modules: Iterable[str], package: Path = PACKAGE) -> str:
     return digest.hexdigest()[:16]
 
 
-def versions(stages: Iterable[str], record: dict[str, Any] | None = None, package: Path = PACKAGE) -> dict[str, int]:
+def versions(
+    stages: Iterable[str], record: dict[str, Any] | None = None, package: Path = PACKAGE
+) -> dict[str, int]:
     """Version numbers of stages, after checking that their fingerprints still match.
 
     Raises CodeVersionError naming every edited stage and both remedies.
@@ -54,7 +56,9 @@ def versions(stages: Iterable[str], record: dict[str, Any] | None = None, packag
     chosen = sorted(set(stages))
     missing = [stage for stage in chosen if stage not in declared]
     if missing:
-        raise CodeVersionError(f"no code version is declared for {', '.join(missing)} in {RECORD.name}; add the stage.")
+        raise CodeVersionError(
+            f"no code version is declared for {', '.join(missing)} in {RECORD.name}; add the stage."
+        )
     edited = [s for s in chosen if fingerprint(declared[s]["modules"], package) != declared[s]["fingerprint"]]
     if edited:
         listed = "\n".join(f"  {stage}: {', '.join(declared[stage]['modules'])}" for stage in edited)
@@ -75,7 +79,9 @@ def declare(stage: str, *, results_can_change: bool, path: Path = RECORD, packag
     entry = record["stages"][stage]
     entry["fingerprint"] = fingerprint(entry["modules"], package)
     entry["version"] += int(results_can_change)
-    header = "".join(line for line in path.read_text(encoding="utf-8").splitlines(True) if line.startswith("#"))
+    header = "".join(
+        line for line in path.read_text(encoding="utf-8").splitlines(True) if line.startswith("#")
+    )
     path.write_text(header + yaml.safe_dump(record, sort_keys=False, width=110), encoding="utf-8")
     return f"{stage}: version {entry['version']}, fingerprint {entry['fingerprint']}"
 
@@ -106,7 +112,9 @@ def _meaning(path: Path) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m transfer_atlas.code_versions", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m transfer_atlas.code_versions", description=__doc__.split("\n")[0]
+    )
     commands = parser.add_subparsers(dest="command")
     declaring = commands.add_parser("declare", help="say whether an edit can change results")
     declaring.add_argument("stages", nargs="+", metavar="STAGE")

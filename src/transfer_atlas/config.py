@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
 from transfer_atlas.datasets.adapters import AdapterSettings
 from transfer_atlas.errors import ConfigurationError
@@ -125,18 +133,26 @@ class TaskSettings(Strict):
 class DatasetSettings(Strict):
     """One dataset: where its files are, how they are read, and its settings per task type."""
 
-    domain: Name = Field(description="Image domain: consumer, driving, indoor, aerial, underwater, close_ups, synthetic, or your own.")
+    domain: Name = Field(
+        description="Image domain: consumer, driving, indoor, aerial, underwater, close_ups, synthetic, or your own."
+    )
     adapter: AdapterSettings = Field(description="The adapter that reads the dataset, and its settings.")
-    tasks: dict[TaskTypeName, TaskSettings] = Field(description="The task types to use, with settings that differ.")
+    tasks: dict[TaskTypeName, TaskSettings] = Field(
+        description="The task types to use, with settings that differ."
+    )
 
 
 class RegimeSettings(Strict):
     """How many images of source and target are used."""
 
     target_images: int | None = Field(None, ge=1, description="Training images of the target; all if absent.")
-    target_images_of: dict[Name, int] = Field({}, description="Exceptions by dataset (paper: 1000 for COCO and ADE20K).")
+    target_images_of: dict[Name, int] = Field(
+        {}, description="Exceptions by dataset (paper: 1000 for COCO and ADE20K)."
+    )
     source_images: int | None = Field(None, ge=1, description="Training images of the source; all if absent.")
-    selection_seed: int = Field(0, ge=0, description="Seed of the selection: the same images for every source.")
+    selection_seed: int = Field(
+        0, ge=0, description="Seed of the selection: the same images for every source."
+    )
 
 
 class Experiment(Strict):
@@ -145,7 +161,9 @@ class Experiment(Strict):
     regime: RegimeName = "small_target"
     sources: list[str] = Field([], description="Tasks such as `segmentation/coco`, or `segmentation/*`.")
     targets: list[str] = Field(min_length=1, description="Tasks, as for sources.")
-    baselines: list[Baseline] = Field(["ilsvrc", "scratch"], description="Starting points every target also gets.")
+    baselines: list[Baseline] = Field(
+        ["ilsvrc", "scratch"], description="Starting points every target also gets."
+    )
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
 
 
@@ -186,16 +204,22 @@ class Study(Strict):
 
     study: Name = Field(description="Name of the study.")
     data_root: Path = Field(Path("data"), description="Folder of the raw datasets.")
-    store: Path = Field(Path("store"), description="Where results live, named by their keys; shared by studies.")
+    store: Path = Field(
+        Path("store"), description="Where results live, named by their keys; shared by studies."
+    )
     scratch: Path = Field(Path("scratch"), description="Where unfinished runs keep their state.")
     results: Path = Field(Path("results"), description="Where tables and figures of this study are written.")
     backbone: BackboneSettings = BackboneSettings()
-    ilsvrc: IlsvrcOrigin = Field(description="Where the ILSVRC checkpoint comes from; one set of weights throughout.")
+    ilsvrc: IlsvrcOrigin = Field(
+        description="Where the ILSVRC checkpoint comes from; one set of weights throughout."
+    )
     datasets: dict[Name, DatasetSettings] = Field(min_length=1)
     task_types: dict[TaskTypeName, TaskTypeSettings] = {}
     regimes: dict[RegimeName, RegimeSettings] = Field(
         {
-            "small_target": RegimeSettings(target_images=150, target_images_of={"coco": 1000, "ade20k": 1000}),
+            "small_target": RegimeSettings(
+                target_images=150, target_images_of={"coco": 1000, "ade20k": 1000}
+            ),
             "full_target": RegimeSettings(),
             "small_source_small_target": RegimeSettings(
                 target_images=150, target_images_of={"coco": 1000, "ade20k": 1000}, source_images=1500
@@ -209,7 +233,9 @@ class Study(Strict):
         description="Where the best learning rate of the grid is picked. `evaluation_set` reproduces the paper, "
         "and is slightly optimistic; `held_out` picks it on images held out of the target's training set.",
     )
-    held_out_fraction: float = Field(0.2, gt=0, lt=1, description="Share of training images held out by `held_out`.")
+    held_out_fraction: float = Field(
+        0.2, gt=0, lt=1, description="Share of training images held out by `held_out`."
+    )
     source_seed: int = Field(0, ge=0, description="Seed of every source: one set of weights for each source.")
     keep_target_models: bool = Field(False, description="Keep the fine-tuned model of every transfer.")
 
@@ -229,7 +255,9 @@ class Study(Strict):
 
     def tasks(self) -> list[str]:
         """All tasks of the study, `task type/dataset`, in the order of the configuration."""
-        return [f"{task_type}/{name}" for name, dataset in self.datasets.items() for task_type in dataset.tasks]
+        return [
+            f"{task_type}/{name}" for name, dataset in self.datasets.items() for task_type in dataset.tasks
+        ]
 
     def expand(self, patterns: list[str], where: str) -> list[str]:
         """Tasks named by `patterns`; `segmentation/*` stands for all tasks of a task type."""
@@ -265,7 +293,9 @@ class Study(Strict):
     def learning_rates(self, task: str, regime: RegimeName) -> list[float]:
         """The grid of learning rates for a target, highest first."""
         factors = self.task_types.get(task.split("/")[0], TaskTypeSettings()).learning_rate_factors
-        return [self.training(task, regime).learning_rate * factor for factor in sorted(factors, reverse=True)]
+        return [
+            self.training(task, regime).learning_rate * factor for factor in sorted(factors, reverse=True)
+        ]
 
 
 def parse_study(values: dict[str, Any]) -> Study:
@@ -307,10 +337,14 @@ def _explain(error: ValidationError, values: Any, what: str) -> str:
             expected = [tag.strip("' ") for tag in context.get("expected_tags", "").split(",")]
             tag = context.get("tag")
             key = context.get("discriminator", "").strip("'")
-            detail = f"unknown {key} {tag!r}{_nearest(str(tag), expected)}" if tag else f"the key {key} is missing"
+            detail = (
+                f"unknown {key} {tag!r}{_nearest(str(tag), expected)}" if tag else f"the key {key} is missing"
+            )
             lines.append(f"  {path}: {detail}")
         elif problem["type"] == "literal_error":
-            expected = [word.strip("' ") for word in problem["ctx"]["expected"].replace(" or ", ", ").split(",")]
+            expected = [
+                word.strip("' ") for word in problem["ctx"]["expected"].replace(" or ", ", ").split(",")
+            ]
             lines.append(f"  {path}: found {found!r}{_nearest(str(found), expected)}")
         else:
             shown = repr(found) if len(repr(found)) < 80 else repr(found)[:77] + "..."
@@ -329,8 +363,12 @@ def _shown_path(location: tuple[int | str, ...], values: Any) -> str:
         if isinstance(node, dict) and step not in node and not last:
             continue
         parts.append(f"[{step}]" if isinstance(step, int) else f".{step}" if parts else str(step))
-        node = node[step] if isinstance(node, dict) and step in node else (
-            node[step] if isinstance(node, list) and isinstance(step, int) and step < len(node) else node
+        node = (
+            node[step]
+            if isinstance(node, dict) and step in node
+            else (
+                node[step] if isinstance(node, list) and isinstance(step, int) and step < len(node) else node
+            )
         )
     return "".join(parts)
 

@@ -1,2 +1,5 @@
 """The configuration as documentation."""
-def keys_at(a,b): return []
+
+
+def keys_at(a, b):
+    return []

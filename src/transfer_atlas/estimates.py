@@ -11,7 +11,12 @@ from typing import Any
 from transfer_atlas.plan import KINDS, Plan, Run
 from transfer_atlas.store import FOLDERS, RUN_FILE
 
-TITLES = {"prepared": "prepared datasets", "ilsvrc": "ILSVRC checkpoint", "source": "sources", "transfer": "transfers"}
+TITLES = {
+    "prepared": "prepared datasets",
+    "ilsvrc": "ILSVRC checkpoint",
+    "source": "sources",
+    "transfer": "transfers",
+}
 
 
 def pixels(settings: Mapping[str, Any]) -> float | None:
@@ -41,8 +46,16 @@ def plan_table(plan: Plan, store: Path, workers: int) -> str:
         known = [guess for guess in guesses if guess is not None]
         unknown |= len(known) < len(guesses)
         total += sum(known)
-        shown = "-" if not missing else _duration(sum(known) / workers) if len(known) == len(guesses) else "not yet measured"
-        lines.append(f"{TITLES[kind]:<20}{len(runs):>7}{len(runs) - len(missing):>9}{len(missing):>9}   {shown}")
+        shown = (
+            "-"
+            if not missing
+            else _duration(sum(known) / workers)
+            if len(known) == len(guesses)
+            else "not yet measured"
+        )
+        lines.append(
+            f"{TITLES[kind]:<20}{len(runs):>7}{len(runs) - len(missing):>9}{len(missing):>9}   {shown}"
+        )
     missing_count = sum(not record for record in present.values())
     count = len(plan.runs)
     shown = "-" if not missing_count else ("more than " if unknown else "") + _duration(total / workers)
@@ -72,7 +85,9 @@ def _speeds(store: Path) -> tuple[dict[str, float], dict[str, float]]:
             if work is None:
                 by_kind.setdefault(kind, []).append(record["seconds"])
             else:
-                by_backbone.setdefault(record["settings"]["backbone"]["name"], []).append(record["seconds"] / work)
+                by_backbone.setdefault(record["settings"]["backbone"]["name"], []).append(
+                    record["seconds"] / work
+                )
     return {k: median(v) for k, v in by_backbone.items()}, {k: median(v) for k, v in by_kind.items()}
 
 

@@ -83,9 +83,14 @@ def _carry_out(job: dict[str, Any]) -> int:
                 file=terminal,
             )
         return 1
-    except Exception as error:  # the job's last resort: whatever it is, the user sees one line and the log has all
+    except (
+        Exception
+    ) as error:  # the job's last resort: whatever it is, the user sees one line and the log has all
         traceback.print_exc()
-        print(f"\n{request['name']} failed: {type(error).__name__}: {error}. The log is {job['log']}\n", file=terminal)
+        print(
+            f"\n{request['name']} failed: {type(error).__name__}: {error}. The log is {job['log']}\n",
+            file=terminal,
+        )
         return 1
     return 0
 

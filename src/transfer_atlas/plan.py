@@ -99,7 +99,10 @@ def make_plan(study: Study, dataset_versions: Mapping[str, str], origin_version:
         planner.transfer(source, target, experiment.regime, seed)
         for index, experiment in enumerate(study.experiments)
         for target in study.expand(experiment.targets, f"experiments[{index}].targets")
-        for source in [*experiment.baselines, *study.expand(experiment.sources, f"experiments[{index}].sources")]
+        for source in [
+            *experiment.baselines,
+            *study.expand(experiment.sources, f"experiments[{index}].sources"),
+        ]
         for seed in experiment.seeds
         if source != target
     ]
@@ -115,7 +118,10 @@ def used_datasets(study: Study) -> list[str]:
     used = set()
     for index, experiment in enumerate(study.experiments):
         for name in ("sources", "targets"):
-            used |= {t.split("/")[1] for t in study.expand(getattr(experiment, name), f"experiments[{index}].{name}")}
+            used |= {
+                t.split("/")[1]
+                for t in study.expand(getattr(experiment, name), f"experiments[{index}].{name}")
+            }
     if isinstance(study.ilsvrc, TrainOrigin):
         used.add(study.ilsvrc.dataset)
     return [name for name in study.datasets if name in used]
@@ -130,7 +136,10 @@ def _collect(run: Run, found: dict[tuple[str, str], Run]) -> None:
 
 def _stages_of(study: Study) -> dict[str, list[str]]:
     """Which stages of the code enter the keys of what: `code_versions.yaml` lists their modules."""
-    adapters = {f"adapter:{s.adapter.name}": ["prepared", f"adapter_{s.adapter.name}"] for s in study.datasets.values()}
+    adapters = {
+        f"adapter:{s.adapter.name}": ["prepared", f"adapter_{s.adapter.name}"]
+        for s in study.datasets.values()
+    }
     types = {t for s in study.datasets.values() for t in s.tasks}
     training = {f"train:{t}": ["backbone", "training", f"task_{t}"] for t in types}
     return {**adapters, **training, "origin": ["backbone"]}
@@ -175,7 +184,10 @@ class _Planner:
             if isinstance(origin, TrainOrigin):
                 task = f"classification/{origin.dataset}"
                 parents["dataset"] = self.prepared(origin.dataset)
-                settings |= {"training": self.study.training(task, None).model_dump(mode="json"), "seed": origin.seed}
+                settings |= {
+                    "training": self.study.training(task, None).model_dump(mode="json"),
+                    "seed": origin.seed,
+                }
                 code = self._code("train:classification")
             elif isinstance(origin, TimmOrigin):
                 settings["model"] = origin.model
@@ -234,7 +246,9 @@ class _Planner:
             settings={
                 "backbone": self.study.backbone.model_dump(mode="json"),
                 "task_type": task_type,
-                "training": self.study.training(target, regime).model_dump(mode="json", exclude={"learning_rate"}),
+                "training": self.study.training(target, regime).model_dump(
+                    mode="json", exclude={"learning_rate"}
+                ),
                 "learning_rates": self.study.learning_rates(target, regime),
                 "images": images,
                 "selection_seed": chosen.selection_seed if images else None,

@@ -79,7 +79,9 @@ def execute(request: dict[str, Any], progress_to: TextIO = sys.stderr) -> None:
 
 def _earlier_seconds(scratch: Path) -> float:
     """Work of learning rates that an interrupted attempt finished, so that a run states its whole cost."""
-    return sum(json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in scratch.glob("rate-*.json"))
+    return sum(
+        json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in scratch.glob("rate-*.json")
+    )
 
 
 def _runner(kind: str) -> Runner:

@@ -1,7 +1,7 @@
 """The store: where the results of runs live, and how they get there whole or not at all.
 
-    store/<kind>/<readable name>/<key>/run.json      provenance and metrics, written last
-    store/<kind>/<readable name>/<key>/...           model.safetensors, dataset.json, shards/, ...
+store/<kind>/<readable name>/<key>/run.json      provenance and metrics, written last
+store/<kind>/<readable name>/<key>/...           model.safetensors, dataset.json, shards/, ...
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from typing import Any
 
 from transfer_atlas.errors import AtlasError
 
-FOLDERS = {"prepared": "prepared", "ilsvrc": "ilsvrc", "source": "sources", "transfer": "transfers"}  # by kind
+FOLDERS = {
+    "prepared": "prepared",
+    "ilsvrc": "ilsvrc",
+    "source": "sources",
+    "transfer": "transfers",
+}  # by kind
 RUN_FILE = "run.json"
 MODEL_FILE = "model.safetensors"
 

@@ -31,7 +31,9 @@ def content_versions(study: Study) -> tuple[dict[str, str], str | None]:
     elif isinstance(study.ilsvrc, FileOrigin):
         path = Path(study.ilsvrc.path)
         if not path.is_file():
-            raise CheckpointError(f"ilsvrc.path: {path} does not exist; correct the path, or put the checkpoint there.")
+            raise CheckpointError(
+                f"ilsvrc.path: {path} does not exist; correct the path, or put the checkpoint there."
+            )
         with path.open("rb") as file:
             origin = hashlib.file_digest(file, "md5").hexdigest()
     return versions, origin

@@ -23,7 +23,9 @@ def read_records(folders: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
     ]
 
 
-def dataset_facts(records: Iterable[Mapping[str, Any]], domains: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def dataset_facts(
+    records: Iterable[Mapping[str, Any]], domains: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
     """Domain and number of training images by dataset, and by task for sources, from what the runs state."""
     facts: dict[str, dict[str, Any]] = {name: {"domain": d, "n_train": None} for name, d in domains.items()}
     for record in records:

@@ -140,7 +140,8 @@ class PreparedDataset:
         if missing:
             rows = self._rows([places[index] for index in missing], task_type)
             jobs = [(identifiers[index], row) for index, row in zip(missing, rows, strict=True)]
-            decoded = self._map(lambda job: _decode(*job, task_type), jobs)
+            points = len(self.description.keypoints.names) if task_type == "keypoints" else 0
+            decoded = self._map(lambda job: _decode(*job, task_type, points), jobs)
             for index, sample in zip(missing, decoded, strict=True):
                 samples[index] = sample
                 self._keep((split, index, task_type), sample)
@@ -195,8 +196,8 @@ class PreparedDataset:
         return self.__dict__ | {"_cache": {}, "_cached_bytes": 0} | unshared
 
 
-def _decode(identifier: str, row: dict[str, pa.Scalar], task_type: str) -> Sample:
-    """Decode one row."""
+def _decode(identifier: str, row: dict[str, pa.Scalar], task_type: str, points: int) -> Sample:
+    """Decode one row; points: number of keypoints of an object."""
     from transfer_atlas.datasets import decoding  # imports torch: not needed to list what a dataset holds
 
     image = decoding.decode_image(row["image"].as_py())
@@ -207,15 +208,15 @@ def _decode(identifier: str, row: dict[str, pa.Scalar], task_type: str) -> Sampl
         return Sample(identifier, image, depth=depth)
     if task_type == "classification":
         return Sample(identifier, image, label=row["label"].as_py())
-    return Sample(identifier, image, objects=_objects(row))
+    return Sample(identifier, image, objects=_objects(row, points))
 
 
-def _objects(row: dict[str, pa.Scalar]) -> Objects:
+def _objects(row: dict[str, pa.Scalar], points: int) -> Objects:
     boxes = np.array(row["boxes"].as_py(), dtype=np.float32).reshape(-1, 4)
     keypoints = None
     if "keypoints" in row:
         flat = np.array(row["keypoints"].as_py(), dtype=np.float32)
-        keypoints = flat.reshape(len(boxes), flat.shape[1] // 3 if len(boxes) else 0, 3)
+        keypoints = flat.reshape(len(boxes), points, 3)
     return Objects(
         boxes=boxes,
         labels=np.array(row["labels"].as_py(), dtype=np.int64),

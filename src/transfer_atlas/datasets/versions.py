@@ -40,12 +40,14 @@ def _recorded(dvc_file: Path) -> str:
     try:
         content = yaml.safe_load(dvc_file.read_text(encoding="utf-8"))
         version = content["outs"][0]["md5"]
+        if not isinstance(version, str) or not version:
+            raise TypeError(f"md5 is {version!r}")
     except (yaml.YAMLError, UnicodeDecodeError, KeyError, IndexError, TypeError) as error:
         raise DatasetError(
             f"{dvc_file} records no version ({type(error).__name__}: {error}). Expected outs[0].md5 as "
             "`dvc add` writes it: run `dvc add` again, or restore the file."
         ) from error
-    return str(version)
+    return version
 
 
 def _hashed(folder: Path, cache_file: Path | None) -> str:

@@ -222,7 +222,7 @@ def _row(
         row |= {name: getattr(objects, name).tolist() for name in ("boxes", "labels", "crowd", "area")}
         statistics.note("detection", split, objects.labels)
     if description.keypoints:
-        row["keypoints"] = record.objects.keypoints.reshape(len(record.objects.boxes), -1).tolist()
+        row["keypoints"] = [points.ravel().tolist() for points in record.objects.keypoints]
     if description.depth:
         depth = description.depth
         row["depth"] = encoding.encode_depth(record.depth, depth.step, depth.minimum, depth.maximum)

@@ -22,7 +22,9 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], description: dict[st
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     header = {"description": json.dumps(description, sort_keys=True)}
     try:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part, header)
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part, header
+        )
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -64,12 +66,16 @@ def load_foreign(path: Path) -> dict[str, Tensor]:
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"checkpoint {path} cannot be read ({first}): truncated or damaged. Fetch it again.") from None
+        raise CheckpointError(
+            f"checkpoint {path} cannot be read ({first}): truncated or damaged. Fetch it again."
+        ) from None
     for wrapper in ("state_dict", "model", "model_state_dict"):
         if isinstance(found, dict) and isinstance(found.get(wrapper), dict):
             found = found[wrapper]
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise CheckpointError(f"checkpoint {path} holds no state dict (name -> tensor); found {type(found).__name__}.")
+        raise CheckpointError(
+            f"checkpoint {path} holds no state dict (name -> tensor); found {type(found).__name__}."
+        )
     return {name.removeprefix("module."): tensor for name, tensor in found.items()}
 
 
@@ -78,7 +84,9 @@ def load_weights(module: nn.Module, tensors: dict[str, Tensor], *, prefix: str, 
 
     Raises CheckpointError naming the first differences if the checkpoint is of another architecture.
     """
-    chosen = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    chosen = {
+        name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)
+    }
     expected = module.state_dict()
     problems = [f"{name} is missing" for name in expected if name not in chosen]
     problems += [f"{name} is not part of the network" for name in chosen if name not in expected]

@@ -17,7 +17,9 @@ class Model(nn.Module):
     (paper, section 4.1); mean and std are buffers that are not part of the weights.
     """
 
-    def __init__(self, backbone: Backbone, head: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    def __init__(
+        self, backbone: Backbone, head: nn.Module, mean: tuple[float, ...], std: tuple[float, ...]
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
@@ -26,5 +28,7 @@ class Model(nn.Module):
 
     def forward(self, images: Tensor) -> Any:
         normalised = (images.float() - self.mean) / self.std
-        features = self.backbone.branches(normalised) if self.head.reads_branches else self.backbone(normalised)
+        features = (
+            self.backbone.branches(normalised) if self.head.reads_branches else self.backbone(normalised)
+        )
         return self.head(features)

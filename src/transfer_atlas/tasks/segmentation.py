@@ -90,8 +90,12 @@ class SegmentationEvaluator:
         return {
             "value": by_class[present].mean().item(),
             "pixel_accuracy": (counts.diagonal().sum() / counts.sum()).item(),
-            "per_class": {n: None if v.isnan() else v.item() for n, v in zip(self.names, by_class, strict=True)},
-            "absent_classes": [name for name, is_here in zip(self.names, present.tolist(), strict=True) if not is_here],
+            "per_class": {
+                n: None if v.isnan() else v.item() for n, v in zip(self.names, by_class, strict=True)
+            },
+            "absent_classes": [
+                name for name, is_here in zip(self.names, present.tolist(), strict=True) if not is_here
+            ],
         }
 
 
@@ -113,7 +117,9 @@ class Segmentation:
     def loss(self, outputs: Tensor, targets: dict[str, Tensor]) -> Tensor:
         """Cross entropy at each annotated pixel, averaged over them; zero if none is annotated."""
         mask = targets["mask"]  # (B, H, W)
-        logits = F.interpolate(outputs.float(), size=mask.shape[1:], mode="bilinear", align_corners=False)  # (B, K, H, W)
+        logits = F.interpolate(
+            outputs.float(), size=mask.shape[1:], mode="bilinear", align_corners=False
+        )  # (B, K, H, W)
         annotated = mask < logits.shape[1]
         total = F.cross_entropy(logits, mask.where(annotated, -100), ignore_index=-100, reduction="sum")
         return total / annotated.sum().clamp(min=1)

@@ -20,7 +20,9 @@ def batch_indices(count: int, batch_size: int, step: int, seed: int) -> np.ndarr
     anew each epoch. Batches run on across epochs, so that all have the same size.
     """
     places = np.arange(step * batch_size, (step + 1) * batch_size)
-    orders = {epoch: np.random.default_rng([seed, epoch]).permutation(count) for epoch in np.unique(places // count)}
+    orders = {
+        epoch: np.random.default_rng([seed, epoch]).permutation(count) for epoch in np.unique(places // count)
+    }
     return np.array([orders[place // count][place % count] for place in places])
 
 
@@ -46,7 +48,13 @@ class Batches:
         seed: int,
     ) -> None:
         """indices: positions in the training split that may be used."""
-        self.dataset, self.task, self.indices, self.settings, self.seed = dataset, task, indices, settings, seed
+        self.dataset, self.task, self.indices, self.settings, self.seed = (
+            dataset,
+            task,
+            indices,
+            settings,
+            seed,
+        )
 
     def batch(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """images (B, 3, *crop) uint8 and the encoded targets of one step."""

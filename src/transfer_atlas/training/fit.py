@@ -81,7 +81,9 @@ def fit(
             loss = torch.stack(losses).mean().item()
             losses.clear()
             if not torch.isfinite(torch.tensor(loss)):
-                raise LegitimateFailure("diverged", f"the loss was {loss} at step {done} (learning rate {learning_rate:g})")
+                raise LegitimateFailure(
+                    "diverged", f"the loss was {loss} at step {done} (learning rate {learning_rate:g})"
+                )
             curve.append((done, loss))
             watch(done, loss)
             if time.monotonic() - saved > save_every and done < settings.steps:
@@ -97,7 +99,9 @@ def _save(path: Path, model: Model, optimizer: torch.optim.Optimizer, done: int,
     save_checkpoint(path, tensors, {"done": done, "curve": curve})
 
 
-def _resume(path: Path, model: Model, optimizer: torch.optim.Optimizer) -> tuple[int, list[tuple[int, float]]]:
+def _resume(
+    path: Path, model: Model, optimizer: torch.optim.Optimizer
+) -> tuple[int, list[tuple[int, float]]]:
     if not path.exists():
         return 0, []
     try:

@@ -79,7 +79,9 @@ def cut(image: Tensor, window: Window, crop: tuple[int, int], *, fill: Tensor | 
     return canvas
 
 
-def augment(sample: Sample, window: Window, crop: tuple[int, int], mean: tuple[float, float, float]) -> Sample:
+def augment(
+    sample: Sample, window: Window, crop: tuple[int, int], mean: tuple[float, float, float]
+) -> Sample:
     """The sample under a window; beyond the image stands the dataset's mean colour, annotated as ignored."""
     beyond = torch.tensor(mean).round().to(torch.uint8).view(3, 1, 1)
     changed = {"image": cut(sample.image, window, crop, fill=beyond, nearest=False)}

@@ -34,7 +34,9 @@ def ilsvrc(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[
     settings, location = request["settings"], request["location"]
     name = settings["backbone"]["name"]
     if settings["origin"] == "train":
-        return _train(request, "classification", build_backbone(name, seed=settings["seed"]), scratch, progress_to)
+        return _train(
+            request, "classification", build_backbone(name, seed=settings["seed"]), scratch, progress_to
+        )
     if settings["origin"] == "timm":
         backbone = origins.backbone_from_timm(name, settings["model"])
     elif settings["origin"] == "package":
@@ -60,7 +62,9 @@ def _train(
     training = TrainingSettings.model_validate(settings["training"])
     task = TASK_TYPES[task_type]
     dataset = _open(request, training)
-    indices = select_images(dataset.count("train"), settings.get("images"), settings.get("selection_seed") or 0)
+    indices = select_images(
+        dataset.count("train"), settings.get("images"), settings.get("selection_seed") or 0
+    )
     _need_images(indices, request)
     model = _with_head(backbone, task, dataset, settings["seed"])
     accelerator = make_accelerator(training.precision)
@@ -134,12 +138,20 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
         entry["seconds"] = round(time.monotonic() - began, 3)
         write_json(done_file, entry)
         grid.append(entry)
-    counts = {"images": len(fitted), "available_images": dataset.count("train"), "source_images": _source_images(request)}
+    counts = {
+        "images": len(fitted),
+        "available_images": dataset.count("train"),
+        "source_images": _source_images(request),
+    }
     return _best_of_grid(grid, task, settings, scratch, request) | counts
 
 
 def _best_of_grid(
-    grid: list[dict[str, Any]], task: TaskType, settings: dict[str, Any], scratch: Path, request: dict[str, Any]
+    grid: list[dict[str, Any]],
+    task: TaskType,
+    settings: dict[str, Any],
+    scratch: Path,
+    request: dict[str, Any],
 ) -> dict[str, Any]:
     finished = [entry for entry in grid if entry["status"] == "finished"]
     if not finished:
@@ -183,7 +195,8 @@ def _start(request: dict[str, Any], seed: int) -> Backbone:
             record = read_run(folder)
             if record["status"] != "finished":
                 raise LegitimateFailure(
-                    "source_failed", f"{record['name']} ({record['key']}) {record['status']}: {record['reason']}"
+                    "source_failed",
+                    f"{record['name']} ({record['key']}) {record['status']}: {record['reason']}",
                 )
             path = folder / MODEL_FILE
             load_weights(backbone, load_checkpoint(path)[0], prefix="backbone.", origin=str(path))

@@ -15,7 +15,6 @@ from transfer_atlas.datasets.adapters import image_mask_folders, imagenet_folder
 from transfer_atlas.datasets.adapters.base import Adapter
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.problems import Problems
-from transfer_atlas.datasets.writing import write_prepared
 
 ADAPTERS: dict[str, Adapter] = {
     "image_mask_folders": image_mask_folders,
@@ -35,6 +34,8 @@ def prepare(settings: AdapterSettings, root: Path, folder: Path) -> DatasetDescr
 
     Raises DatasetError with up to 20 problems: file, what was found, what was expected, and a remedy.
     """
+    from transfer_atlas.datasets.writing import write_prepared  # reading a study needs no Parquet
+
     adapter = ADAPTERS[settings.name]
     problems = Problems(settings.dataset)
     description = adapter.describe(settings, Path(root))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -40,7 +40,8 @@ class Settings(DatasetSettings):
     )
     lists: dict[str, str] | None = Field(
         None,
-        description="Split -> text file below `path`, one {stem} a line, where folders do not tell splits.",
+        description="Split -> text file below `path`, one {stem} (or path of an image) a line, "
+        "where folders do not tell splits.",
     )
     classes: list[str] = Field(
         min_length=1, description="Names of the classes, in the order of their indices."
@@ -58,6 +59,11 @@ class Settings(DatasetSettings):
     )
     mask_colours: dict[str, Colour] | None = Field(
         None, description="Class name or `ignore` -> R, G, B, where the masks' colours are the labels."
+    )
+
+    unknown: Literal["error", "ignore"] = Field(
+        "error",
+        description="What values or colours of masks that are in no map are: an error, or ignored pixels.",
     )
 
     @model_validator(mode="after")
@@ -115,10 +121,11 @@ def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Reco
     """Yield one record per image, by split and then by path; ids are paths below `path` without suffix."""
     folder = existing_folder(root, settings.path, settings.dataset)
     ignore = IGNORE_LABEL if len(settings.classes) <= IGNORE_LABEL else IGNORE_LABEL_16_BITS
+    lenient = settings.unknown == "ignore"
     if settings.mask_colours is not None:
-        masks = ColourMap(settings.classes, ignore, settings.mask_colours)
+        masks = ColourMap(settings.classes, ignore, settings.mask_colours, lenient)
     else:
-        masks = LabelMap(settings.classes, ignore, settings.ignore_label, settings.labels)
+        masks = LabelMap(settings.classes, ignore, settings.ignore_label, settings.labels, lenient)
     for split in settings.lists or settings.splits:
         for path, parts in _images(settings, folder, split, problems):
             where = relative_to(path, root)
@@ -159,10 +166,17 @@ def _images(
             f"with one image's stem a line for split {split}: correct `lists`, or fetch the file."
         )
     for number, line in enumerate(list_file.read_text(encoding="utf-8").splitlines(), start=1):
-        stem = line.strip()
+        stem = _stem(line, by_stem)
         if stem and len(by_stem.get(stem, [])) != 1:
             found_text = f"'{stem}' is the stem of {len(by_stem.get(stem, []))} images"
             remedy = "Correct the list or the `images` pattern."
             problems.add(f"{list_file}, line {number}", found_text, "of exactly one", remedy)
         elif stem:
             yield by_stem[stem][0]
+
+
+def _stem(line: str, known: Collection[str]) -> str:
+    """Stem that a line of a list file names: itself, or as (the first word of it) a path."""
+    line = line.strip()
+    paths = [PurePosixPath(text) for text in (line, *line.split()[:1])]
+    return next((stem for stem in (line, *(path.stem for path in paths)) if stem in known), line)

@@ -18,15 +18,20 @@ class LabelMap:
     """From values on disk to class indices, as a table of all values of 16 bits."""
 
     def __init__(
-        self, classes: list[str], ignore: int, ignore_on_disk: int | None, labels: dict[int, str] | None
+        self,
+        classes: list[str],
+        ignore: int,
+        ignore_on_disk: int | None,
+        labels: dict[int, str] | None,
+        ignore_unknown: bool = False,
     ) -> None:
         """Make the table.
 
         classes: their names, in the order of their indices; ignore: what ignored pixels become;
         ignore_on_disk: value of ignored pixels on disk; labels: value on disk -> class name or `ignore`, by
-        default the class indices themselves.
+        default the class indices themselves; ignore_unknown: any other value is ignored, not a problem.
         """
-        self.classes = classes
+        self.ignore, self.ignore_unknown = ignore, ignore_unknown
         self.dtype = np.uint8 if ignore < 256 else np.uint16
         indices = {name: index for index, name in enumerate(classes)} | {IGNORE: ignore}
         values = dict(enumerate(classes)) if labels is None else dict(labels)
@@ -51,13 +56,15 @@ class LabelMap:
         outside = (values < 0) | (values > 65535)
         mask = self.table[np.where(outside, 0, values)]
         mask = np.where(outside, UNKNOWN, mask)
-        if (mask == UNKNOWN).any():
+        if self.ignore_unknown:
+            mask[mask == UNKNOWN] = self.ignore
+        elif (mask == UNKNOWN).any():
             unknown, counts = np.unique(values[mask == UNKNOWN], return_counts=True)
             found = "value " + ", ".join(
                 f"{value} ({count} pixels)" for value, count in list(zip(unknown, counts, strict=True))[:10]
             )
             known = ", ".join(f"{value}: {name}" for value, name in sorted(self.values.items()))
-            remedy = "Add it to `labels` (a class or ignore), or correct `ignore_label` or `classes`."
+            remedy = "Add it to `labels` (a class or ignore), or set `ignore_label` or `unknown: ignore`."
             problems.add(where, found, f"one of {{{known}}}", remedy)
             return None
         return mask.astype(self.dtype)
@@ -66,8 +73,15 @@ class LabelMap:
 class ColourMap:
     """From colours on disk to class indices."""
 
-    def __init__(self, classes: list[str], ignore: int, colours: dict[str, tuple[int, int, int]]) -> None:
-        """Make the map; colours: class name or `ignore` -> R, G, B."""
+    def __init__(
+        self,
+        classes: list[str],
+        ignore: int,
+        colours: dict[str, tuple[int, int, int]],
+        ignore_unknown: bool = False,
+    ) -> None:
+        """Make the map; colours: class name or `ignore` -> R, G, B; ignore_unknown: as in LabelMap."""
+        self.ignore, self.ignore_unknown = ignore, ignore_unknown
         indices = {name: index for index, name in enumerate(classes)} | {IGNORE: ignore}
         self.dtype = np.uint8 if ignore < 256 else np.uint16
         self.colours = colours
@@ -87,19 +101,18 @@ class ColourMap:
         keys = (red << 16) + (green << 8) + blue
         places = np.searchsorted(self.keys, keys).clip(0, len(self.keys) - 1)
         unknown = self.keys[places] != keys
-        if unknown.any():
+        if unknown.any() and not self.ignore_unknown:
             values, counts = np.unique(keys[unknown], return_counts=True)
             common = sorted(zip(counts.tolist(), values.tolist(), strict=True), reverse=True)[:5]
             found = "colour " + ", ".join(
                 f"{[key >> 16, key >> 8 & 255, key & 255]} ({count} pixels)" for count, key in common
             )
             known = ", ".join(f"{name}: {list(colour)}" for name, colour in self.colours.items())
-            remedy = (
-                "Add it to `mask_colours` (a class or ignore); blended colours come from JPEG or resizing."
-            )
+            # blended colours at outlines, from resizing or lossy compression, are the usual case
+            remedy = "Add it to `mask_colours` (a class or ignore), or set `unknown: ignore`."
             problems.add(where, found, f"one of {{{known}}}", remedy)
             return None
-        return self.labels[places]
+        return np.where(unknown, self.dtype(self.ignore), self.labels[places])
 
 
 def open_mask(path: Path, where: str, problems: Problems) -> Image.Image | None:

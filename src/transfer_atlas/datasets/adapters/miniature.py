@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from transfer_atlas.datasets import miniature
 from transfer_atlas.datasets.prepared import Record, Strict
 from transfer_atlas.datasets.problems import Problems
 
@@ -37,11 +36,15 @@ def raw_path(settings: Settings) -> None:
 
 def describe(settings: Settings, root: Path) -> dict[str, Any]:
     """Return the fields of DatasetDescription but counts, mean and std."""
+    from transfer_atlas.datasets import miniature  # reading a study needs no renderer
+
     return miniature.describe(settings.dataset)
 
 
 def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Record]:
     """Yield the images of split train, then val, in the order of their indices."""
+    from transfer_atlas.datasets import miniature  # reading a study needs no renderer
+
     specification = miniature.specification(settings.dataset)
     numbers = {
         "train": specification.n_train if settings.n_train is None else settings.n_train,

@@ -16,7 +16,9 @@ PROVIDES = {
     "harbour": frozenset(["water", "ship", "pavement", "roof", "vehicle", "tank", "road"]),
     "airport": frozenset(["pavement", "aircraft", "terrain", "roof", "vehicle", "tank"]),
     "fields": frozenset(["field", "terrain", "road", "vegetation", "soil", "large_vehicle", "water"]),
-    "sports": frozenset(["court", "pool", "terrain", "vegetation", "road", "large_vehicle", "vehicle", "roof", "tank"]),
+    "sports": frozenset(
+        ["court", "pool", "terrain", "vegetation", "road", "large_vehicle", "vehicle", "roof", "tank"]
+    ),
 }
 GROUND, FLAT, LOW, HIGH, CROWN = 100.0, 99.0, 98.0, 96.0, 95.0  # distances from the camera, by height
 

@@ -65,7 +65,29 @@ LAYOUTS: dict[str, dict[str, object]] = {
     ),
 }
 PROVIDES = frozenset(
-    ["sky", "road", "lane_marking", "pavement", "terrain", "soil", "building", "wall", "fence", "vegetation", "trunk", "car", "truck", "bus", "person", "rider", "bicycle", "pole", "traffic_sign", "traffic_light", "animal"]
+    [
+        "sky",
+        "road",
+        "lane_marking",
+        "pavement",
+        "terrain",
+        "soil",
+        "building",
+        "wall",
+        "fence",
+        "vegetation",
+        "trunk",
+        "car",
+        "truck",
+        "bus",
+        "person",
+        "rider",
+        "bicycle",
+        "pole",
+        "traffic_sign",
+        "traffic_light",
+        "animal",
+    ]
 )
 
 
