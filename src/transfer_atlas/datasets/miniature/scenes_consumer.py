@@ -11,7 +11,21 @@ import numpy as np
 from transfer_atlas.datasets.miniature.canvas import UNITS
 from transfer_atlas.datasets.miniature.stage import Stage
 
-GENERAL = frozenset(["sky", "terrain", "vegetation", "building", "water", "road", "wall_indoor", "floor", "sand", "rock", "person"])
+GENERAL = frozenset(
+    [
+        "sky",
+        "terrain",
+        "vegetation",
+        "building",
+        "water",
+        "road",
+        "wall_indoor",
+        "floor",
+        "sand",
+        "rock",
+        "person",
+    ]
+)
 PROVIDES = {
     "people": frozenset({"person", "terrain", "building", "vegetation", "ball"}),
     "sport": frozenset({"person", "ball", "terrain", "bicycle"}),

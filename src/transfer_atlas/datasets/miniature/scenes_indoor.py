@@ -12,7 +12,27 @@ from transfer_atlas.datasets.miniature.shapes import Pose, place
 from transfer_atlas.datasets.miniature.stage import Stage
 
 PROVIDES = frozenset(
-    ["wall_indoor", "floor", "ceiling", "window", "door", "picture", "curtain", "cabinet", "bookshelf", "table", "chair", "sofa", "bed", "lamp", "monitor", "rug", "vegetation", "person", "bottle"]
+    [
+        "wall_indoor",
+        "floor",
+        "ceiling",
+        "window",
+        "door",
+        "picture",
+        "curtain",
+        "cabinet",
+        "bookshelf",
+        "table",
+        "chair",
+        "sofa",
+        "bed",
+        "lamp",
+        "monitor",
+        "rug",
+        "vegetation",
+        "person",
+        "bottle",
+    ]
 )
 FURNITURE = {
     "living": ("sofa", "table", "bookshelf", "lamp", "plant", "chair", "monitor"),

@@ -12,7 +12,9 @@ from transfer_atlas.datasets.miniature.canvas import UNITS, Camera
 from transfer_atlas.datasets.miniature.figures import quadruped
 from transfer_atlas.datasets.miniature.stage import Stage
 
-PROVIDES_UNDERWATER = frozenset(["water_column", "sand", "rock", "coral", "seaweed", "fish", "diver", "wreck", "robot", "trash"])
+PROVIDES_UNDERWATER = frozenset(
+    ["water_column", "sand", "rock", "coral", "seaweed", "fish", "diver", "wreck", "robot", "trash"]
+)
 PROVIDES_CLOSE_UP = frozenset({"dog"})
 # Per layout: mean numbers of rock, coral, seaweed, fish, diver, wreck, robot, trash.
 NUMBERS = {
