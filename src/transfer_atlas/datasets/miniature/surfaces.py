@@ -12,7 +12,7 @@ import numpy as np
 
 from transfer_atlas.datasets.miniature.textures import TEXTURES
 
-TINT_WEIGHT = 0.2  # how far a random colour is drawn towards the material's natural one
+TINT_WEIGHT = 0.3  # how far a random colour is drawn towards the material's natural one
 LUMINANCE = np.array([0.3, 0.59, 0.11], np.float32)
 
 
