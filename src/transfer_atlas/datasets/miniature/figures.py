@@ -160,7 +160,7 @@ def person(palette: Palette, *, material: str = "person", activity: str = "any")
         points[f"{name}_hip"] = body.keypoint(hip[name], f"{name}_thigh", *torso)
         points[f"{name}_knee"] = body.keypoint(bones[f"{name}_knee"], f"{name}_thigh", f"{name}_calf")
         points[f"{name}_ankle"] = body.keypoint(bones[f"{name}_ankle"], f"{name}_calf", f"{name}_foot")
-    lift = -min(float(part.corners()[:, 1].min()) for part in body.parts) if activity != "ride" else 0.0
+    lift = -min(part.extent()[1] for part in body.parts) if activity != "ride" else 0.0
     return _shifted(Thing(material, body.parts, points), lift, size)
 
 
@@ -284,5 +284,5 @@ def quadruped(palette: Palette, material: str = "dog", *, seated: bool = False) 
             ears[side][0], f"{side}_ear", *(("skull",) if side == near else ())
         )
         points[f"{side}_ear_tip"] = body.keypoint(ears[side][1], f"{side}_ear")
-    lift = -min(float(part.corners()[:, 1].min()) for part in body.parts)
+    lift = -min(part.extent()[1] for part in body.parts)
     return _shifted(Thing(material, body.parts, points), max(lift, 0), 1.0)

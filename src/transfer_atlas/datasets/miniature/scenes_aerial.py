@@ -41,11 +41,20 @@ class Ground:
         rgb = self.palette.surface(material).rgb(self.p * self.scale, self.q * self.scale)
         self.stage.canvas.paint(everywhere, mask, rgb, material, depth)
 
+    def window(self, p: float, q: float, reach: float) -> tuple[slice, slice] | None:
+        """The pixels around a map position."""
+        cosine, sine, reach = np.cos(self.angle), np.sin(self.angle), reach * self.scale
+        x = UNITS / 2 + self.scale * (p * cosine - q * sine)
+        y = UNITS / 2 + self.scale * (p * sine + q * cosine)
+        return self.stage.canvas.window(x - reach, y - reach, x + reach, y + reach)
+
     def shadow(self, p: float, q: float, half_p: float, half_q: float, length: float) -> None:
         """The shadow that a block casts on the ground; it changes no annotation."""
         dp, dq = p + length * np.cos(self.sun), q + length * np.sin(self.sun)
-        dark = (np.abs(self.p - dp) < half_p) & (np.abs(self.q - dq) < half_q)
-        self.stage.canvas.image[dark] *= 0.55
+        where = self.window(dp, dq, half_p + half_q)
+        if where is not None:
+            dark = (np.abs(self.p[where] - dp) < half_p) & (np.abs(self.q[where] - dq) < half_q)
+            self.stage.canvas.image[where] *= np.where(dark, np.float32(0.55), np.float32(1))[..., None]
 
     def put(self, thing: Thing, p: float, q: float, turn: float, depth: float, size: float = 1.0) -> None:
         """Place a thing given in map units, with its ground point at (p, q)."""
@@ -121,16 +130,19 @@ def _round(ground: Ground, material: str, radius: float) -> Thing:
 
 def _house(ground: Ground, p: float, q: float, half_p: float, half_q: float) -> None:
     """A block with a ridge: two slopes lit differently."""
-    stage, palette = ground.stage, ground.palette
+    palette = ground.palette
+    where = ground.window(p, q, half_p + half_q)
+    if where is None:
+        return
     ground.shadow(p, q, half_p, half_q, 3.5)
-    inside = (np.abs(ground.p - p) < half_p) & (np.abs(ground.q - q) < half_q)
-    surface = palette.surface("roof")
+    across_p, across_q = ground.p[where], ground.q[where]
+    inside = (np.abs(across_p - p) < half_p) & (np.abs(across_q - q) < half_q)
     along_p = half_p > half_q
-    u, v = (ground.p, ground.q) if along_p else (ground.q, ground.p)
-    rgb = surface.rgb(u * ground.scale, v * ground.scale)
-    lit = (ground.q > q) if along_p else (ground.p > p)
-    rgb = rgb * np.where(lit, 1.1, 0.8)[..., None].astype(np.float32)
-    stage.canvas.paint((slice(None), slice(None)), inside, rgb, "roof", HIGH)
+    u, v = (across_p, across_q) if along_p else (across_q, across_p)
+    rgb = palette.surface("roof").rgb(u * ground.scale, v * ground.scale)
+    lit = (across_q > q) if along_p else (across_p > p)
+    rgb = rgb * np.where(lit, np.float32(1.1), np.float32(0.8))[..., None]
+    ground.stage.canvas.paint(where, inside, rgb, "roof", HIGH)
 
 
 def _trees(ground: Ground, mean: float, wanted: bool, avoid_low: bool = False) -> None:

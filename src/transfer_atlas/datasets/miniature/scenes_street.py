@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from transfer_atlas.datasets.miniature.canvas import Camera
+from transfer_atlas.datasets.miniature.shapes import Thing
 from transfer_atlas.datasets.miniature.stage import Stage
 
 # Per layout: half width of the road, of the pavement; how often sides are built up, planted, fenced; ground beside;
@@ -98,7 +99,7 @@ def draw(stage: Stage, layout: str) -> None:
     camera = Camera(
         canvas,
         stage.between("focal", 55, 85),
-        stage.between("horizon", 34, 50),
+        stage.between("horizon", 40, 60),
         stage.between("height", 1.3, 2.2),
         stage.between("yaw", -0.12, 0.12),
     )
@@ -185,8 +186,6 @@ def _roadside(
                 density=2.6,
                 shades=shades,
             )
-        elif rng.random() < 0.5 * (1 - built) or stage.wanted in ("wall", "fence"):
-            pass
         z += length + (rng.uniform(0, 6) if rng.random() < 0.5 else 0)
     chosen = (
         stage.wanted if stage.wanted in ("wall", "fence") else str(rng.choice(["wall", "fence", "fence"]))
@@ -234,14 +233,14 @@ def _traffic(
         return middle + curve * z * z
 
     for name, mean, first, last in (
-        ("car", cars, 6.5, 30), ("truck", 0.5 * heavy, 11, 40), ("bus", 0.5 * heavy, 11, 40), ("rider", riders, 5, 22),
-        ("bicycle", 0.4 * riders, 4, 16), ("person", people, 4.5, 22), ("animal", animals, 4, 16),
-        ("pole", poles, 5, 25), ("traffic_sign", signs, 5, 18), ("traffic_light", lights, 5, 18),
+        ("car", cars, 5.0, 24), ("truck", 0.5 * heavy, 8, 30), ("bus", 0.5 * heavy, 8, 30), ("rider", riders, 3.6, 16),
+        ("bicycle", 0.4 * riders, 3.2, 12), ("person", people, 3.2, 17), ("animal", animals, 3, 12),
+        ("pole", poles, 4, 20), ("traffic_sign", signs, 3.8, 14), ("traffic_light", lights, 3.8, 14),
     ):  # fmt: skip
         wanted = stage.wanted == name
         for index in range(stage.count(mean, name)):
             z = near(first, last, wanted and index == 0)
-            reach = camera.canvas.size and 0.55 * z * 48 / camera.focal  # keep the middle inside the view
+            reach = 0.5 * z * 48 / camera.focal  # keep the middle inside the view
             side = rng.choice([-1.0, 1.0])
             if name in ("car", "truck", "bus", "rider"):
                 x = along(z) + side * half * rng.uniform(0.3, 0.6)
@@ -254,11 +253,7 @@ def _traffic(
                 x = float(np.clip(x, centre - reach, centre + reach))
             if name == "animal":
                 thing = stage.thing(str(rng.choice(["dog", "cow", "horse"])))
-                thing = type(thing)("animal", thing.parts, thing.keypoints)
-            elif name in ("car", "truck", "bus"):
-                from transfer_atlas.datasets.miniature.things import CATALOGUE
-
-                thing = CATALOGUE[name](stage.palette)
+                thing = Thing("animal", thing.parts, thing.keypoints)
             else:
                 thing = stage.thing(name)
             stage.stand(camera, thing, x, z)

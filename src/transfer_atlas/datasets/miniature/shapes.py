@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,37 +24,38 @@ class Part:
     surface: Surface
     material: str | None = None
 
-    def corners(self) -> np.ndarray:
-        """Points (N, 2) whose bounding box holds the shape."""
+    def extent(self) -> tuple[float, float, float, float]:
+        """The bounding box in local metres: least x, least y, greatest x, greatest y."""
         n = self.numbers
         if self.kind == "ellipse":
-            return np.array([[n[0] + a * n[2], n[1] + b * n[3]] for a in (-1, 1) for b in (-1, 1)])
+            return n[0] - n[2], n[1] - n[3], n[0] + n[2], n[1] + n[3]
         if self.kind == "capsule":
-            return np.array(
-                [
-                    [n[i] + a * n[j], n[i + 1] + b * n[j]]
-                    for i, j in ((0, 4), (2, 5))
-                    for a in (-1, 1)
-                    for b in (-1, 1)
-                ]
+            return (
+                min(n[0] - n[4], n[2] - n[5]),
+                min(n[1] - n[4], n[3] - n[5]),
+                max(n[0] + n[4], n[2] + n[5]),
+                max(n[1] + n[4], n[3] + n[5]),
             )
-        return np.array(n).reshape(-1, 2)
+        return min(n[::2]), min(n[1::2]), max(n[::2]), max(n[1::2])
 
     def covers(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Which local positions lie inside."""
-        n = self.numbers
+        n = [float(number) for number in self.numbers]  # Python floats keep the arrays at 32 bits
         if self.kind == "ellipse":
             return ((x - n[0]) / n[2]) ** 2 + ((y - n[1]) / n[3]) ** 2 <= 1
         if self.kind == "capsule":
             along_x, along_y = n[2] - n[0], n[3] - n[1]
             length = max(along_x**2 + along_y**2, 1e-9)
-            t = np.clip(((x - n[0]) * along_x + (y - n[1]) * along_y) / length, 0, 1)
-            return np.hypot(x - n[0] - t * along_x, y - n[1] - t * along_y) <= n[4] + t * (n[5] - n[4])
-        points = self.corners()
+            dx, dy = x - n[0], y - n[1]
+            t = np.clip(dx * (along_x / length) + dy * (along_y / length), 0, 1)
+            radius = n[4] + t * (n[5] - n[4])
+            return (dx - t * along_x) ** 2 + (dy - t * along_y) ** 2 <= radius * radius
         inside = np.zeros(np.broadcast_shapes(x.shape, y.shape), bool)
-        for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
+        x1, y1 = n[-2], n[-1]
+        for x0, y0 in zip(n[::2], n[1::2], strict=True):
             if y0 != y1:
-                inside ^= ((y0 > y) != (y1 > y)) & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+                inside ^= ((y0 > y) != (y1 > y)) & (x < (y - y0) * ((x1 - x0) / (y1 - y0)) + x0)
+            x1, y1 = x0, y0
         return inside
 
 
@@ -68,23 +70,23 @@ class Pose:
     angle: float = 0.0
     flip: bool = False
 
-    def to_canvas(self, points: np.ndarray) -> np.ndarray:
-        """Local metres (N, 2) to canvas units."""
-        local = points * self.scale * np.array([-1 if self.flip else 1, 1])
-        cosine, sine = np.cos(self.angle), np.sin(self.angle)
-        return np.stack(
-            [
-                self.x + local[:, 0] * cosine - local[:, 1] * sine,
-                self.y - local[:, 1] * cosine - local[:, 0] * sine,
-            ],
-            1,
-        )
+    def to_canvas(self, x: float, y: float) -> tuple[float, float]:
+        """A local position to canvas units."""
+        cosine, sine = math.cos(self.angle), math.sin(self.angle)
+        x, y = (-x if self.flip else x) * self.scale, y * self.scale
+        return self.x + x * cosine - y * sine, self.y - y * cosine - x * sine
+
+    def bounds(self, extent: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        """The canvas rectangle (left, top, right, bottom) around a local bounding box."""
+        corners = [self.to_canvas(x, y) for x in (extent[0], extent[2]) for y in (extent[1], extent[3])]
+        columns, rows = zip(*corners, strict=True)
+        return min(columns) - 0.5, min(rows) - 0.5, max(columns) + 0.5, max(rows) + 0.5
 
     def to_local(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Canvas units to local metres."""
         dx, dy = (x - self.x) / self.scale, (self.y - y) / self.scale
         if self.angle:
-            cosine, sine = np.float32(np.cos(self.angle)), np.float32(np.sin(self.angle))
+            cosine, sine = math.cos(self.angle), math.sin(self.angle)
             dx, dy = dx * cosine - dy * sine, dy * cosine + dx * sine
         return (-dx if self.flip else dx), dy
 
@@ -100,27 +102,27 @@ class Thing:
     parts: list[Part]
     keypoints: Keypoints | None = None
 
+    def extent(self) -> tuple[float, float, float, float]:
+        """The bounding box of all parts."""
+        left, bottom, right, top = zip(*(part.extent() for part in self.parts), strict=True)
+        return min(left), min(bottom), max(right), max(top)
+
 
 def place(canvas: Canvas, thing: Thing, pose: Pose, *, counted: bool = True) -> int:
     """Paint a thing; returns its instance number (0 where it is not to be counted as an object)."""
     number = canvas.add_instance(thing.material) if counted else 0
-    # Textures are attached to the thing, in canvas units, so that they do not swim with its position.
     for index, part in enumerate(thing.parts):
-        box = pose.to_canvas(part.corners())
-        (left, top), (right, bottom) = box.min(0), box.max(0)
-        where = canvas.window(left - 0.5, top - 0.5, right + 0.5, bottom + 0.5)
+        where = canvas.window(*pose.bounds(part.extent()))
         if where is None:
             continue
         x, y = pose.to_local(canvas.x[:, where[1]], canvas.y[where[0]])
         mask = part.covers(x, y)
         if mask.any():
+            # Textures are attached to the thing, in canvas units, so that they do not swim with its position.
             rgb = part.surface.rgb(x * pose.scale, -y * pose.scale)
             canvas.paint(where, mask, rgb, part.material or thing.material, pose.depth, number, index)
     if thing.keypoints and number:
-        names = list(thing.keypoints)
-        points = pose.to_canvas(np.array([thing.keypoints[name][:2] for name in names]))
         canvas.instances[number - 1].keypoints = {
-            name: (float(point[0]), float(point[1]), thing.keypoints[name][2])
-            for name, point in zip(names, points, strict=True)
+            name: (*pose.to_canvas(x, y), parts) for name, (x, y, parts) in thing.keypoints.items()
         }
     return number

@@ -44,7 +44,8 @@ class Stage:
             return
         scale = camera.focal / depth
         if self.shadows and counted:
-            width = max((abs(part.corners()[:, 0]).max() for part in thing.parts), default=0.5)
+            left, _, right, _ = thing.extent()
+            width = (right - left) / 2
             self.canvas.darken(column, row, 1.15 * width * scale, 0.25 * width * scale + 0.5, 0.45)
         place(
             self.canvas,
@@ -55,8 +56,8 @@ class Stage:
 
     def show(self, thing: Thing, x: float, y: float, height: float, depth: float, angle: float = 0.0) -> None:
         """Place a thing with its ground point at a canvas position, scaled to a height in canvas units."""
-        corners = np.concatenate([part.corners() for part in thing.parts])
-        extent = float(max(np.ptp(corners[:, 1]), 0.6 * np.ptp(corners[:, 0])))
+        left, bottom, right, top = thing.extent()
+        extent = max(top - bottom, 0.6 * (right - left))
         pose = Pose(x, y, height / extent, depth, angle, _flippable(thing, self.rng))
         place(self.canvas, thing, pose)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from transfer_atlas.datasets.miniature.textures import TEXTURES
 
-TINT_WEIGHT = 0.2  # how far a random colour is drawn towards the material's natural one
+TINT_WEIGHT = 0.3  # how far a random colour is drawn towards the material's natural one
 LUMINANCE = np.array([0.3, 0.59, 0.11], np.float32)
 
 
@@ -48,8 +48,9 @@ class Surface:
         if self.sine:
             u, v = u * self.cosine + v * self.sine, v * self.cosine - u * self.sine
         scale = 1 / self.wavelength
-        u, v = np.broadcast_arrays(u * scale + 64 * p[2], v * scale + 64 * p[3])
+        u, v = u * scale + 64 * float(p[2]), v * scale + 64 * float(p[3])
         field = TEXTURES[self.texture](u, v, p)
+        field = np.broadcast_to(field, np.broadcast_shapes(u.shape, v.shape))
         if footprint is not None:
             field = 0.5 + (field - 0.5) * np.minimum(1, self.wavelength / (2.2 * np.maximum(footprint, 1e-6)))
         return self.low + field[..., None].astype(np.float32) * (self.high - self.low)
@@ -77,15 +78,15 @@ class Palette:
 
     def colour(self, tint: tuple[float, float, float] | None = None) -> np.ndarray:
         """A random colour between 0 and 1, drawn weakly towards a tint."""
-        draw = self.rng.random(5, dtype=np.float32)
-        hue = np.abs((draw[0] * 6 + np.array([0, 4, 2])) % 6 - 3) - 1
-        hue = np.clip(hue, 0, 1)
-        saturation = self.saturation * draw[1]
-        value = 0.3 + 0.6 * draw[2]
-        rgb = value * (1 - saturation * (1 - hue))
-        if tint is not None:
-            rgb = (1 - self.tint_weight) * rgb + self.tint_weight * np.asarray(tint)
-        return rgb.astype(np.float32)
+        hue, colourfulness, brightness = self.rng.random(3).tolist()
+        saturation, value = self.saturation * colourfulness, 0.3 + 0.6 * brightness
+        weight = self.tint_weight if tint is not None else 0.0
+        rgb = []
+        for channel, shift in enumerate((0.0, 4.0, 2.0)):
+            full = min(max(abs((6 * hue + shift) % 6 - 3) - 1, 0.0), 1.0)
+            pure = value * (1 - saturation * (1 - full))
+            rgb.append((1 - weight) * pure + weight * (tint[channel] if tint is not None else 0.0))
+        return np.array(rgb, np.float32)
 
     def surface(
         self,
