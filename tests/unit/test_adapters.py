@@ -201,7 +201,7 @@ BROKEN = {
     "missing mask": r"toy/masks/train/b\.png \(mask of toy/images/train/b\.png\): no such mask",
     "truncated mask": r"toy/masks/train/b\.png .*the mask cannot be decoded",
     "other size": r"toy/masks/train/b\.png: mask of 5 x 4; expected the image's 6 x 4",
-    "unknown value": r"b\.png.*: value 3 \(8 pixels\), 9 \(4 pixels\); .*0: sky, 1: road, 2: car, 255: ignore",
+    "unknown value": r"b\.png.*value 3 \(8 pixels\), 9 \(4 pixels\); .*0: sky, 1: road, 2: car, 255: ignore",
     "colours": r"b\.png.*: a mask of mode RGB; .*Set `mask_colours`",
     "unknown colour": r"b\.png.*: colour \[7, 7, 7\] \(24 pixels\); .*sky: \[0, 0, 0\]",
     "list missing": r"list file .*train\.txt does not exist",
@@ -300,6 +300,14 @@ def test_class_folders_are_numbered_in_sorted_order(ilsvrc, tmp_path):
     assert found.classification.classes == ["n01", "n02", "n03"] and found.counts == {"train": 3, "val": 3}
     samples = PreparedDataset.open(tmp_path / "prepared").read("val", range(3), "classification")
     assert [(s.id, s.label) for s in samples] == [(f"val/n0{k + 1}/val_n0{k + 1}", k) for k in range(3)]
+
+
+def test_many_class_folders_are_sorted_whatever_order_the_disk_has(tmp_path):
+    numbers = np.random.default_rng(0).permutation(200)
+    for number in numbers:
+        (tmp_path / f"ilsvrc/train/n{number:03d}").mkdir(parents=True)
+    classes = ADAPTERS["imagenet_folders"].describe(imagenet(), tmp_path)["classification"]["classes"]
+    assert classes == [f"n{number:03d}" for number in range(200)]
 
 
 def test_classes_can_be_given_in_another_order(ilsvrc):
