@@ -133,11 +133,9 @@ def main() -> None:
         if raw is None:
             raw = Path(temporary) / "raw"
             draw_folder(raw, options.images)
-        settings = image_mask_folders.Settings(
-            dataset=raw.name, domain="benchmark", path=raw.name, classes=[f"class_{k}" for k in range(64)]
-        )
+        settings = image_mask_folders.Settings(path=raw.name, classes=[f"class_{k}" for k in range(64)])
         prepared = Path(temporary) / "prepared"
-        spent = seconds(lambda: prepare(settings, raw.parent, prepared))
+        spent = seconds(lambda: prepare(settings, raw.parent, prepared, dataset=raw.name, domain="benchmark"))
         images = sorted((raw / "images/train").glob("*.jpg"))
         pairs = [(path, raw / "masks/train" / f"{path.stem}.png") for path in images][: options.images]
         before = sum(path.stat().st_size for pair in pairs for path in pair) / len(pairs)

@@ -239,14 +239,6 @@ class Study(Strict):
     source_seed: int = Field(0, ge=0, description="Seed of every source: one set of weights for each source.")
     keep_target_models: bool = Field(False, description="Keep the fine-tuned model of every transfer.")
 
-    @field_validator("datasets", mode="before")
-    @classmethod
-    def _name_datasets(cls, value: Any) -> Any:
-        for name, entry in value.items():
-            if entry["adapter"]["name"] != "miniature":
-                entry["adapter"] |= {"dataset": name, "domain": entry["domain"]}
-        return value
-
     @field_validator("regimes", mode="before")
     @classmethod
     def _keep_default_regimes(cls, value: Any) -> Any:

@@ -23,8 +23,6 @@ DATA = Path(__file__).parents[1] / "data"
 REAL = Path(__file__).parents[3] / "shared" / "real"
 CAMVID = """
 name: image_mask_folders
-dataset: pseudo_camvid
-domain: driving
 path: pseudo_camvid
 images: 701_StillsRaw_full/*.png
 masks: LabeledApproved_full/{stem}_L.png
@@ -34,8 +32,6 @@ mask_colours: {ignore: [0, 0, 0], sky: [128, 128, 128], road: [128, 64, 128], ca
 """
 FOLDERS = {
     "name": "image_mask_folders",
-    "dataset": "toy",
-    "domain": "indoor",
     "path": "toy",
     "images": "images/{split}/*.png",
 }
@@ -51,7 +47,7 @@ def folders(**changed):
 
 
 def records_of(settings, root: Path) -> list:
-    problems = Problems(settings.dataset)
+    problems = Problems("toy")
     records = list(ADAPTERS[settings.name].records(settings, root, problems))
     problems.raise_if_any()
     return records
@@ -78,7 +74,7 @@ def toy(tmp_path) -> Path:
 
 
 def test_camvid_with_colour_coded_masks_and_list_files(tmp_path):
-    found = prepare(parse(CAMVID), DATA, tmp_path)
+    found = prepare(parse(CAMVID), DATA, tmp_path, dataset="toy", domain="indoor")
     assert found.counts == {"train": 2, "val": 1}
     assert found.segmentation.classes == ["sky", "road", "car"]
     assert found.segmentation.colours[1] == (128, 64, 128)
@@ -214,7 +210,7 @@ BROKEN = {
 def test_a_broken_dataset_is_an_error_that_names_the_file(toy, tmp_path, how):
     changed = break_toy(toy, how)
     with pytest.raises(DatasetError, match=BROKEN[how]) as caught:
-        prepare(folders(**changed), toy, tmp_path / "prepared")
+        prepare(folders(**changed), toy, tmp_path / "prepared", dataset="toy", domain="indoor")
     assert "'toy'" in str(caught.value)
     assert not list((tmp_path / "prepared").rglob("*.json"))
 
@@ -225,7 +221,7 @@ def test_all_problems_are_told_at_once(toy, tmp_path):
     (toy / "toy/masks/val/a.png").unlink()
     save(toy / "toy/masks/train/a.png", np.full((4, 6), 4, np.uint8))
     with pytest.raises(DatasetError, match=r"3 problem\(s\)") as caught:
-        prepare(folders(), toy, tmp_path / "prepared")
+        prepare(folders(), toy, tmp_path / "prepared", dataset="toy", domain="indoor")
     assert all(name in str(caught.value) for name in ("train/a.png", "train/b.png", "val/a.png"))
 
 
@@ -242,7 +238,7 @@ def test_an_image_in_two_splits_is_an_error(toy, tmp_path):
     changed = {"images": "images/train/*.png", "masks": "masks/train/{stem}.png"}
     settings = folders(**changed, lists={"train": "train.txt", "val": "val.txt"})
     with pytest.raises(DatasetError, match=r"images/train/a: this id occurs twice \(again in split val\)"):
-        prepare(settings, toy, tmp_path / "prepared")
+        prepare(settings, toy, tmp_path / "prepared", dataset="toy", domain="indoor")
 
 
 def test_list_files_may_hold_paths(toy):
@@ -290,13 +286,11 @@ def ilsvrc(tmp_path) -> Path:
 
 
 def imagenet(**changed):
-    return parse(
-        {"name": "imagenet_folders", "dataset": "ilsvrc", "domain": "consumer", "path": "ilsvrc"}, **changed
-    )
+    return parse({"name": "imagenet_folders", "path": "ilsvrc"}, **changed)
 
 
 def test_class_folders_are_numbered_in_sorted_order(ilsvrc, tmp_path):
-    found = prepare(imagenet(), ilsvrc, tmp_path / "prepared")
+    found = prepare(imagenet(), ilsvrc, tmp_path / "prepared", dataset="toy", domain="indoor")
     assert found.classification.classes == ["n01", "n02", "n03"] and found.counts == {"train": 3, "val": 3}
     samples = PreparedDataset.open(tmp_path / "prepared").read("val", range(3), "classification")
     assert [(s.id, s.label) for s in samples] == [(f"val/n0{k + 1}/val_n0{k + 1}", k) for k in range(3)]
@@ -306,7 +300,7 @@ def test_many_class_folders_are_sorted_whatever_order_the_disk_has(tmp_path):
     numbers = np.random.default_rng(0).permutation(200)
     for number in numbers:
         (tmp_path / f"ilsvrc/train/n{number:03d}").mkdir(parents=True)
-    classes = ADAPTERS["imagenet_folders"].describe(imagenet(), tmp_path)["classification"]["classes"]
+    classes = ADAPTERS["imagenet_folders"].describe(imagenet(), tmp_path, "toy")["classification"]["classes"]
     assert classes == [f"n{number:03d}" for number in range(200)]
 
 
@@ -387,7 +381,10 @@ def test_miniature_datasets_are_rendered_in_order(tmp_path, monkeypatch):
     )
     settings = parse({"name": "miniature", "dataset": "toy", "seed": 3, "image_size": 16, "n_val": 2})
     assert raw_path(settings) is None
-    assert prepare(settings, tmp_path, tmp_path / "prepared").counts == {"train": 40, "val": 2}
+    assert prepare(settings, tmp_path, tmp_path / "prepared", dataset="toy", domain="indoor").counts == {
+        "train": 40,
+        "val": 2,
+    }
     assert calls == [
         ("toy", "train", list(range(32)), 3),
         ("toy", "train", list(range(32, 40)), 3),
@@ -410,13 +407,11 @@ def test_a_real_dataset_needs_a_few_lines_of_settings(tmp_path, name, classes, c
     settings = parse(
         {
             "name": "image_mask_folders",
-            "dataset": name,
-            "domain": about["domain"],
             "path": name,
             "classes": names,
         }
     )
-    found = prepare(settings, REAL, tmp_path)
+    found = prepare(settings, REAL, tmp_path, dataset="toy", domain="indoor")
     assert (found.counts["train"], found.counts["val"]) == counts and len(names) == classes
     dataset = PreparedDataset.open(tmp_path)
     sample = dataset.read("val", [7], "segmentation")[0]

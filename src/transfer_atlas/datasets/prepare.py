@@ -14,7 +14,13 @@ from transfer_atlas.datasets.adapters import prepare as prepare_dataset
 def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
     """Prepare the dataset of a request into its output folder. Returns counts, and classes that are absent."""
     settings = TypeAdapter(AdapterSettings).validate_python(request["settings"]["adapter"])
-    description = prepare_dataset(settings, Path(request["location"]["data_root"]), scratch / "output")
+    description = prepare_dataset(
+        settings,
+        Path(request["location"]["data_root"]),
+        scratch / "output",
+        dataset=request["identity"]["dataset"],
+        domain=request["identity"]["domain"],
+    )
     absent = description.segmentation.absent_classes if description.segmentation else {}
     for split, classes in absent.items():
         if classes:

@@ -29,7 +29,9 @@ AdapterSettings = Annotated[
 ]
 
 
-def prepare(settings: AdapterSettings, root: Path, folder: Path) -> DatasetDescription:
+def prepare(
+    settings: AdapterSettings, root: Path, folder: Path, *, dataset: str, domain: str
+) -> DatasetDescription:
     """Read a raw dataset below `root`, and write it to `folder` as a prepared dataset.
 
     Raises DatasetError with up to 20 problems: file, what was found, what was expected, and a remedy.
@@ -37,8 +39,8 @@ def prepare(settings: AdapterSettings, root: Path, folder: Path) -> DatasetDescr
     from transfer_atlas.datasets.writing import write_prepared  # reading a study needs no Parquet
 
     adapter = ADAPTERS[settings.name]
-    problems = Problems(settings.dataset)
-    description = adapter.describe(settings, Path(root))
+    problems = Problems(dataset)
+    description = adapter.describe(settings, Path(root), dataset) | {"name": dataset, "domain": domain}
     records = adapter.records(settings, Path(root), problems)
     return write_prepared(folder, description, records, problems=problems)
 

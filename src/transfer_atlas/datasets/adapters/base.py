@@ -13,11 +13,9 @@ from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
 
 
-class DatasetSettings(Strict):
-    """What a dataset's entry in a study says whatever its adapter."""
+class RawSettings(Strict):
+    """What the settings of every adapter of raw files hold."""
 
-    dataset: str = Field(description="Name of the dataset, as studies, folders and tables call it.")
-    domain: str = Field(description="Image domain, for example driving, indoor or aerial.")
     source: str = Field("", description="Where the files come from.")
     licence: str = Field("", description="Licence or terms of use of the images and annotations.")
 
@@ -34,8 +32,8 @@ class Adapter(Protocol):
         """Yield the records in a fixed order; images that are not in order become problems, not records."""
         ...
 
-    def describe(self, settings: Any, root: Path) -> dict[str, Any]:
-        """Return the fields of DatasetDescription but counts, mean and std."""
+    def describe(self, settings: Any, root: Path, dataset: str) -> dict[str, Any]:
+        """Return the fields of DatasetDescription but name, domain, counts, mean and std."""
         ...
 
     def raw_path(self, settings: Any) -> str | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from transfer_atlas.datasets.adapters.base import DatasetSettings, existing_folder, relative_to
+from transfer_atlas.datasets.adapters.base import RawSettings, existing_folder, relative_to
 from transfer_atlas.datasets.adapters.masks import IGNORE, ColourMap, LabelMap
 from transfer_atlas.datasets.adapters.patterns import fields_of, find
 from transfer_atlas.datasets.prepared import IGNORE_LABEL, IGNORE_LABEL_16_BITS, Record
@@ -20,7 +20,7 @@ Byte = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Byte, Byte, Byte]
 
 
-class Settings(DatasetSettings):
+class Settings(RawSettings):
     """Settings of the adapter."""
 
     name: Literal["image_mask_folders"] = "image_mask_folders"
@@ -100,8 +100,8 @@ def raw_path(settings: Settings) -> str:
     return settings.path
 
 
-def describe(settings: Settings, root: Path) -> dict[str, Any]:
-    """Return the fields of DatasetDescription but counts, mean and std."""
+def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
+    """Return the fields of DatasetDescription but name, domain, counts, mean and std."""
     colours = settings.colours
     if colours is None and settings.mask_colours and set(settings.classes) <= set(settings.mask_colours):
         colours = [settings.mask_colours[name] for name in settings.classes]
@@ -109,8 +109,6 @@ def describe(settings: Settings, root: Path) -> dict[str, Any]:
         hues = [index / len(settings.classes) for index in range(len(settings.classes))]
         colours = [tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.7, 0.9)) for hue in hues]
     return {
-        "name": settings.dataset,
-        "domain": settings.domain,
         "segmentation": {"classes": settings.classes, "colours": colours},
         "source": settings.source,
         "licence": settings.licence,
@@ -119,7 +117,7 @@ def describe(settings: Settings, root: Path) -> dict[str, Any]:
 
 def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Record]:
     """Yield one record per image, by split and then by path; ids are paths below `path` without suffix."""
-    folder = existing_folder(root, settings.path, settings.dataset)
+    folder = existing_folder(root, settings.path, problems.dataset)
     ignore = IGNORE_LABEL if len(settings.classes) <= IGNORE_LABEL else IGNORE_LABEL_16_BITS
     lenient = settings.unknown == "ignore"
     if settings.mask_colours is not None:
@@ -162,7 +160,7 @@ def _images(
     list_file = folder / settings.lists[split]
     if not list_file.is_file():
         raise DatasetError(
-            f"Dataset '{settings.dataset}': the list file {list_file} does not exist. Expected a text file "
+            f"Dataset '{problems.dataset}': the list file {list_file} does not exist. Expected a text file "
             f"with one image's stem a line for split {split}: correct `lists`, or fetch the file."
         )
     for number, line in enumerate(list_file.read_text(encoding="utf-8").splitlines(), start=1):

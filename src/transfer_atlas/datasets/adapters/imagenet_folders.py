@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from transfer_atlas.datasets.adapters.base import DatasetSettings, existing_folder, relative_to
+from transfer_atlas.datasets.adapters.base import RawSettings, existing_folder, relative_to
 from transfer_atlas.datasets.prepared import Record
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
@@ -17,7 +17,7 @@ from transfer_atlas.errors import DatasetError
 SUFFIXES = (".jpeg", ".jpg", ".png")
 
 
-class Settings(DatasetSettings):
+class Settings(RawSettings):
     """Settings of the adapter."""
 
     name: Literal["imagenet_folders"] = "imagenet_folders"
@@ -48,26 +48,24 @@ def raw_path(settings: Settings) -> str:
     return settings.path
 
 
-def classes_of(settings: Settings, root: Path) -> list[str]:
+def classes_of(settings: Settings, root: Path, dataset: str) -> list[str]:
     """Names of the class folders, in the order of their indices."""
     if settings.classes is not None:
         return list(settings.classes)
-    first = existing_folder(root, f"{settings.path}/{next(iter(settings.splits.values()))}", settings.dataset)
+    first = existing_folder(root, f"{settings.path}/{next(iter(settings.splits.values()))}", dataset)
     names = sorted(path.name for path in first.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not names:
         raise DatasetError(
-            f"Dataset '{settings.dataset}': {first} has no class folder. Expected one folder per class with "
+            f"Dataset '{dataset}': {first} has no class folder. Expected one folder per class with "
             "its images: correct `path` or `splits`."
         )
     return names
 
 
-def describe(settings: Settings, root: Path) -> dict[str, Any]:
-    """Return the fields of DatasetDescription but counts, mean and std."""
+def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
+    """Return the fields of DatasetDescription but name, domain, counts, mean and std."""
     return {
-        "name": settings.dataset,
-        "domain": settings.domain,
-        "classification": {"classes": classes_of(settings, root)},
+        "classification": {"classes": classes_of(settings, root, dataset)},
         "source": settings.source,
         "licence": settings.licence,
     }
@@ -75,10 +73,10 @@ def describe(settings: Settings, root: Path) -> dict[str, Any]:
 
 def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Record]:
     """Yield one record per image, by split, class and file name; ids: paths below `path` without suffix."""
-    folder = existing_folder(root, settings.path, settings.dataset)
-    classes = classes_of(settings, root)
+    folder = existing_folder(root, settings.path, problems.dataset)
+    classes = classes_of(settings, root, problems.dataset)
     for split, name in settings.splits.items():
-        directory = existing_folder(root, f"{settings.path}/{name}", settings.dataset)
+        directory = existing_folder(root, f"{settings.path}/{name}", problems.dataset)
         if split == "val" and settings.val_labels is not None:
             labelled = _flat(settings, folder, directory, classes, problems)
         else:
@@ -121,9 +119,9 @@ def _flat(
     settings: Settings, folder: Path, directory: Path, classes: list[str], problems: Problems
 ) -> Iterator[tuple[Path, int]]:
     """Yield (image, class index) from a flat folder and its file of labels."""
-    names = [] if settings.val_index is None else _lines(folder / settings.val_index, settings.dataset)
+    names = [] if settings.val_index is None else _lines(folder / settings.val_index, problems.dataset)
     label_file, images = folder / settings.val_labels, _images(directory)
-    labels = _lines(label_file, settings.dataset)
+    labels = _lines(label_file, problems.dataset)
     if len(labels) != len(images):
         remedy = "Complete the folder or the file: lines and images, sorted by file name, are paired."
         problems.add(

@@ -34,8 +34,8 @@ def raw_path(settings: Settings) -> None:
     return None
 
 
-def describe(settings: Settings, root: Path) -> dict[str, Any]:
-    """Return the fields of DatasetDescription but counts, mean and std."""
+def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
+    """Return the fields of DatasetDescription but name, domain, counts, mean and std."""
     from transfer_atlas.datasets import miniature  # reading a study needs no renderer
 
     return miniature.describe(settings.dataset)
