@@ -65,8 +65,8 @@ def versions(
         raise CodeVersionError(
             f"code that can change results was edited since its version was declared:\n{listed}\n"
             "Say for each stage which it is:\n"
-            f"  {COMMAND} {edited[0]} --results-can-change      its version goes up; its runs get new keys and run again\n"
-            f"  {COMMAND} {edited[0]} --results-cannot-change   the version stays; existing results remain valid"
+            f"  {COMMAND} {edited[0]} --results-can-change   version goes up: its runs get new keys, run again\n"
+            f"  {COMMAND} {edited[0]} --results-cannot-change   version stays: existing results remain valid"
         )
     return {stage: declared[stage]["version"] for stage in chosen}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import yaml
 from pydantic import (
@@ -102,8 +102,9 @@ TrainingOverrides = create_model(
     __base__=Strict,
     __doc__="Training settings that replace those of the layer above, key by key.",
     **{
-        name: (field.annotation | None, Field(None, description=field.description))
-        for name, field in TrainingSettings.model_fields.items()
+        name: (annotation | None, Field(None, description=TrainingSettings.model_fields[name].description))
+        for name, annotation in get_type_hints(TrainingSettings, include_extras=True).items()
+        if name in TrainingSettings.model_fields
     },
 )
 
@@ -340,7 +341,7 @@ def _explain(error: ValidationError, values: Any, what: str) -> str:
             lines.append(f"  {path}: found {found!r}{_nearest(str(found), expected)}")
         else:
             shown = repr(found) if len(repr(found)) < 80 else repr(found)[:77] + "..."
-            lines.append(f"  {path}: {problem['msg']} (found {shown})")
+            lines.append(f"  {path}: {problem['msg'].removeprefix('Value error, ')} (found {shown})")
     return f"{what} has {len(lines)} problem{'s' if len(lines) > 1 else ''}:\n" + "\n".join(lines)
 
 

@@ -78,8 +78,8 @@ def _carry_out(job: dict[str, Any]) -> int:
             print(f"\n{request['name']} failed: {error}. The log is {job['log']}\n", file=terminal)
         else:
             print(
-                f"\n{request['name']} stopped: the disk is full ({error.filename or request['folder']}). Finished runs "
-                "are kept, and this one continues from its last saved state. Free some space and run snakemake again.\n",
+                f"\n{request['name']} stopped: the disk is full ({error.filename or request['folder']}). "
+                "Finished runs are kept, and this one continues from its last saved state. Free some space and run snakemake again.\n",
                 file=terminal,
             )
         return 1

@@ -31,6 +31,7 @@ class SegmentationHead(nn.Module):
         nn.init.zeros_(self.classifier.bias)
 
     def forward(self, representation: Tensor) -> Tensor:
+        """Logits (B, K, H/4, W/4)."""
         return self.classifier(representation)
 
 
