@@ -64,9 +64,9 @@ class Canvas:
         """Paint the pixels of the mask that are no farther than what is there; ties go to the later one."""
         shown = mask & (depth <= self.depth[where])
         np.copyto(self.image[where], rgb, where=shown[..., None])
-        self.material[where][shown] = self.codes[material]
-        self.instance[where][shown] = instance
-        self.part[where][shown] = part
+        np.copyto(self.material[where], np.uint8(self.codes[material]), where=shown)
+        np.copyto(self.instance[where], np.int32(instance), where=shown)
+        np.copyto(self.part[where], np.uint8(part), where=shown)
         np.copyto(self.depth[where], np.float32(depth), where=shown)
 
     def fill(self, surface: Surface, material: str, depth: float = float(FAR)) -> None:

@@ -279,7 +279,8 @@ def quadruped(palette: Palette, material: str = "dog", *, seated: bool = False) 
             paw, middle, top = legs[name]
             points[f"{name}_paw"] = body.keypoint(paw, lower, f"{name}_paw")
             points[f"{name}_middle_joint"] = body.keypoint(middle, lower, upper)
-            points[f"{name}_top_joint"] = body.keypoint(top, upper)
+            over = ("trunk", "neck") if side == near else ()  # a joint under the near coat counts as seen
+            points[f"{name}_top_joint"] = body.keypoint(top, upper, *over)
         points[f"{side}_ear_base"] = body.keypoint(
             ears[side][0], f"{side}_ear", *(("skull",) if side == near else ())
         )

@@ -145,10 +145,12 @@ def _house(ground: Ground, p: float, q: float, half_p: float, half_q: float) -> 
     ground.stage.canvas.paint(where, inside, rgb, "roof", HIGH)
 
 
-def _trees(ground: Ground, mean: float, wanted: bool, avoid_low: bool = False) -> None:
+def _trees(ground: Ground, mean: float, wanted: bool) -> None:
     for _ in range(max(int(ground.rng.poisson(mean)), 3 if wanted else 0)):
         p, q = ground.rng.uniform(-50, 50, 2) * (0.6 if wanted else 1.0)
         radius = ground.rng.uniform(4, 9)
+        if ground.window(p, q, radius + 4) is None:
+            continue
         ground.shadow(p, q, radius * 0.8, radius * 0.8, 3)
         thing = _round(ground, "vegetation", radius)
         ground.put(thing, p, q, 0.0, CROWN)
@@ -177,7 +179,9 @@ def draw(stage: Stage, layout: str) -> None:
 def _parked(ground: Ground, material: str, mean: float, p_range: float, q: float, turn: float) -> None:
     number = ground.stage.count(mean, material, near=3)
     for p in ground.rng.uniform(-p_range, p_range, number):
-        ground.put(_vehicle(ground, material), float(p), q + float(ground.rng.normal(0, 1.5)), turn, LOW)
+        line = q + float(ground.rng.normal(0, 1.5))
+        if ground.window(float(p), line, 9) is not None:
+            ground.put(_vehicle(ground, material), float(p), line, turn, LOW)
 
 
 def _town(ground: Ground) -> None:

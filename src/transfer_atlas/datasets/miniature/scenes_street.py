@@ -204,6 +204,8 @@ def _roadside(
     planted = float(plan["planted"])
     for distance in rng.uniform(5, 40, stage.count(4 * planted, "vegetation", "trunk")):
         x = edge + side * rng.uniform(0.3, 4) + curve * distance**2
+        if not stage.sees(camera, x, distance):
+            continue
         stage.stand(
             camera, stage.thing("tree" if rng.random() < 0.75 else "bush"), x, distance, counted=False
         )
@@ -251,6 +253,8 @@ def _traffic(
             if wanted and index == 0:
                 centre = z * np.tan(camera.yaw)
                 x = float(np.clip(x, centre - reach, centre + reach))
+            if not stage.sees(camera, x, z, 5.5 if name in ("truck", "bus") else 2.5):
+                continue
             if name == "animal":
                 thing = stage.thing(str(rng.choice(["dog", "cow", "horse"])))
                 thing = Thing("animal", thing.parts, thing.keypoints)

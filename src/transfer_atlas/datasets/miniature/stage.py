@@ -54,6 +54,11 @@ class Stage:
             counted=counted,
         )
 
+    def sees(self, camera: Camera, x: float, z: float, reach: float = 2.5) -> bool:
+        """Whether a thing of that half width, in metres, at (x, z) would be in the image."""
+        column, _, depth = camera.project(x, 0, z)
+        return depth >= 0.8 and abs(column - UNITS / 2) < UNITS / 2 + reach * camera.focal / depth
+
     def show(self, thing: Thing, x: float, y: float, height: float, depth: float, angle: float = 0.0) -> None:
         """Place a thing with its ground point at a canvas position, scaled to a height in canvas units."""
         left, bottom, right, top = thing.extent()

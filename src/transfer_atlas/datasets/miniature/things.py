@@ -140,13 +140,8 @@ def bus(palette: Palette, view: str = "any") -> Thing:
 
 def _bicycle_parts(palette: Palette, material: str | None = None) -> list[Part]:
     frame, tyre, gap = palette.surface("bicycle"), palette.dark(), 0.055
-    parts = []
-    for x in (-0.52, 0.52):  # a ring of short bars, so that the world shows through the wheels
-        angles = np.linspace(0, 2 * np.pi, 9)
-        ring = [(x + 0.33 * np.cos(a), 0.35 + 0.33 * np.sin(a)) for a in angles]
-        parts += [
-            Part("capsule", (*a, *b, gap, gap), tyre, material) for a, b in zip(ring, ring[1:], strict=False)
-        ]
+    # Wheels are rings, so that the world shows through them.
+    parts = [Part("ring", (x, 0.38, 0.38, 0.38, 0.72), tyre, material) for x in (-0.52, 0.52)]
     joints = {
         "rear": (-0.52, 0.35),
         "front": (0.52, 0.35),
