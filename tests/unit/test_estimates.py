@@ -33,14 +33,14 @@ def test_an_empty_store_gives_counts_and_no_guess(tmp_path):
 def test_time_is_estimated_by_the_pixels_of_finished_runs(tmp_path):
     plan = examples.plan()
     source, other = plan.of_kind("source")
-    finish(source, tmp_path, 100.0)
+    finish(source, tmp_path, 80.0)
     table = lines_of(plan, tmp_path)
-    assert table[3] == ["sources", "2", "1", "1", "100", "s"]
+    assert table[3] == ["sources", "2", "1", "1", "80", "s"]
     transfer = plan.of_kind("transfer")[0]
     assert pixels(transfer.settings) == 40 * 32 * 64 * 64 * 3  # steps, batch, crop, learning rates
     assert pixels(other.settings) == 100 * 32 * 64 * 64
-    assert table[4][-2:] == ["20", "min"]  # 10 transfers of 1.2 times the source's pixels
-    assert lines_of(plan, tmp_path, workers=2)[4][-2:] == ["10", "min"]
+    assert table[4][-2:] == ["16", "min"]  # 10 transfers of 1.2 times the source's pixels
+    assert lines_of(plan, tmp_path, workers=2)[4][-2:] == ["8", "min"]
     finish(transfer, tmp_path, 1.0, status="diverged")  # ended early: no measure of the others
     assert lines_of(plan, tmp_path)[3] == table[3]
 
