@@ -12,6 +12,7 @@ import pytest
 import run_examples
 import study_examples as examples
 
+import transfer_atlas
 from transfer_atlas.jobs import SOCKET_VARIABLE, clear_other_stamps, wait_for_socket
 from transfer_atlas.runs import request
 from transfer_atlas.store import read_run
@@ -22,6 +23,9 @@ from pathlib import Path
 from transfer_atlas.jobs import run_job
 run_job(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), 1)
 """
+# Jobs run the package under test, from whatever folder they are started: not another one that is installed.
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(transfer_atlas.__file__).resolve().parents[1])}
+ENVIRONMENT.pop(SOCKET_VARIABLE, None)
 SMALL = {"crop": [32, 32], "resolution": [32, 32], "batch_size": 2, "steps": 2}
 
 
@@ -31,7 +35,7 @@ def warm(tmp_path_factory):
     address = tmp_path_factory.mktemp("warm") / "socket"
     workflow = subprocess.Popen(["sleep", "600"])
     call = [sys.executable, "-m", "transfer_atlas.jobs", str(address), str(workflow.pid)]
-    process = subprocess.Popen(call)
+    process = subprocess.Popen(call, env=ENVIRONMENT)
     try:
         assert wait_for_socket(address, 60)
         yield address
@@ -70,8 +74,7 @@ class Job:
         root.mkdir(exist_ok=True)
         (root / f"{run.name}.json").write_text(json.dumps(request(run, root / "store", root / "scratch")))
         self.log = root / "logs" / f"{run.name}.log"
-        environment = dict(os.environ)
-        environment.pop(SOCKET_VARIABLE, None)
+        environment = dict(ENVIRONMENT)
         if warm is not None:
             environment[SOCKET_VARIABLE] = str(warm)
         call = [sys.executable, "-c", JOB, str(root / f"{run.name}.json"), str(self.log)]
@@ -136,7 +139,7 @@ def test_a_full_disk_is_told_as_one(raw, tmp_path, warm):
         values = request(run, tmp_path / "store", tmp_path / "scratch") | {"folder": str(folder / "result")}
         (tmp_path / "request.json").write_text(json.dumps(values))
         call = [sys.executable, "-c", JOB, str(tmp_path / "request.json"), str(tmp_path / "log")]
-        environment = os.environ | {SOCKET_VARIABLE: str(warm)}
+        environment = ENVIRONMENT | {SOCKET_VARIABLE: str(warm)}
         ended = subprocess.run(call, env=environment, capture_output=True, text=True, check=False)
         assert ended.returncode == 1
         assert ended.stderr.strip().startswith("camvid stopped: the disk is full")
