@@ -286,9 +286,8 @@ class Study(Strict):
     def learning_rates(self, task: str, regime: RegimeName) -> list[float]:
         """The grid of learning rates for a target, highest first."""
         factors = self.task_types.get(task.split("/")[0], TaskTypeSettings()).learning_rate_factors
-        return [
-            self.training(task, regime).learning_rate * factor for factor in sorted(factors, reverse=True)
-        ]
+        start = self.training(task, regime).learning_rate
+        return [start * factor for factor in sorted(factors, reverse=True)]
 
 
 def parse_study(values: dict[str, Any]) -> Study:

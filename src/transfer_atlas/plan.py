@@ -155,6 +155,7 @@ class _Planner:
     stages: dict[str, list[str]]
     declared: dict[str, int]
     _made: dict[tuple[Any, ...], Run] = field(default_factory=dict)
+    _of_targets: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     def _code(self, group: str) -> dict[str, int]:
         return {stage: self.declared[stage] for stage in self.stages[group]}
@@ -230,6 +231,14 @@ class _Planner:
             )
         return self._made["source", task, source_images]
 
+    def _training_of_target(self, target: str, regime: str) -> dict[str, Any]:
+        """Settings that all transfers to a target share, worked out once."""
+        if (target, regime) not in self._of_targets:
+            training = self.study.training(target, regime).model_dump(mode="json", exclude={"learning_rate"})
+            rates = self.study.learning_rates(target, regime)
+            self._of_targets[target, regime] = {"training": training, "learning_rates": rates}
+        return self._of_targets[target, regime]
+
     def transfer(self, source: str, target: str, regime: str, seed: int) -> Run:
         task_type, dataset = target.split("/")
         chosen = self.study.regimes[regime]
@@ -246,10 +255,7 @@ class _Planner:
             settings={
                 "backbone": self.study.backbone.model_dump(mode="json"),
                 "task_type": task_type,
-                "training": self.study.training(target, regime).model_dump(
-                    mode="json", exclude={"learning_rate"}
-                ),
-                "learning_rates": self.study.learning_rates(target, regime),
+                **self._training_of_target(target, regime),
                 "images": images,
                 "selection_seed": chosen.selection_seed if images else None,
                 "select_on": self.study.select_on,
