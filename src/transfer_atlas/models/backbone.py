@@ -87,13 +87,21 @@ def build_backbone(name: str, *, seed: int) -> Backbone:
                 name, pretrained=False, features_only=True, feature_location="", out_indices=(1, 2, 3, 4)
             )
         else:
-            body = timm.create_model(name, pretrained=False, features_only=True)
+            body = _feature_network(name)
     kept = [index for index, reduction in enumerate(body.feature_info.reduction()) if reduction >= STRIDE]
     widths = [body.feature_info.channels()[index] for index in kept]
     strides = [body.feature_info.reduction()[index] for index in kept]
     if len(kept) < len(body.feature_info.reduction()):
         body = _Selected(body, kept)
     return Backbone(body, widths, strides)
+
+
+def _feature_network(name: str) -> nn.Module:
+    """timm's feature network; a transformer's position embedding follows the size of the input."""
+    try:
+        return timm.create_model(name, pretrained=False, features_only=True, dynamic_img_size=True)
+    except TypeError:  # not a transformer: any input size will do
+        return timm.create_model(name, pretrained=False, features_only=True)
 
 
 class _Selected(nn.Module):

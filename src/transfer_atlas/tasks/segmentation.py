@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
-from transfer_atlas.models.backbone import Backbone
+from transfer_atlas.models.backbone import STRIDE, Backbone
 
 
 class SegmentationHead(nn.Module):
@@ -28,9 +28,12 @@ class SegmentationHead(nn.Module):
 
     reads_branches = True
 
-    def __init__(self, widths: list[int], classes: int) -> None:
+    def __init__(self, widths: list[int], strides: list[int], classes: int) -> None:
         super().__init__()
         self.widths = widths
+        self.enlarge = (
+            strides[0] // STRIDE
+        )  # 1 but for backbones without a map at stride 4, such as transformers
         self.classifier = nn.Conv2d(sum(widths), classes, kernel_size=1)
         nn.init.normal_(self.classifier.weight, std=0.01)
         nn.init.zeros_(self.classifier.bias)
@@ -39,6 +42,8 @@ class SegmentationHead(nn.Module):
         """Logits (B, K, H/4, W/4)."""
         weights = self.classifier.weight.split(self.widths, dim=1)  # (K, C_i, 1, 1) each
         logits = F.conv2d(branches[0], weights[0], self.classifier.bias)
+        if self.enlarge > 1:
+            logits = F.interpolate(logits, scale_factor=self.enlarge, mode="bilinear", align_corners=False)
         for branch, weight in zip(branches[1:], weights[1:], strict=True):
             logits = logits + F.interpolate(
                 F.conv2d(branch, weight), size=logits.shape[2:], mode="bilinear", align_corners=False
@@ -82,7 +87,7 @@ class SegmentationEvaluator:
 
     def update(self, outputs: Tensor, samples: Sequence[Sample], extents: Sequence[tuple[int, int]]) -> None:
         """outputs: logits (B, K, H/4, W/4) of the padded inputs."""
-        upsampled = F.interpolate(outputs.float(), scale_factor=4, mode="bilinear", align_corners=False)
+        upsampled = F.interpolate(outputs.float(), scale_factor=STRIDE, mode="bilinear", align_corners=False)
         for logits, sample, (height, width) in zip(upsampled, samples, extents, strict=True):
             own = logits[None, :, :height, :width]
             if own.shape[2:] != sample.mask.shape:
@@ -120,7 +125,7 @@ class Segmentation:
 
     def head(self, backbone: Backbone, description: DatasetDescription) -> SegmentationHead:
         """A random head for the dataset's classes."""
-        return SegmentationHead(backbone.widths, len(description.segmentation.classes))
+        return SegmentationHead(backbone.widths, backbone.strides, len(description.segmentation.classes))
 
     def encode(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
         """mask (B, H, W) int64, ignored pixels above every class."""
