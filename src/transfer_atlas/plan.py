@@ -21,7 +21,7 @@ class Run:
 
     `settings` are plain built-ins; `parents` maps a role (ilsvrc, source, dataset) to the run it builds on;
     `identity` says in the study's words what it is; `location` holds what a run needs but what cannot
-    change its result (folders), and does not enter the key.
+    change its result (folders, whether to keep a model), and does not enter the key.
     """
 
     kind: str
@@ -211,10 +211,11 @@ class _Planner:
         return self._made["ilsvrc",]
 
     def source(self, task: str, source_images: int | None, selection_seed: int) -> Run:
-        if ("source", task, source_images) not in self._made:
+        identity = ("source", task, source_images, selection_seed if source_images else None)
+        if identity not in self._made:
             task_type, dataset = task.split("/")
             name = f"{task_type}-{dataset}" + (f"-{source_images}-images" if source_images else "")
-            self._made["source", task, source_images] = Run(
+            self._made[identity] = Run(
                 kind="source",
                 name=name,
                 settings={
@@ -229,7 +230,7 @@ class _Planner:
                 code=self._code(f"train:{task_type}"),
                 parents={"ilsvrc": self.ilsvrc(), "dataset": self.prepared(dataset)},
             )
-        return self._made["source", task, source_images]
+        return self._made[identity]
 
     def _training_of_target(self, target: str, regime: str) -> dict[str, Any]:
         """Settings that all transfers to a target share, worked out once."""
@@ -255,6 +256,7 @@ class _Planner:
             settings={
                 "backbone": self.study.backbone.model_dump(mode="json"),
                 "task_type": task_type,
+                "regime": regime,  # a baseline may be trained alike in two regimes, whose tables need one each
                 **self._training_of_target(target, regime),
                 "images": images,
                 "selection_seed": chosen.selection_seed if images else None,
@@ -265,4 +267,5 @@ class _Planner:
             identity={"source": source, "target": target, "regime": regime, "seed": seed},
             code=self._code(f"train:{task_type}"),
             parents=parents,
+            location={"keep_model": "yes"} if self.study.keep_target_models else {},
         )

@@ -91,8 +91,9 @@ def build_backbone(name: str, *, seed: int) -> Backbone:
     kept = [index for index, reduction in enumerate(body.feature_info.reduction()) if reduction >= STRIDE]
     widths = [body.feature_info.channels()[index] for index in kept]
     strides = [body.feature_info.reduction()[index] for index in kept]
-    if len(kept) < len(body.feature_info.reduction()):
-        body = _Selected(body, kept)
+    channels_last = str(getattr(body, "output_fmt", "NCHW")).endswith("NHWC")
+    if len(kept) < len(body.feature_info.reduction()) or channels_last:
+        body = _Selected(body, kept, channels_last)
     return Backbone(body, widths, strides)
 
 
@@ -105,13 +106,18 @@ def _feature_network(name: str) -> nn.Module:
 
 
 class _Selected(nn.Module):
-    """Leaves out feature maps finer than stride 4, which would dominate the cost of every head."""
+    """Leaves out feature maps finer than stride 4, which would dominate the cost of every head.
 
-    def __init__(self, network: nn.Module, kept: list[int]) -> None:
+    Some transformers hand out maps (B, H, W, C); here all are (B, C, H, W).
+    """
+
+    def __init__(self, network: nn.Module, kept: list[int], channels_last: bool) -> None:
         super().__init__()
         self.network = network
         self.kept = kept
+        self.channels_last = channels_last
 
     def forward(self, images: Tensor) -> list[Tensor]:
         maps = self.network(images)
-        return [maps[index] for index in self.kept]
+        chosen = [maps[index] for index in self.kept]
+        return [features.permute(0, 3, 1, 2) for features in chosen] if self.channels_last else chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -26,6 +27,10 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], description: dict[st
             {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part, header
         )
         part.replace(path)
+    except SafetensorError as error:
+        if "os error 28" in str(error):  # so that a full disk is recognised as one, whoever met it
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
     finally:
         part.unlink(missing_ok=True)
 
