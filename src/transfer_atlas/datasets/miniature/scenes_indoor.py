@@ -191,8 +191,8 @@ def draw(stage: Stage, layout: str) -> None:
         x, z = rng.uniform(-0.6, 0.6), rng.uniform(2.0, 3.0)
         room.box((x - 1, 0, z - 0.6), (x + 1, 0.02, z + 0.6), "rug", turn=float(rng.normal(0, 0.3)))
     for material, chance, low, high, width in (
-        ("window", 0.6, 0.9, 2.0, 1.3), ("curtain", 0.35, 0.2, 2.2, 0.8), ("door", 0.45, 0.0, 2.0, 0.9),
-        ("picture", 0.6, 1.1, 1.8, 0.9),
+        ("window", 0.6, 0.7, 2.0, 1.6), ("curtain", 0.4, 0.2, 2.2, 1.1), ("door", 0.5, 0.0, 2.0, 1.0),
+        ("picture", 0.6, 0.8, 1.9, 1.3),
     ):  # fmt: skip
         if stage.chance(chance, material):
             room.hang(material, low, high, width * rng.uniform(0.8, 1.3))

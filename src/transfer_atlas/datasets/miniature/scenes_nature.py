@@ -22,8 +22,8 @@ NUMBERS = {
     "bed": (0.8, 0.0, 0.8, 0.6, 0.1, 0.1, 0.35, 1.6),
 }
 SIZES = {  # apparent heights in canvas units of near ones
-    "rock": (16, 34), "coral": (16, 34), "seaweed": (22, 40), "fish": (11, 24), "diver": (34, 56), "wreck": (30, 46),
-    "robot": (22, 38), "trash": (14, 28),
+    "rock": (18, 38), "coral": (22, 44), "seaweed": (30, 54), "fish": (18, 36), "diver": (44, 70), "wreck": (36, 56),
+    "robot": (28, 46), "trash": (18, 34),
 }  # fmt: skip
 
 
@@ -40,7 +40,7 @@ def underwater(stage: Stage, layout: str) -> None:
         for index in range(stage.count(mean, name)):
             low, high = SIZES[name]
             nearness = (
-                rng.uniform(0.75, 1.0) if stage.wanted == name and index == 0 else rng.uniform(0.35, 1.0)
+                rng.uniform(0.75, 1.0) if stage.wanted == name and index == 0 else rng.uniform(0.45, 1.0)
             )
             size = nearness * rng.uniform(low, high)
             distance = 1.6 / nearness
