@@ -37,8 +37,8 @@ def _step(start: np.ndarray, angle: float, length: float) -> np.ndarray:
 def person(palette: Palette, *, material: str = "person", activity: str = "any") -> Thing:
     """A person about 1.75 m tall, turned any way; activity any, walk (upright, small strides), ride or swim.
 
-    The facing angle is 0 towards the camera; left and right are the person's own, so that they can be told apart only
-    from the face, the hair and the turn of the body.
+    The facing angle is 0 towards the camera; left and right are the person's own, so that only the face, the
+    hair and the turn of the body tell them apart.
     """
     rng = palette.rng
     facing = rng.uniform(0, 2 * np.pi)

@@ -47,6 +47,7 @@ class Room:
     """A room around the camera, and the ways to furnish it."""
 
     def __init__(self, stage: Stage) -> None:
+        """A room of random size around a camera of the dataset."""
         rng = stage.rng
         self.stage, self.rng, self.palette = stage, rng, stage.palette
         self.camera = Camera(
@@ -75,9 +76,13 @@ class Room:
         surface = surface or self.palette.surface(material)
         options.setdefault("density", DENSITY)
         self.camera.box(
-            (low[0], self.ground - high[1], low[2]), (high[0], self.ground - low[1], high[2]), surface, material,
-            instance=number, **options,
-        )  # fmt: skip
+            (low[0], self.ground - high[1], low[2]),
+            (high[0], self.ground - low[1], high[2]),
+            surface,
+            material,
+            instance=number,
+            **options,
+        )
 
     def shell(self) -> None:
         """Floor, ceiling and walls as thick slabs around the room."""

@@ -1,6 +1,6 @@
 """Underwater scenes and close-ups of animals.
 
-Underwater: a bed of sand below open water, with rocks, coral, weeds, fish, divers, wrecks, robots and rubbish.
+Underwater: a bed of sand below open water, with rocks, coral, weeds, fish, divers, wrecks, robots, rubbish.
 Close-ups: one animal that fills the frame, before a garden, a room or a meadow.
 """
 
@@ -22,9 +22,15 @@ NUMBERS = {
     "bed": (0.8, 0.0, 0.8, 0.6, 0.1, 0.1, 0.35, 1.6),
 }
 SIZES = {  # apparent heights in canvas units of near ones
-    "rock": (18, 38), "coral": (22, 44), "seaweed": (30, 54), "fish": (18, 36), "diver": (44, 70), "wreck": (36, 56),
-    "robot": (28, 46), "trash": (18, 34),
-}  # fmt: skip
+    "rock": (18, 38),
+    "coral": (22, 44),
+    "seaweed": (30, 54),
+    "fish": (18, 36),
+    "diver": (44, 70),
+    "wreck": (36, 56),
+    "robot": (28, 46),
+    "trash": (18, 34),
+}
 
 
 def underwater(stage: Stage, layout: str) -> None:

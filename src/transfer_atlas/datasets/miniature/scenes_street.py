@@ -30,33 +30,107 @@ class Plan:
 
 LAYOUTS = {
     "city": Plan(
-        (2.6, 4.6), (2.5, 4.5), 0.85, 0.3, 0.2, "pavement", 0.8,
-        {"car": 2.5, "truck": 0.2, "bus": 0.3, "person": 2.5, "rider": 0.6, "bicycle": 0.3, "pole": 1.5,
-         "traffic_sign": 1.0, "traffic_light": 0.8},
+        (2.6, 4.6),
+        (2.5, 4.5),
+        0.85,
+        0.3,
+        0.2,
+        "pavement",
+        0.8,
+        {
+            "car": 2.5,
+            "truck": 0.2,
+            "bus": 0.3,
+            "person": 2.5,
+            "rider": 0.6,
+            "bicycle": 0.3,
+            "pole": 1.5,
+            "traffic_sign": 1.0,
+            "traffic_light": 0.8,
+        },
     ),
     "residential": Plan(
-        (2.2, 3.4), (1.5, 2.8), 0.55, 0.7, 0.35, "terrain", 0.3,
-        {"car": 2.5, "truck": 0.15, "person": 1.0, "rider": 0.5, "bicycle": 0.2, "pole": 1.2, "traffic_sign": 0.6,
-         "traffic_light": 0.1, "animal": 0.1},
+        (2.2, 3.4),
+        (1.5, 2.8),
+        0.55,
+        0.7,
+        0.35,
+        "terrain",
+        0.3,
+        {
+            "car": 2.5,
+            "truck": 0.15,
+            "person": 1.0,
+            "rider": 0.5,
+            "bicycle": 0.2,
+            "pole": 1.2,
+            "traffic_sign": 0.6,
+            "traffic_light": 0.1,
+            "animal": 0.1,
+        },
     ),
     "rural": Plan(
-        (2.0, 3.2), (0.0, 0.0), 0.1, 0.85, 0.35, "terrain", 0.6,
-        {"car": 1.2, "truck": 0.3, "person": 0.2, "rider": 0.3, "pole": 1.0, "traffic_sign": 0.8, "animal": 0.4},
+        (2.0, 3.2),
+        (0.0, 0.0),
+        0.1,
+        0.85,
+        0.35,
+        "terrain",
+        0.6,
+        {
+            "car": 1.2,
+            "truck": 0.3,
+            "person": 0.2,
+            "rider": 0.3,
+            "pole": 1.0,
+            "traffic_sign": 0.8,
+            "animal": 0.4,
+        },
     ),
     "highway": Plan(
-        (4.5, 8.0), (0.0, 0.0), 0.08, 0.5, 0.75, "terrain", 1.0,
+        (4.5, 8.0),
+        (0.0, 0.0),
+        0.08,
+        0.5,
+        0.75,
+        "terrain",
+        1.0,
         {"car": 3.0, "truck": 0.8, "bus": 0.4, "pole": 1.2, "traffic_sign": 1.2},
     ),
     "market": Plan(
-        (2.2, 4.0), (0.0, 0.0), 0.7, 0.5, 0.25, "soil", 0.15,
-        {"car": 1.2, "truck": 0.4, "bus": 0.4, "person": 3.0, "rider": 1.8, "bicycle": 0.6, "pole": 1.2,
-         "traffic_sign": 0.4, "traffic_light": 0.1, "animal": 0.9},
+        (2.2, 4.0),
+        (0.0, 0.0),
+        0.7,
+        0.5,
+        0.25,
+        "soil",
+        0.15,
+        {
+            "car": 1.2,
+            "truck": 0.4,
+            "bus": 0.4,
+            "person": 3.0,
+            "rider": 1.8,
+            "bicycle": 0.6,
+            "pole": 1.2,
+            "traffic_sign": 0.4,
+            "traffic_light": 0.1,
+            "animal": 0.9,
+        },
     ),
-}  # fmt: skip
+}
 DISTANCES = {  # in metres from the camera, in the order of painting
-    "car": (4.5, 16), "truck": (7, 22), "bus": (7, 22), "rider": (3.0, 11), "bicycle": (2.6, 8), "person": (2.6, 10),
-    "animal": (2.4, 9), "pole": (3.5, 14), "traffic_sign": (3.2, 9), "traffic_light": (3.2, 9),
-}  # fmt: skip
+    "car": (4.5, 16),
+    "truck": (7, 22),
+    "bus": (7, 22),
+    "rider": (3.0, 11),
+    "bicycle": (2.6, 8),
+    "person": (2.6, 10),
+    "animal": (2.4, 9),
+    "pole": (3.5, 14),
+    "traffic_sign": (3.2, 9),
+    "traffic_light": (3.2, 9),
+}
 PROVIDES = frozenset(
     [
         "sky",
@@ -131,7 +205,7 @@ def _ground(
     distance = np.abs(x)
     crossing = rng.uniform(9, 25) if stage.rng.random() < 0.3 else 1e9
     on_road = (distance < half) | (np.abs(z - crossing) < half)
-    # Perspective squeezes the ground; stretching textures along z keeps them visible near the bottom of the image.
+    # Perspective squeezes the ground; textures stretched along z stay visible up close.
     u, v = x * density, z * density * 0.45
     for material, mask in (
         (beside, np.ones_like(on_road)),

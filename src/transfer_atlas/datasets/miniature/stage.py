@@ -71,7 +71,7 @@ class Stage:
         return CATALOGUE[name](self.palette)
 
     def backdrop(self, camera: Camera | None = None, *, material: str = "sky") -> None:
-        """The sky: a gradient with soft clouds, somewhat brighter than the rest of the world, as in nature."""
+        """The sky, or open water: a gradient with soft clouds."""
         surface = self.palette.surface(material)
         canvas = self.canvas
         horizon = camera.horizon if camera else UNITS / 2

@@ -1,7 +1,7 @@
 """Surfaces: a texture with two colours, drawn per instance from palettes that all materials share.
 
-Colours are random on purpose. Only the texture and the shape name a material; nature's correlation of material and
-colour is kept weak (`TINT_WEIGHT`), so that a network must learn textures, shapes and layouts.
+Colours are random on purpose. Only the texture and the shape name a material; nature's correlation of
+material and colour is kept weak (`TINT_WEIGHT`), so that a network must learn textures, shapes and layouts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Surface:
-    """One instance of a material: call `rgb` with coordinates in canvas units (or any unit, times density)."""
+    """One instance of a material: call `rgb` with coordinates in canvas units (or metres times density)."""
 
     texture: str
     wavelength: float
@@ -69,6 +69,7 @@ class Palette:
         texture_scale: float = 1.0,
         tint_weight: float = TINT_WEIGHT,
     ) -> None:
+        """A palette of a dataset's saturation, with its contrast and scale of textures."""
         self.rng = rng
         self.materials = materials
         self.saturation = saturation
