@@ -120,6 +120,8 @@ def draw(stage: Stage, layout: str) -> None:
             row = rng.uniform(0.45, 0.9) * horizon + size / 4
         if name in ("ball", "bird", "bottle"):
             size = max(0.5 * size, 13.0)
+        if layout == "pose":  # mostly whole figures
+            row = max(row, min(1.04 * size, 93))
         if layout == "sport" and name == "person":
             row -= rng.uniform(0, 6)
         if stage.shadows and near not in ("water",):

@@ -81,6 +81,6 @@ def close_up(stage: Stage, layout: str) -> None:
     base = rng.uniform(82, 94)
     if stage.shadows:
         canvas.darken(48, base, 32, 5, 0.4)
-    stage.show(dog, rng.uniform(40, 56), base, size, 3.0)
+    stage.show(dog, rng.uniform(42, 54), base, size, 3.0, wide=0.9)
     if rng.random() < 0.25:
         stage.show(stage.thing("ball"), rng.uniform(10, 86), base, rng.uniform(10, 18), 3.5)
