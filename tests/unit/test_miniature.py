@@ -35,8 +35,9 @@ TABLE_1 = {
 @pytest.fixture(scope="module")
 def first_images() -> dict[str, dict[str, list[Record]]]:
     """The first thirty images of train and 24 of val of every dataset."""
+    counts = {"train": 30, "val": 24}
     return {
-        name: {split: miniature.render(name, split, range(30 if split == "train" else 24), **SMALL) for split in ("train", "val")}
+        name: {split: miniature.render(name, split, range(n), **SMALL) for split, n in counts.items()}
         for name in NAMES
     }
 
