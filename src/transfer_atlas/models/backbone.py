@@ -14,6 +14,9 @@ from torch.nn import functional as F
 from transfer_atlas.errors import ConfigurationError
 
 STRIDE = 4  # of the representation that heads see
+# PyTorch's own value, and HRNet's. Networks taken over from TensorFlow come with 0.01: after the hundred steps of
+# a small transfer, the statistics used in evaluation would still be a third the source's.
+BATCH_NORM_MOMENTUM = 0.1
 
 
 def _tiny_hrnet(width: int = 8) -> dict[str, Any]:
@@ -94,6 +97,9 @@ def build_backbone(name: str, *, seed: int) -> Backbone:
     channels_last = str(getattr(body, "output_fmt", "NCHW")).endswith("NHWC")
     if len(kept) < len(body.feature_info.reduction()) or channels_last:
         body = _Selected(body, kept, channels_last)
+    for module in body.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = BATCH_NORM_MOMENTUM
     return Backbone(body, widths, strides)
 
 
