@@ -140,7 +140,7 @@ def regimes():
 
 def result_tables():
     """The tables, and the stamp that says which runs they show."""
-    names = ("runs", "transfers", "seed_gains", "gains", "effects", "best_sources")
+    names = ("runs", "transfers", "seed_gains", "gains", "effects", "best_effects", "best_sources")
     files = [f"{STUDY.results}/tables/{name}.parquet" for name in names]
     return [
         ancient(path) for path in [*files, f"{STUDY.results}/.shows/tables-{TABLE_KEY}"]
@@ -189,7 +189,12 @@ def planned_table(wildcards):
 
 
 def start_warm_process():
-    """One process that has torch imported and forks for each local run (see transfer_atlas/jobs.py)."""
+    """One process that has torch imported and forks for each local run (see transfer_atlas/jobs.py).
+
+    Not where rules have environments of their own, which it would bypass.
+    """
+    if workflow.deployment_settings.deployment_method:
+        return
     address = Path(tempfile.mkdtemp(prefix="transfer-atlas-")) / "warm"
     subprocess.Popen(
         [sys.executable, "-m", "transfer_atlas.jobs", str(address), str(os.getpid())]

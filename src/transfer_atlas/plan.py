@@ -155,6 +155,7 @@ class _Planner:
     stages: dict[str, list[str]]
     declared: dict[str, int]
     _made: dict[tuple[Any, ...], Run] = field(default_factory=dict)
+    _of_targets: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     def _code(self, group: str) -> dict[str, int]:
         return {stage: self.declared[stage] for stage in self.stages[group]}
@@ -163,7 +164,11 @@ class _Planner:
         if ("prepared", name) not in self._made:
             dataset = self.study.datasets[name]
             settings = dataset.adapter.model_dump(mode="json")
-            location = {"data_root": str(self.study.data_root)}
+            # Where the files are and whose they are changes no picture.
+            location = {
+                name: settings.pop(name) for name in ("path", "source", "licence") if name in settings
+            }
+            location["data_root"] = str(self.study.data_root)
             self._made["prepared", name] = Run(
                 kind="prepared",
                 name=name,
@@ -231,6 +236,14 @@ class _Planner:
             )
         return self._made[identity]
 
+    def _training_of_target(self, target: str, regime: str) -> dict[str, Any]:
+        """Settings that all transfers to a target share, worked out once."""
+        if (target, regime) not in self._of_targets:
+            training = self.study.training(target, regime).model_dump(mode="json", exclude={"learning_rate"})
+            rates = self.study.learning_rates(target, regime)
+            self._of_targets[target, regime] = {"training": training, "learning_rates": rates}
+        return self._of_targets[target, regime]
+
     def transfer(self, source: str, target: str, regime: str, seed: int) -> Run:
         task_type, dataset = target.split("/")
         chosen = self.study.regimes[regime]
@@ -248,10 +261,7 @@ class _Planner:
                 "backbone": self.study.backbone.model_dump(mode="json"),
                 "task_type": task_type,
                 "regime": regime,  # a baseline may be trained alike in two regimes, whose tables need one each
-                "training": self.study.training(target, regime).model_dump(
-                    mode="json", exclude={"learning_rate"}
-                ),
-                "learning_rates": self.study.learning_rates(target, regime),
+                **self._training_of_target(target, regime),
                 "images": images,
                 "selection_seed": chosen.selection_seed if images else None,
                 "select_on": self.study.select_on,

@@ -32,7 +32,7 @@ class StoreError(AtlasError):
 
 def run_folder(store: Path, kind: str, name: str, key: str) -> Path:
     """Folder of one run."""
-    return Path(store) / FOLDERS[kind] / name / key
+    return Path(f"{store}/{FOLDERS[kind]}/{name}/{key}")
 
 
 def write_json(path: Path, value: Any) -> None:

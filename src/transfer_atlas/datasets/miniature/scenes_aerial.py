@@ -5,6 +5,8 @@ Layouts: town (blocks of houses), harbour, airport, fields, sports.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from transfer_atlas.datasets.miniature.canvas import UNITS
@@ -27,6 +29,7 @@ class Ground:
     """A map in a turned frame: coordinates (p, q) in canvas units around the middle of the image."""
 
     def __init__(self, stage: Stage) -> None:
+        """A frame turned at random, with the sun somewhere."""
         self.stage, self.rng, self.palette = stage, stage.rng, stage.palette
         self.angle = float(self.rng.uniform(0, 2 * np.pi))
         self.scale = stage.between("zoom", 0.85, 1.25)
@@ -263,7 +266,7 @@ def _airport(ground: Ground) -> None:
 def _fields(ground: Ground) -> None:
     rng, stage = ground.rng, ground.stage
     cuts = [-80.0, *sorted(rng.uniform(-45, 45, 2)), 80.0]
-    for low, high in zip(cuts, cuts[1:], strict=False):
+    for low, high in itertools.pairwise(cuts):
         wanted = stage.wanted if stage.wanted in ("terrain", "soil", "water") and low == cuts[1] else None
         material = wanted or str(rng.choice(["field", "field", "terrain", "soil", "water"]))
         ground.area(material, (ground.q > low) & (ground.q < high), FLAT + 0.5)
