@@ -140,8 +140,17 @@ def regimes():
 
 def result_tables():
     """The tables, and the stamp that says which runs they show."""
-    names = ("runs", "transfers", "seed_gains", "gains", "effects", "best_effects", "best_sources")
+    names = (
+        "runs",
+        "transfers",
+        "seed_gains",
+        "gains",
+        "effects",
+        "best_effects",
+        "best_sources",
+    )
     files = [f"{STUDY.results}/tables/{name}.parquet" for name in names]
+    files += [f"{STUDY.results}/tables/tables.html"]
     return [
         ancient(path) for path in [*files, f"{STUDY.results}/.shows/tables-{TABLE_KEY}"]
     ]
