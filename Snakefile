@@ -1,7 +1,17 @@
 # The study as a graph: which runs there are, what they need, what is asked for. Functions are in rules/common.smk.
+import os
+import sys
+
 from snakemake.utils import min_version
 
 min_version("9.27")
+
+
+# The library is that of this checkout, in this process and in every job's.
+sys.path.insert(0, f"{workflow.basedir}/src")
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(filter(None, [sys.path[0], os.getenv("PYTHONPATH")]))
+)
 
 
 # A study given with --configfile stands alone: the miniature study's datasets are not mixed into it.

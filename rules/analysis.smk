@@ -31,6 +31,8 @@ rule tables:
         stamp=touch(f"{STUDY.results}/.shows/tables-{TABLE_KEY}"),
     log:
         f"logs/tables-{TABLE_KEY}.log",
+    conda:
+        "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -55,9 +57,13 @@ rule gains_heat_map:
             labels={"target task type": "{task_type}", "regime": "{regime}"},
         ),
         svg=f"{STUDY.results}/figures/gains_{{task_type}}_{{regime}}.svg",
-        stamp=touch(f"{STUDY.results}/.shows/gains_{{task_type}}_{{regime}}-{TABLE_KEY}"),
+        stamp=touch(
+            f"{STUDY.results}/.shows/gains_{{task_type}}_{{regime}}-{TABLE_KEY}"
+        ),
     log:
         f"logs/gains_{{task_type}}_{{regime}}-{TABLE_KEY}.log",
+    conda:
+        "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -83,6 +89,8 @@ rule effects_figure:
         stamp=touch(f"{STUDY.results}/.shows/effects_{{regime}}-{TABLE_KEY}"),
     log:
         f"logs/effects_{{regime}}-{TABLE_KEY}.log",
+    conda:
+        "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -94,6 +102,10 @@ rule effects_figure:
 
 
 rule plan:
+    log:
+        "logs/plan.txt",
+    conda:
+        "../envs/analysis.yaml"
     threads: 1
     params:
         table=planned_table,

@@ -41,7 +41,9 @@ def result_path(kind, file):
 def files_of(run):
     """Declared outputs of a run: what must be there for it to be up to date."""
     names = {"run": "run.json"}
-    if run.kind in ("ilsvrc", "source") or (run.kind == "transfer" and STUDY.keep_target_models):
+    if run.kind in ("ilsvrc", "source") or (
+        run.kind == "transfer" and STUDY.keep_target_models
+    ):
         names["model"] = "model.safetensors"
     elif run.kind == "prepared":
         names["description"] = "dataset.json"
@@ -50,7 +52,9 @@ def files_of(run):
 
 def results_of(kind):
     """Outputs of all runs of a kind. Times never matter, a missing output does: hence ancient."""
-    return [ancient(path) for run in PLAN.of_kind(kind) for path in files_of(run).values()]
+    return [
+        ancient(path) for run in PLAN.of_kind(kind) for path in files_of(run).values()
+    ]
 
 
 def planned_run(kind, wildcards):
@@ -108,7 +112,9 @@ def request_of_transfer(wildcards):
 
 def outputs_of_transfer():
     """Patterns of a transfer's outputs; its model only if the study keeps it."""
-    names = {"run": "run.json"} | ({"model": "model.safetensors"} if STUDY.keep_target_models else {})
+    names = {"run": "run.json"} | (
+        {"model": "model.safetensors"} if STUDY.keep_target_models else {}
+    )
     return {role: result_path("transfer", file) for role, file in names.items()}
 
 
@@ -136,7 +142,9 @@ def result_tables():
     """The tables, and the stamp that says which runs they show."""
     names = ("runs", "transfers", "seed_gains", "gains", "effects", "best_sources")
     files = [f"{STUDY.results}/tables/{name}.parquet" for name in names]
-    return [ancient(path) for path in [*files, f"{STUDY.results}/.shows/tables-{TABLE_KEY}"]]
+    return [
+        ancient(path) for path in [*files, f"{STUDY.results}/.shows/tables-{TABLE_KEY}"]
+    ]
 
 
 def result_figures():
@@ -147,7 +155,11 @@ def result_figures():
         for regime in regimes()
         for task_type in target_task_types(regime)
     ]
-    files = [f"{STUDY.results}/figures/{name}.{suffix}" for name in names for suffix in ("png", "svg")]
+    files = [
+        f"{STUDY.results}/figures/{name}.{suffix}"
+        for name in names
+        for suffix in ("png", "svg")
+    ]
     stamps = [f"{STUDY.results}/.shows/{name}-{TABLE_KEY}" for name in names]
     return [ancient(path) for path in [*files, *stamps]]
 
@@ -163,17 +175,24 @@ def folders_of_runs(wildcards):
     kinds = {kind: [] for kind in FOLDERS}
     for run in PLAN:
         kinds[run.kind].append(str(run.folder(STUDY.store)))
-    return {"domains": {name: d.domain for name, d in sorted(STUDY.datasets.items())}, "folders": kinds}
+    return {
+        "domains": {name: d.domain for name, d in sorted(STUDY.datasets.items())},
+        "folders": kinds,
+    }
 
 
 def planned_table(wildcards):
     """The plan as text."""
-    return plan_table(PLAN, Path(STUDY.store), max(1, workflow.resource_settings.cores or 1))
+    return plan_table(
+        PLAN, Path(STUDY.store), max(1, workflow.resource_settings.cores or 1)
+    )
 
 
 def start_warm_process():
     """One process that has torch imported and forks for each local run (see transfer_atlas/jobs.py)."""
     address = Path(tempfile.mkdtemp(prefix="transfer-atlas-")) / "warm"
-    subprocess.Popen([sys.executable, "-m", "transfer_atlas.jobs", str(address), str(os.getpid())])
+    subprocess.Popen(
+        [sys.executable, "-m", "transfer_atlas.jobs", str(address), str(os.getpid())]
+    )
     if wait_for_socket(address):
         os.environ[SOCKET_VARIABLE] = str(address)

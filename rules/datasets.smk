@@ -7,8 +7,10 @@ rule prepare_dataset:
         description=result_path("prepared", "dataset.json"),
     log:
         "logs/prepared/{name}-{key}.log",
-    threads: 1
     priority: 2
+    conda:
+        "../envs/datasets.yaml"
+    threads: 1
     resources:
         mem_mb=2000,
         runtime=240,

@@ -9,8 +9,10 @@ rule ilsvrc_checkpoint:
         model=result_path("ilsvrc", "model.safetensors"),
     log:
         "logs/ilsvrc/{name}-{key}.log",
-    threads: 1
     priority: 3
+    conda:
+        "../envs/training.yaml"
+    threads: 1
     resources:
         mem_mb=memory_of_training,
         runtime=minutes_of_training,
@@ -30,8 +32,10 @@ rule train_source:
         model=result_path("source", "model.safetensors"),
     log:
         "logs/sources/{name}-{key}.log",
-    threads: 1
     priority: 1
+    conda:
+        "../envs/training.yaml"
+    threads: 1
     resources:
         mem_mb=memory_of_training,
         runtime=minutes_of_training,

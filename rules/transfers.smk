@@ -8,6 +8,8 @@ rule transfer:
         **outputs_of_transfer(),
     log:
         "logs/transfers/{name}-{key}.log",
+    conda:
+        "../envs/training.yaml"
     threads: 1
     resources:
         mem_mb=memory_of_training,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import hashlib
 import sys
 from collections.abc import Iterable
@@ -41,7 +42,8 @@ def fingerprint(modules: Iterable[str], package: Path = PACKAGE) -> str:
     """
     digest = hashlib.sha256()
     for path in _files(modules, package):
-        digest.update(f"{path.relative_to(package).as_posix()}\0{_meaning(path)}\0".encode())
+        meaning = _meaning(path.read_text(encoding="utf-8"), path.suffix)
+        digest.update(f"{path.relative_to(package).as_posix()}\0{meaning}\0".encode())
     return digest.hexdigest()[:16]
 
 
@@ -65,8 +67,8 @@ def versions(
         raise CodeVersionError(
             f"code that can change results was edited since its version was declared:\n{listed}\n"
             "Say for each stage which it is:\n"
-            f"  {COMMAND} {edited[0]} --results-can-change      its version goes up; its runs get new keys and run again\n"
-            f"  {COMMAND} {edited[0]} --results-cannot-change   the version stays; existing results remain valid"
+            f"  {COMMAND} {edited[0]} --results-can-change   version goes up: its runs get new keys, run again\n"
+            f"  {COMMAND} {edited[0]} --results-cannot-change   version stays: existing results remain valid"
         )
     return {stage: declared[stage]["version"] for stage in chosen}
 
@@ -89,16 +91,17 @@ def declare(stage: str, *, results_can_change: bool, path: Path = RECORD, packag
 def _files(modules: Iterable[str], package: Path) -> list[Path]:
     files: set[Path] = set()
     for pattern in modules:
-        found = {path for path in package.glob(pattern) if path.is_file()}
+        found = {path for path in package.glob(pattern) if path.suffix in (".py", ".yaml")}
         if not found:
             raise CodeVersionError(f"{RECORD.name} names {pattern!r}, which matches no file of the package.")
         files |= found
     return sorted(files)
 
 
-def _meaning(path: Path) -> str:
-    text = path.read_text(encoding="utf-8")
-    if path.suffix == ".yaml":
+@functools.cache  # a plan asks for the same files several times
+def _meaning(text: str, suffix: str) -> str:
+    """What a file says to the interpreter, as text."""
+    if suffix == ".yaml":
         return canonical(yaml.safe_load(text))
     tree = ast.parse(text)
     for node in ast.walk(tree):
@@ -106,7 +109,7 @@ def _meaning(path: Path) -> str:
         if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
             first = body[0].value
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                body[0] = ast.Pass()
+                body[:1] = [] if len(body) > 1 else [ast.Pass()]
     return ast.dump(tree)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import yaml
 from pydantic import (
@@ -102,8 +102,9 @@ TrainingOverrides = create_model(
     __base__=Strict,
     __doc__="Training settings that replace those of the layer above, key by key.",
     **{
-        name: (field.annotation | None, Field(None, description=field.description))
-        for name, field in TrainingSettings.model_fields.items()
+        name: (annotation | None, Field(None, description=TrainingSettings.model_fields[name].description))
+        for name, annotation in get_type_hints(TrainingSettings, include_extras=True).items()
+        if name in TrainingSettings.model_fields
     },
 )
 
@@ -146,7 +147,7 @@ class RegimeSettings(Strict):
     """How many images of source and target are used."""
 
     target_images: int | None = Field(None, ge=1, description="Training images of the target; all if absent.")
-    target_images_of: dict[Name, int] = Field(
+    target_images_of: dict[Name, Annotated[int, Field(ge=1)]] = Field(
         {}, description="Exceptions by dataset (paper: 1000 for COCO and ADE20K)."
     )
     source_images: int | None = Field(None, ge=1, description="Training images of the source; all if absent.")
@@ -276,18 +277,28 @@ class Study(Strict):
         merged = defaults.training.model_dump()
         for layer in layers:
             if layer is not None:
-                merged |= layer.model_dump(exclude_unset=True)
+                merged = _override(merged, layer.model_dump(exclude_unset=True))
         try:
             return TrainingSettings.model_validate(merged)
         except ValidationError as error:
-            raise ConfigurationError(_explain(error, merged, f"training settings of {task}")) from None
+            raise ConfigurationError(_explain(error, merged, f"the training of {task}")) from None
 
     def learning_rates(self, task: str, regime: RegimeName) -> list[float]:
         """The grid of learning rates for a target, highest first."""
         factors = self.task_types.get(task.split("/")[0], TaskTypeSettings()).learning_rate_factors
-        return [
-            self.training(task, regime).learning_rate * factor for factor in sorted(factors, reverse=True)
-        ]
+        start = self.training(task, regime).learning_rate
+        return [start * factor for factor in sorted(factors, reverse=True)]
+
+
+def _override(settings: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
+    """Settings with those of `layer` over them, sections key by key; a schedule of another policy as a whole."""
+    merged = settings | layer
+    for name, section in layer.items():
+        below = settings.get(name)
+        if isinstance(section, dict) and isinstance(below, dict):
+            same_kind = section.get("policy") == below.get("policy")
+            merged[name] = below | section if same_kind else section
+    return merged
 
 
 def parse_study(values: dict[str, Any]) -> Study:
@@ -305,8 +316,19 @@ def parse_study(values: dict[str, Any]) -> Study:
 
 
 def load_study(path: Path) -> Study:
-    """Read and validate a study file."""
-    return parse_study(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+    """Read and validate a study file. Raises ConfigurationError that names the file."""
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path} does not exist; correct the path of the study.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not YAML: {error}") from None
+    if not isinstance(values, dict):
+        found = "nothing" if values is None else type(values).__name__
+        raise ConfigurationError(
+            f"{path} holds {found}; expected the keys of a study, such as `datasets: ...`"
+        )
+    return parse_study(values)
 
 
 def _nearest(word: str, known: list[str]) -> str:
@@ -317,7 +339,7 @@ def _nearest(word: str, known: list[str]) -> str:
 def _explain(error: ValidationError, values: Any, what: str) -> str:
     lines = []
     for problem in error.errors():
-        path = _shown_path(problem["loc"], values)
+        path = _shown_path(problem["loc"], values) or "all together"
         found = problem["input"]
         if problem["type"] == "extra_forbidden":
             known = _known_keys(values, problem["loc"])
@@ -340,7 +362,7 @@ def _explain(error: ValidationError, values: Any, what: str) -> str:
             lines.append(f"  {path}: found {found!r}{_nearest(str(found), expected)}")
         else:
             shown = repr(found) if len(repr(found)) < 80 else repr(found)[:77] + "..."
-            lines.append(f"  {path}: {problem['msg']} (found {shown})")
+            lines.append(f"  {path}: {problem['msg'].removeprefix('Value error, ')} (found {shown})")
     return f"{what} has {len(lines)} problem{'s' if len(lines) > 1 else ''}:\n" + "\n".join(lines)
 
 

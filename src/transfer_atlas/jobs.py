@@ -78,8 +78,9 @@ def _carry_out(job: dict[str, Any]) -> int:
             print(f"\n{request['name']} failed: {error}. The log is {job['log']}\n", file=terminal)
         else:
             print(
-                f"\n{request['name']} stopped: the disk is full ({error.filename or request['folder']}). Finished runs "
-                "are kept, and this one continues from its last saved state. Free some space and run snakemake again.\n",
+                f"\n{request['name']} stopped: the disk is full ({error.filename or request['folder']}). "
+                "Finished runs are kept, and this one continues from its last saved state. "
+                "Free some space and run snakemake again.\n",
                 file=terminal,
             )
         return 1
@@ -107,7 +108,13 @@ def _ask(address: str, job: dict[str, Any]) -> int | None:
         socket.send_fds(connection, [LENGTH.pack(len(payload))], [2])
         connection.sendall(payload)
         answer = connection.recv(1)
-    return answer[0] if answer else 1  # no answer: the fork was killed
+    if not answer:
+        print(
+            f"\n{job['request']['name']} was ended from outside, as happens when memory runs out. "
+            f"The log is {job['log']}. Run snakemake again: it continues from its last saved state.\n",
+            file=sys.stderr,
+        )
+    return answer[0] if answer else 1
 
 
 def serve(address: str, parent: int) -> None:
@@ -139,7 +146,10 @@ def _serve_one(connection: socket.socket) -> None:
     (size,) = LENGTH.unpack(header)
     payload = b""
     while len(payload) < size:
-        payload += connection.recv(size - len(payload))
+        piece = connection.recv(size - len(payload))
+        if not piece:
+            os._exit(1)  # the job was killed while it asked
+        payload += piece
     job = json.loads(payload)
     os.chdir(job["folder"])
     os.dup2(terminals[0], 2)

@@ -21,7 +21,7 @@ class Run:
 
     `settings` are plain built-ins; `parents` maps a role (ilsvrc, source, dataset) to the run it builds on;
     `identity` says in the study's words what it is; `location` holds what a run needs but what cannot
-    change its result (folders), and does not enter the key.
+    change its result (folders, whether to keep a model), and does not enter the key.
     """
 
     kind: str
@@ -155,6 +155,7 @@ class _Planner:
     stages: dict[str, list[str]]
     declared: dict[str, int]
     _made: dict[tuple[Any, ...], Run] = field(default_factory=dict)
+    _of_targets: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
     def _code(self, group: str) -> dict[str, int]:
         return {stage: self.declared[stage] for stage in self.stages[group]}
@@ -210,10 +211,11 @@ class _Planner:
         return self._made["ilsvrc",]
 
     def source(self, task: str, source_images: int | None, selection_seed: int) -> Run:
-        if ("source", task, source_images) not in self._made:
+        identity = ("source", task, source_images, selection_seed if source_images else None)
+        if identity not in self._made:
             task_type, dataset = task.split("/")
             name = f"{task_type}-{dataset}" + (f"-{source_images}-images" if source_images else "")
-            self._made["source", task, source_images] = Run(
+            self._made[identity] = Run(
                 kind="source",
                 name=name,
                 settings={
@@ -228,7 +230,15 @@ class _Planner:
                 code=self._code(f"train:{task_type}"),
                 parents={"ilsvrc": self.ilsvrc(), "dataset": self.prepared(dataset)},
             )
-        return self._made["source", task, source_images]
+        return self._made[identity]
+
+    def _training_of_target(self, target: str, regime: str) -> dict[str, Any]:
+        """Settings that all transfers to a target share, worked out once."""
+        if (target, regime) not in self._of_targets:
+            training = self.study.training(target, regime).model_dump(mode="json", exclude={"learning_rate"})
+            rates = self.study.learning_rates(target, regime)
+            self._of_targets[target, regime] = {"training": training, "learning_rates": rates}
+        return self._of_targets[target, regime]
 
     def transfer(self, source: str, target: str, regime: str, seed: int) -> Run:
         task_type, dataset = target.split("/")
@@ -246,10 +256,8 @@ class _Planner:
             settings={
                 "backbone": self.study.backbone.model_dump(mode="json"),
                 "task_type": task_type,
-                "training": self.study.training(target, regime).model_dump(
-                    mode="json", exclude={"learning_rate"}
-                ),
-                "learning_rates": self.study.learning_rates(target, regime),
+                "regime": regime,  # a baseline may be trained alike in two regimes, whose tables need one each
+                **self._training_of_target(target, regime),
                 "images": images,
                 "selection_seed": chosen.selection_seed if images else None,
                 "select_on": self.study.select_on,
@@ -259,4 +267,5 @@ class _Planner:
             identity={"source": source, "target": target, "regime": regime, "seed": seed},
             code=self._code(f"train:{task_type}"),
             parents=parents,
+            location={"keep_model": "yes"} if self.study.keep_target_models else {},
         )

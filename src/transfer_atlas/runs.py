@@ -59,11 +59,20 @@ def execute(request: dict[str, Any], progress_to: TextIO = sys.stderr) -> None:
         status, reason = failure.status, failure.reason
         shutil.rmtree(output)
         output.mkdir()
-        if request["kind"] in ("ilsvrc", "source"):
+        if request["kind"] in ("ilsvrc", "source") or request["location"].get("keep_model") == "yes":
             _save_no_model(output, status, reason)
     record = {
         key: request[key]
-        for key in ("kind", "name", "key", "settings", "identity", "code_versions", "dataset_versions")
+        for key in (
+            "kind",
+            "name",
+            "key",
+            "settings",
+            "identity",
+            "code_versions",
+            "versions",
+            "dataset_versions",
+        )
     }
     record |= {
         "parents": {role: parent["key"] for role, parent in request["parents"].items()},

@@ -31,7 +31,7 @@ class StoreError(AtlasError):
 
 def run_folder(store: Path, kind: str, name: str, key: str) -> Path:
     """Folder of one run."""
-    return Path(store) / FOLDERS[kind] / name / key
+    return Path(f"{store}/{FOLDERS[kind]}/{name}/{key}")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -45,9 +45,8 @@ def write_json(path: Path, value: Any) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError:
+    finally:
         part.unlink(missing_ok=True)
-        raise
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -59,9 +58,10 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise StoreError(f"{path} is missing; run snakemake again to compute it, or pull it.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise StoreError(f"{path} is damaged ({error}); remove {folder} and run snakemake again.") from None
-    if record.get("key") != Path(folder).name:
+    key = record.get("key") if isinstance(record, dict) else None
+    if key != Path(folder).name:
         raise StoreError(
-            f"{path} names key {record.get('key')!r}, but stands in the folder of {Path(folder).name!r}; "
+            f"{path} names key {key!r}, but stands in the folder of {Path(folder).name!r}; "
             f"results were moved by hand. Remove {folder} and run snakemake again."
         )
     return record
@@ -75,13 +75,17 @@ def publish(work: Path, folder: Path, record: dict[str, Any]) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     record = record | {"files": file_facts(work)}
+    (folder / RUN_FILE).unlink(missing_ok=True)  # of an earlier result: it is not whole from here on
     for path in sorted(work.iterdir()):
         target = folder / path.name
         part = folder / f".{path.name}.part"
         _remove(part)
-        shutil.move(path, part)
-        _remove(target)
-        part.replace(target)
+        try:
+            shutil.move(path, part)
+            _remove(target)
+            part.replace(target)
+        finally:
+            _remove(part)
     write_json(folder / RUN_FILE, record)
 
 

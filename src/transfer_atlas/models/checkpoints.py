@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pickle
@@ -26,6 +27,10 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], description: dict[st
             {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, part, header
         )
         part.replace(path)
+    except SafetensorError as error:
+        if "os error 28" in str(error):  # so that a full disk is recognised as one, whoever met it
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
     finally:
         part.unlink(missing_ok=True)
 
@@ -43,7 +48,10 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"checkpoint {path} cannot be read ({error}): truncated or damaged, or not a safetensors file. "
             "Remove its folder and run snakemake again, or pull it again."
         ) from None
-    return tensors, json.loads(header.get("description", "{}"))
+    try:
+        return tensors, json.loads(header.get("description", "{}"))
+    except ValueError:
+        return tensors, {}  # made elsewhere, where a description is free text
 
 
 def load_foreign(path: Path) -> dict[str, Tensor]:
@@ -59,12 +67,18 @@ def load_foreign(path: Path) -> dict[str, Tensor]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        first = str(error).strip().splitlines()[0]
+        # torch wraps the cause in advice to read the file unsafely, which is not passed on
+        cause = str(error.__context__ or error).strip().splitlines()[0].split(". Please use")[0]
+        if "global" in cause.lower():
+            raise CheckpointError(
+                f"checkpoint {path} was refused: it is a pickle that holds more than tensors and could run code "
+                f"when read ({cause}). Save its state dict as safetensors and name that file."
+            ) from None
         raise CheckpointError(
-            f"checkpoint {path} was refused: it is a pickle that holds more than tensors and could run code when "
-            f"read ({first}). Save its state dict as safetensors and name that file."
+            f"checkpoint {path} was refused ({cause}): it is damaged, or no file of torch.save, or a pickle that "
+            "could run code when read. Fetch it again, or save its state dict as safetensors and name that file."
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # what a damaged file makes the unpickler stumble on is not limited
         first = str(error).strip().splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"checkpoint {path} cannot be read ({first}): truncated or damaged. Fetch it again."
@@ -88,13 +102,13 @@ def load_weights(module: nn.Module, tensors: dict[str, Tensor], *, prefix: str, 
         name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)
     }
     expected = module.state_dict()
-    problems = [f"{name} is missing" for name in expected if name not in chosen]
-    problems += [f"{name} is not part of the network" for name in chosen if name not in expected]
-    problems += [
+    problems = [
         f"{name} has shape {tuple(chosen[name].shape)}, expected {tuple(expected[name].shape)}"
         for name in expected
         if name in chosen and chosen[name].shape != expected[name].shape
     ]
+    problems += [f"{name} is missing" for name in expected if name not in chosen]
+    problems += [f"{name} is not part of the network" for name in chosen if name not in expected]
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise CheckpointError(

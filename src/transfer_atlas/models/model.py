@@ -27,6 +27,7 @@ class Model(nn.Module):
         self.register_buffer("std", torch.tensor(std).clamp(min=1.0).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Any:
+        """The head's outputs."""
         normalised = (images.float() - self.mean) / self.std
         features = (
             self.backbone.branches(normalised) if self.head.reads_branches else self.backbone(normalised)

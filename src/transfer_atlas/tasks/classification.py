@@ -47,6 +47,7 @@ class ClassificationHead(nn.Module):
         nn.init.zeros_(self.classifier.bias)
 
     def forward(self, branches: list[Tensor]) -> Tensor:
+        """Logits (B, K)."""
         joined = self.increase[0](branches[0])
         for index, reduce in enumerate(self.reduce):
             joined = reduce(joined) + self.increase[index + 1](branches[index + 1])

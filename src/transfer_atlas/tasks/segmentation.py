@@ -12,26 +12,43 @@ from torch.nn import functional as F
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
-from transfer_atlas.models.backbone import Backbone
+from transfer_atlas.models.backbone import STRIDE, Backbone
 
 
 class SegmentationHead(nn.Module):
-    """1 x 1 convolution to K classes: (channels + 1) * K parameters (paper, Fig. 4a).
+    """1 x 1 convolution of the joined representation to K classes: (channels + 1) * K parameters (Fig. 4a).
 
-    representation (B, C, H/4, W/4) -> logits (B, K, H/4, W/4). Upsampling to the pixels follows in loss
-    and evaluation, where the size to upsample to is known.
+    branches [(B, C_i, h_i, w_i)], finest first -> logits (B, K, H/4, W/4). Upsampling to the pixels follows in
+    loss and evaluation, where the size to upsample to is known.
+
+    A 1 x 1 convolution and bilinear upsampling are both linear and may change places: each branch is classified
+    at its own resolution and K channels are upsampled, instead of all channels before one convolution. The
+    function and its parameters are the same; the joined representation never stands in memory.
     """
 
-    reads_branches = False
+    reads_branches = True
 
-    def __init__(self, channels: int, classes: int) -> None:
+    def __init__(self, widths: list[int], strides: list[int], classes: int) -> None:
         super().__init__()
-        self.classifier = nn.Conv2d(channels, classes, kernel_size=1)
+        self.widths = widths
+        self.enlarge = (
+            strides[0] // STRIDE
+        )  # 1 but for backbones without a map at stride 4, such as transformers
+        self.classifier = nn.Conv2d(sum(widths), classes, kernel_size=1)
         nn.init.normal_(self.classifier.weight, std=0.01)
         nn.init.zeros_(self.classifier.bias)
 
-    def forward(self, representation: Tensor) -> Tensor:
-        return self.classifier(representation)
+    def forward(self, branches: list[Tensor]) -> Tensor:
+        """Logits (B, K, H/4, W/4)."""
+        weights = self.classifier.weight.split(self.widths, dim=1)  # (K, C_i, 1, 1) each
+        logits = F.conv2d(branches[0], weights[0], self.classifier.bias)
+        if self.enlarge > 1:
+            logits = F.interpolate(logits, scale_factor=self.enlarge, mode="bilinear", align_corners=False)
+        for branch, weight in zip(branches[1:], weights[1:], strict=True):
+            logits = logits + F.interpolate(
+                F.conv2d(branch, weight), size=logits.shape[2:], mode="bilinear", align_corners=False
+            )
+        return logits
 
 
 class ConfusionMatrix:
@@ -70,7 +87,7 @@ class SegmentationEvaluator:
 
     def update(self, outputs: Tensor, samples: Sequence[Sample], extents: Sequence[tuple[int, int]]) -> None:
         """outputs: logits (B, K, H/4, W/4) of the padded inputs."""
-        upsampled = F.interpolate(outputs.float(), scale_factor=4, mode="bilinear", align_corners=False)
+        upsampled = F.interpolate(outputs.float(), scale_factor=STRIDE, mode="bilinear", align_corners=False)
         for logits, sample, (height, width) in zip(upsampled, samples, extents, strict=True):
             own = logits[None, :, :height, :width]
             if own.shape[2:] != sample.mask.shape:
@@ -108,7 +125,7 @@ class Segmentation:
 
     def head(self, backbone: Backbone, description: DatasetDescription) -> SegmentationHead:
         """A random head for the dataset's classes."""
-        return SegmentationHead(backbone.channels, len(description.segmentation.classes))
+        return SegmentationHead(backbone.widths, backbone.strides, len(description.segmentation.classes))
 
     def encode(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
         """mask (B, H, W) int64, ignored pixels above every class."""

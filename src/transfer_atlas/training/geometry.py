@@ -45,7 +45,7 @@ def random_window(
     """Draw flip, rescaling (uniform in the logarithm) and position of a crop."""
     factor = fitting_scale(height, width, resolution)
     factor *= float(np.exp(generator.uniform(np.log(scale[0]), np.log(scale[1]))))
-    room = [round(side * factor) - size for side, size in zip((height, width), crop, strict=True)]
+    room = [max(1, round(side * factor)) - size for side, size in zip((height, width), crop, strict=True)]
     top, left = (int(generator.integers(min(0, space), max(0, space), endpoint=True)) for space in room)
     return Window(factor, top, left, bool(generator.random() < 0.5))
 

@@ -100,10 +100,10 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
     accelerator = make_accelerator(training.precision)
     progress = Progress(request["name"], training.steps * len(rates), progress_to)
     batches = Batches(dataset, task, fitted, training, settings["seed"])
-    grid = []
+    grid, keep_model = [], request["location"].get("keep_model") == "yes"
     for number, rate in enumerate(rates):
         done_file, model_file = scratch / f"rate-{number}.json", scratch / f"rate-{number}.safetensors"
-        if done_file.exists():
+        if _is_done(done_file, model_file if keep_model else None):
             grid.append(json.loads(done_file.read_text(encoding="utf-8")))
             progress.skip(training.steps)
             continue
@@ -131,7 +131,7 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
                 entry["held_out_value"] = found["value"]
             entry["metrics"] = evaluate(model, task, dataset, training, accelerator=accelerator)
             entry["value"] = entry["metrics"]["value"]
-            if request["location"].get("keep_model") == "yes":
+            if keep_model:
                 save_checkpoint(model_file, model.state_dict(), {"backbone": settings["backbone"]})
         except LegitimateFailure as failure:
             entry |= {"status": failure.status, "reason": failure.reason}
@@ -146,6 +146,14 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
     return _best_of_grid(grid, task, settings, scratch, request) | counts
 
 
+def _is_done(done_file: Path, model_file: Path | None) -> bool:
+    """Whether an interrupted attempt finished a learning rate, with its model if that is to be kept."""
+    if not done_file.exists():
+        return False
+    failed = json.loads(done_file.read_text(encoding="utf-8"))["status"] != "finished"
+    return failed or model_file is None or model_file.exists()
+
+
 def _best_of_grid(
     grid: list[dict[str, Any]],
     task: TaskType,
@@ -155,7 +163,10 @@ def _best_of_grid(
 ) -> dict[str, Any]:
     finished = [entry for entry in grid if entry["status"] == "finished"]
     if not finished:
-        raise LegitimateFailure(grid[0]["status"], "; ".join(entry["reason"] for entry in grid))
+        reasons = dict.fromkeys(
+            entry["reason"] for entry in grid
+        )  # a failed source is the same for all rates
+        raise LegitimateFailure(grid[0]["status"], "; ".join(reasons))
     chosen_by = "held_out_value" if settings["select_on"] == "held_out" else "value"
     sign = 1 if task.higher_is_better else -1
     best = max(finished, key=lambda entry: sign * entry[chosen_by])
@@ -213,8 +224,10 @@ def _source_images(request: dict[str, Any]) -> int | None:
 
 def _hold_out(indices: np.ndarray, fraction: float | None, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Positions to fit on, and those held out to pick the learning rate on (None if it is not asked for)."""
-    if fraction is None or len(indices) < 2:
+    if fraction is None:
         return indices, None
+    if len(indices) < 2:
+        raise LegitimateFailure("no_training_images", "one training image cannot be both fitted and held out")
     count = min(len(indices) - 1, max(1, round(fraction * len(indices))))
     held_out = np.random.default_rng([seed, 2]).permutation(len(indices))[:count]
     return np.delete(indices, held_out), np.sort(indices[held_out])

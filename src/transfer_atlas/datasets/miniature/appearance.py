@@ -1,4 +1,4 @@
-"""Appearance: what light, weather, water and the camera's sensor do to a painted scene; annotations stay as they are."""
+"""Appearance: what light, weather, water and the sensor do to a painted scene, and to no annotation."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The canvas: image, material, instance, part and depth of every pixel, painted with one depth test.
 
-Scenes are laid out in canvas units, of which an image is 96 wide and high at any resolution. All annotations are read
-off the same buffers, so masks, boxes, keypoints and depth cannot contradict one another.
+Scenes are laid out in canvas units, of which an image is 96 wide and high at any resolution. All annotations
+are read off the same buffers, so masks, boxes, keypoints and depth cannot contradict one another.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FAR = np.float32(1e6)
 
 @dataclass
 class Instance:
-    """One thing that was painted: its material and, for figures, named keypoints with the parts they lie on."""
+    """One thing that was painted: its material and, for figures, keypoints with the parts they lie on."""
 
     material: str
     keypoints: dict[str, tuple[float, float, frozenset[int]]] = field(default_factory=dict)
@@ -28,6 +28,7 @@ class Canvas:
     """Buffers of one image (H, W), and the ways to paint on them."""
 
     def __init__(self, size: int, material_names: list[str]) -> None:
+        """An empty canvas, size pixels wide and high."""
         axis = (np.arange(size, dtype=np.float32) + 0.5) * np.float32(UNITS / size)
         self.size = size
         self.x, self.y = axis[None, :], axis[:, None]
@@ -64,9 +65,9 @@ class Canvas:
         """Paint the pixels of the mask that are no farther than what is there; ties go to the later one."""
         shown = mask & (depth <= self.depth[where])
         np.copyto(self.image[where], rgb, where=shown[..., None])
-        self.material[where][shown] = self.codes[material]
-        self.instance[where][shown] = instance
-        self.part[where][shown] = part
+        np.copyto(self.material[where], np.uint8(self.codes[material]), where=shown)
+        np.copyto(self.instance[where], np.int32(instance), where=shown)
+        np.copyto(self.part[where], np.uint8(part), where=shown)
         np.copyto(self.depth[where], np.float32(depth), where=shown)
 
     def fill(self, surface: Surface, material: str, depth: float = float(FAR)) -> None:
@@ -86,11 +87,12 @@ class Canvas:
 class Camera:
     """A pinhole camera above a ground plane; world axes are x right, y down, z forward, in metres.
 
-    Tilt is a shift of the horizon, so verticals stay vertical, and a ray's horizontal direction depends on its column
-    only: intersections with upright boxes are then cheap products of rows and columns.
+    Tilt is a shift of the horizon, so verticals stay vertical, and a ray's horizontal direction depends on
+    its column only: intersections with upright boxes are then cheap products of rows and columns.
     """
 
     def __init__(self, canvas: Canvas, focal: float, horizon: float, height: float, yaw: float = 0.0) -> None:
+        """Focal length and horizon in canvas units, height in metres, yaw in radians."""
         self.canvas = canvas
         self.focal, self.horizon, self.height, self.yaw = focal, horizon, height, yaw
         across = (canvas.x[0] - UNITS / 2) / focal
@@ -128,7 +130,7 @@ class Camera:
     ) -> None:
         """Paint a box between two world corners, seen from outside, turned about its own upright axis.
 
-        density is texture units per metre; shades are the brightness of faces across x, across z and horizontal.
+        density is texture units per metre; shades: brightness of faces across x, across z, and lying.
         """
         centre_x, centre_z = (low[0] + high[0]) / 2, (low[2] + high[2]) / 2
         half_x, half_z = (high[0] - low[0]) / 2, (high[2] - low[2]) / 2

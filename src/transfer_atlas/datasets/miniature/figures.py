@@ -37,8 +37,8 @@ def _step(start: np.ndarray, angle: float, length: float) -> np.ndarray:
 def person(palette: Palette, *, material: str = "person", activity: str = "any") -> Thing:
     """A person about 1.75 m tall, turned any way; activity any, walk (upright, small strides), ride or swim.
 
-    The facing angle is 0 towards the camera; left and right are the person's own, so that they can be told apart only
-    from the face, the hair and the turn of the body.
+    The facing angle is 0 towards the camera; left and right are the person's own, so that only the face, the
+    hair and the turn of the body tell them apart.
     """
     rng = palette.rng
     facing = rng.uniform(0, 2 * np.pi)
@@ -131,7 +131,7 @@ def person(palette: Palette, *, material: str = "person", activity: str = "any")
         for name, eye in eyes.items():
             if (name == near or front > 0.3) or abs(side) < 0.3:
                 body.add(f"{name}_eye", "ellipse", (*eye, 0.02, 0.022), palette.dark())
-    nose = head + np.array([0.11 * side, -0.03])
+    nose = head + np.array([0.085 * side, -0.03])
     ears = {
         s: head + np.array([sign * 0.1 * front - 0.01 * side, 0.0])
         for s, sign in (("left", 1), ("right", -1))
@@ -139,7 +139,9 @@ def person(palette: Palette, *, material: str = "person", activity: str = "any")
 
     head_parts = ("skull", "neck") + (("cap",) if front >= -0.3 else ())
     points = {
-        "nose": body.keypoint(nose, "skull") if front > -0.3 else body.keypoint(nose),
+        "nose": body.keypoint(nose, "skull", "left_eye", "right_eye")
+        if front > -0.3
+        else body.keypoint(nose),
         "pelvis": body.keypoint(hip_centre, "torso", "belly"),
         "thorax": body.keypoint(thorax, "torso", "belly", "neck"),
         "upper_neck": body.keypoint(neck, *head_parts),
@@ -279,7 +281,8 @@ def quadruped(palette: Palette, material: str = "dog", *, seated: bool = False) 
             paw, middle, top = legs[name]
             points[f"{name}_paw"] = body.keypoint(paw, lower, f"{name}_paw")
             points[f"{name}_middle_joint"] = body.keypoint(middle, lower, upper)
-            points[f"{name}_top_joint"] = body.keypoint(top, upper)
+            over = ("trunk", "neck") if side == near else ()  # a joint under the near coat counts as seen
+            points[f"{name}_top_joint"] = body.keypoint(top, upper, *over)
         points[f"{side}_ear_base"] = body.keypoint(
             ears[side][0], f"{side}_ear", *(("skull",) if side == near else ())
         )

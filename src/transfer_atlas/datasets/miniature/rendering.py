@@ -82,7 +82,7 @@ def _render_one(given: MiniatureSpecification, split: str, index: int, seed: int
 def _wanted_class(given: MiniatureSpecification, index: int) -> tuple[str, ...]:
     """The materials of which image number `index` must show one, so that few images hold every class.
 
-    Classes of segmentation and detection take turns; every second image of keypoint datasets is left to chance.
+    Classes of segmentation and detection take turns, and the things that carry keypoints.
     """
     turns = list((given.segmentation or {}).values()) + list((given.detection or {}).values())
     if given.keypoint_things:
@@ -94,7 +94,7 @@ def _wanted_class(given: MiniatureSpecification, index: int) -> tuple[str, ...]:
 def _draw_scene(
     given: MiniatureSpecification, stage: Stage, wanted_class: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Choose a layout that can show the wanted class and draw it; returns the materials that satisfy the wish."""
+    """Choose a layout that can show the wanted class and draw it; returns what must be in sight."""
     choices = [
         (scene, layout, weight, tuple(m for m in wanted_class if m in SCENES[scene][1](layout)))
         for scene, layouts in given.scenes.items()
@@ -141,7 +141,6 @@ def _mask(given: MiniatureSpecification, canvas: Canvas) -> np.ndarray:
         for material in group:
             table[canvas.codes[material]] = label
     mask = table[canvas.material]
-    # A figure's hair is painted as part of the figure, so no material needs special care here.
     if given.boundary:
         edge = np.zeros(mask.shape, bool)
         edge[:, 1:] |= mask[:, 1:] != mask[:, :-1]

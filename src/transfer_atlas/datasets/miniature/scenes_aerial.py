@@ -5,6 +5,8 @@ Layouts: town (blocks of houses), harbour, airport, fields, sports.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from transfer_atlas.datasets.miniature.canvas import UNITS
@@ -27,6 +29,7 @@ class Ground:
     """A map in a turned frame: coordinates (p, q) in canvas units around the middle of the image."""
 
     def __init__(self, stage: Stage) -> None:
+        """A frame turned at random, with the sun somewhere."""
         self.stage, self.rng, self.palette = stage, stage.rng, stage.palette
         self.angle = float(self.rng.uniform(0, 2 * np.pi))
         self.scale = stage.between("zoom", 0.85, 1.25)
@@ -145,10 +148,12 @@ def _house(ground: Ground, p: float, q: float, half_p: float, half_q: float) -> 
     ground.stage.canvas.paint(where, inside, rgb, "roof", HIGH)
 
 
-def _trees(ground: Ground, mean: float, wanted: bool, avoid_low: bool = False) -> None:
+def _trees(ground: Ground, mean: float, wanted: bool) -> None:
     for _ in range(max(int(ground.rng.poisson(mean)), 3 if wanted else 0)):
         p, q = ground.rng.uniform(-50, 50, 2) * (0.6 if wanted else 1.0)
         radius = ground.rng.uniform(4, 9)
+        if ground.window(p, q, radius + 4) is None:
+            continue
         ground.shadow(p, q, radius * 0.8, radius * 0.8, 3)
         thing = _round(ground, "vegetation", radius)
         ground.put(thing, p, q, 0.0, CROWN)
@@ -177,7 +182,9 @@ def draw(stage: Stage, layout: str) -> None:
 def _parked(ground: Ground, material: str, mean: float, p_range: float, q: float, turn: float) -> None:
     number = ground.stage.count(mean, material, near=3)
     for p in ground.rng.uniform(-p_range, p_range, number):
-        ground.put(_vehicle(ground, material), float(p), q + float(ground.rng.normal(0, 1.5)), turn, LOW)
+        line = q + float(ground.rng.normal(0, 1.5))
+        if ground.window(float(p), line, 9) is not None:
+            ground.put(_vehicle(ground, material), float(p), line, turn, LOW)
 
 
 def _town(ground: Ground) -> None:
@@ -259,7 +266,7 @@ def _airport(ground: Ground) -> None:
 def _fields(ground: Ground) -> None:
     rng, stage = ground.rng, ground.stage
     cuts = [-80.0, *sorted(rng.uniform(-45, 45, 2)), 80.0]
-    for low, high in zip(cuts, cuts[1:], strict=False):
+    for low, high in itertools.pairwise(cuts):
         wanted = stage.wanted if stage.wanted in ("terrain", "soil", "water") and low == cuts[1] else None
         material = wanted or str(rng.choice(["field", "field", "terrain", "soil", "water"]))
         ground.area(material, (ground.q > low) & (ground.q < high), FLAT + 0.5)

@@ -39,16 +39,46 @@ PROVIDES = {
 }
 # Per layout: possible far surfaces, near surfaces, subjects, and the range of their heights in canvas units.
 SETTINGS: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[float, float]]] = {
-    "people": (("sky", "building", "vegetation", "wall_indoor"), ("terrain", "pavement", "floor"), ("person",), (44, 84)),
-    "pose": (("sky", "building", "vegetation", "wall_indoor", "rock"), ("terrain", "pavement", "floor", "sand"), ("person",), (66, 90)),
-    "sport": (("vegetation", "building", "sky"), ("terrain", "court", "sand"), ("person", "person", "ball", "bicycle"), (34, 72)),
-    "animals": (("sky", "vegetation", "rock"), ("terrain", "soil"), ("dog", "horse", "cow", "bird"), (30, 62)),
+    "people": (
+        ("sky", "building", "vegetation", "wall_indoor"),
+        ("terrain", "pavement", "floor"),
+        ("person",),
+        (44, 84),
+    ),
+    "pose": (
+        ("sky", "building", "vegetation", "wall_indoor", "rock"),
+        ("terrain", "pavement", "floor", "sand"),
+        ("person",),
+        (66, 90),
+    ),
+    "sport": (
+        ("vegetation", "building", "sky"),
+        ("terrain", "court", "sand"),
+        ("person", "person", "ball", "bicycle"),
+        (34, 72),
+    ),
+    "animals": (
+        ("sky", "vegetation", "rock"),
+        ("terrain", "soil"),
+        ("dog", "horse", "cow", "bird"),
+        (30, 62),
+    ),
     "sea": (("sky",), ("water",), ("boat", "boat", "bird"), (22, 58)),
     "sky": (("sky",), ("rock", "terrain", "vegetation"), ("plane", "bird"), (22, 50)),
-    "vehicles": (("building", "sky", "vegetation"), ("road", "pavement"), ("car", "truck", "bus", "bicycle"), (28, 56)),
+    "vehicles": (
+        ("building", "sky", "vegetation"),
+        ("road", "pavement"),
+        ("car", "truck", "bus", "bicycle"),
+        (28, 56),
+    ),
     "table": (("wall_indoor",), ("table",), ("bottle", "bottle", "plant", "dog"), (28, 60)),
-    "garden": (("wall", "fence", "vegetation", "building"), ("terrain", "soil", "pavement"), ("bird", "dog", "chair", "plant"), (26, 54)),
-}  # fmt: skip
+    "garden": (
+        ("wall", "fence", "vegetation", "building"),
+        ("terrain", "soil", "pavement"),
+        ("bird", "dog", "chair", "plant"),
+        (26, 54),
+    ),
+}
 
 
 def draw(stage: Stage, layout: str) -> None:
@@ -90,6 +120,8 @@ def draw(stage: Stage, layout: str) -> None:
             row = rng.uniform(0.45, 0.9) * horizon + size / 4
         if name in ("ball", "bird", "bottle"):
             size = max(0.5 * size, 13.0)
+        if layout == "pose":  # mostly whole figures
+            row = max(row, min(1.04 * size, 93))
         if layout == "sport" and name == "person":
             row -= rng.uniform(0, 6)
         if stage.shadows and near not in ("water",):
@@ -131,8 +163,20 @@ def _panel(stage: Stage, material: str) -> None:
 
 # ILSVRC's classes: things are one centred subject, textures fill most of the image.
 SUBJECTS = (
-    "car", "bus", "bicycle", "dog", "horse", "bird", "fish", "boat", "plane", "bottle", "chair", "tree", "lamp",
-)  # fmt: skip
+    "car",
+    "bus",
+    "bicycle",
+    "dog",
+    "horse",
+    "bird",
+    "fish",
+    "boat",
+    "plane",
+    "bottle",
+    "chair",
+    "tree",
+    "lamp",
+)
 TEXTURES = ("brick_wall", "planks", "rock", "vegetation", "terrain", "water", "building", "coral", "roof")
 ILSVRC_CLASSES = (*SUBJECTS, *TEXTURES)
 BACKGROUNDS = (

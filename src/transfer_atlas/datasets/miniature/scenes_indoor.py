@@ -47,6 +47,7 @@ class Room:
     """A room around the camera, and the ways to furnish it."""
 
     def __init__(self, stage: Stage) -> None:
+        """A room of random size around a camera of the dataset."""
         rng = stage.rng
         self.stage, self.rng, self.palette = stage, rng, stage.palette
         self.camera = Camera(
@@ -75,9 +76,13 @@ class Room:
         surface = surface or self.palette.surface(material)
         options.setdefault("density", DENSITY)
         self.camera.box(
-            (low[0], self.ground - high[1], low[2]), (high[0], self.ground - low[1], high[2]), surface, material,
-            instance=number, **options,
-        )  # fmt: skip
+            (low[0], self.ground - high[1], low[2]),
+            (high[0], self.ground - low[1], high[2]),
+            surface,
+            material,
+            instance=number,
+            **options,
+        )
 
     def shell(self) -> None:
         """Floor, ceiling and walls as thick slabs around the room."""
@@ -191,8 +196,8 @@ def draw(stage: Stage, layout: str) -> None:
         x, z = rng.uniform(-0.6, 0.6), rng.uniform(2.0, 3.0)
         room.box((x - 1, 0, z - 0.6), (x + 1, 0.02, z + 0.6), "rug", turn=float(rng.normal(0, 0.3)))
     for material, chance, low, high, width in (
-        ("window", 0.6, 0.9, 2.0, 1.3), ("curtain", 0.35, 0.2, 2.2, 0.8), ("door", 0.45, 0.0, 2.0, 0.9),
-        ("picture", 0.6, 1.1, 1.8, 0.9),
+        ("window", 0.6, 0.7, 2.0, 1.6), ("curtain", 0.4, 0.2, 2.2, 1.1), ("door", 0.5, 0.0, 2.0, 1.0),
+        ("picture", 0.6, 0.8, 1.9, 1.3),
     ):  # fmt: skip
         if stage.chance(chance, material):
             room.hang(material, low, high, width * rng.uniform(0.8, 1.3))

@@ -1,6 +1,6 @@
 """Underwater scenes and close-ups of animals.
 
-Underwater: a bed of sand below open water, with rocks, coral, weeds, fish, divers, wrecks, robots and rubbish.
+Underwater: a bed of sand below open water, with rocks, coral, weeds, fish, divers, wrecks, robots, rubbish.
 Close-ups: one animal that fills the frame, before a garden, a room or a meadow.
 """
 
@@ -22,9 +22,15 @@ NUMBERS = {
     "bed": (0.8, 0.0, 0.8, 0.6, 0.1, 0.1, 0.35, 1.6),
 }
 SIZES = {  # apparent heights in canvas units of near ones
-    "rock": (16, 34), "coral": (16, 34), "seaweed": (22, 40), "fish": (11, 24), "diver": (34, 56), "wreck": (30, 46),
-    "robot": (22, 38), "trash": (14, 28),
-}  # fmt: skip
+    "rock": (18, 38),
+    "coral": (22, 44),
+    "seaweed": (30, 54),
+    "fish": (18, 36),
+    "diver": (44, 70),
+    "wreck": (36, 56),
+    "robot": (28, 46),
+    "trash": (18, 34),
+}
 
 
 def underwater(stage: Stage, layout: str) -> None:
@@ -40,7 +46,7 @@ def underwater(stage: Stage, layout: str) -> None:
         for index in range(stage.count(mean, name)):
             low, high = SIZES[name]
             nearness = (
-                rng.uniform(0.75, 1.0) if stage.wanted == name and index == 0 else rng.uniform(0.35, 1.0)
+                rng.uniform(0.75, 1.0) if stage.wanted == name and index == 0 else rng.uniform(0.45, 1.0)
             )
             size = nearness * rng.uniform(low, high)
             distance = 1.6 / nearness
@@ -75,6 +81,6 @@ def close_up(stage: Stage, layout: str) -> None:
     base = rng.uniform(82, 94)
     if stage.shadows:
         canvas.darken(48, base, 32, 5, 0.4)
-    stage.show(dog, rng.uniform(40, 56), base, size, 3.0)
+    stage.show(dog, rng.uniform(42, 54), base, size, 3.0, wide=0.9)
     if rng.random() < 0.25:
         stage.show(stage.thing("ball"), rng.uniform(10, 86), base, rng.uniform(10, 18), 3.5)

@@ -5,65 +5,131 @@ Layouts: city, residential, rural, highway, market (unpaved, crowded), campus (n
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from transfer_atlas.datasets.miniature.canvas import Camera
 from transfer_atlas.datasets.miniature.shapes import Thing
 from transfer_atlas.datasets.miniature.stage import Stage
 
-# Per layout: half width of the road, of the pavement; how often sides are built up, planted, fenced; ground beside;
-# mean numbers of cars, heavy vehicles, people, riders, poles, signs, lights, animals.
-LAYOUTS: dict[str, dict[str, object]] = {
-    "city": dict(
-        road=(3.2, 5.5),
-        pavement=3.0,
-        built=0.85,
-        planted=0.25,
-        fenced=0.15,
-        beside="pavement",
-        lanes=0.8,
-        numbers=(2.5, 0.4, 2.0, 0.5, 1.5, 1.0, 0.7, 0.0),
+
+@dataclass(frozen=True)
+class Plan:
+    """What a layout is made of: widths in metres, shares of the roadside, and mean numbers of things."""
+
+    road: tuple[float, float]  # half width
+    pavement: tuple[float, float]
+    built: float
+    planted: float
+    fenced: float
+    beside: str  # ground beyond road and pavement
+    lanes: float  # share of roads with markings
+    numbers: dict[str, float]
+
+
+LAYOUTS = {
+    "city": Plan(
+        (2.6, 4.6),
+        (2.5, 4.5),
+        0.85,
+        0.3,
+        0.2,
+        "pavement",
+        0.8,
+        {
+            "car": 2.5,
+            "truck": 0.2,
+            "bus": 0.3,
+            "person": 2.5,
+            "rider": 0.6,
+            "bicycle": 0.3,
+            "pole": 1.5,
+            "traffic_sign": 1.0,
+            "traffic_light": 0.8,
+        },
     ),
-    "residential": dict(
-        road=(2.6, 4.0),
-        pavement=1.8,
-        built=0.55,
-        planted=0.6,
-        fenced=0.35,
-        beside="terrain",
-        lanes=0.3,
-        numbers=(2.5, 0.15, 0.8, 0.4, 1.2, 0.6, 0.1, 0.1),
+    "residential": Plan(
+        (2.2, 3.4),
+        (1.5, 2.8),
+        0.55,
+        0.7,
+        0.35,
+        "terrain",
+        0.3,
+        {
+            "car": 2.5,
+            "truck": 0.15,
+            "person": 1.0,
+            "rider": 0.5,
+            "bicycle": 0.2,
+            "pole": 1.2,
+            "traffic_sign": 0.6,
+            "traffic_light": 0.1,
+            "animal": 0.1,
+        },
     ),
-    "rural": dict(
-        road=(2.4, 3.8),
-        pavement=0.0,
-        built=0.1,
-        planted=0.75,
-        fenced=0.3,
-        beside="terrain",
-        lanes=0.6,
-        numbers=(1.2, 0.3, 0.1, 0.2, 1.0, 0.8, 0.0, 0.3),
+    "rural": Plan(
+        (2.0, 3.2),
+        (0.0, 0.0),
+        0.1,
+        0.85,
+        0.35,
+        "terrain",
+        0.6,
+        {
+            "car": 1.2,
+            "truck": 0.3,
+            "person": 0.2,
+            "rider": 0.3,
+            "pole": 1.0,
+            "traffic_sign": 0.8,
+            "animal": 0.4,
+        },
     ),
-    "highway": dict(
-        road=(6.0, 10.0),
-        pavement=0.0,
-        built=0.05,
-        planted=0.45,
-        fenced=0.75,
-        beside="terrain",
-        lanes=1.0,
-        numbers=(3.0, 1.2, 0.0, 0.0, 1.2, 1.2, 0.0, 0.0),
+    "highway": Plan(
+        (4.5, 8.0),
+        (0.0, 0.0),
+        0.08,
+        0.5,
+        0.75,
+        "terrain",
+        1.0,
+        {"car": 3.0, "truck": 0.8, "bus": 0.4, "pole": 1.2, "traffic_sign": 1.2},
     ),
-    "market": dict(
-        road=(2.5, 5.0),
-        pavement=0.0,
-        built=0.7,
-        planted=0.4,
-        fenced=0.2,
-        beside="soil",
-        lanes=0.15,
-        numbers=(1.3, 0.8, 2.6, 1.6, 1.2, 0.4, 0.1, 0.8),
+    "market": Plan(
+        (2.2, 4.0),
+        (0.0, 0.0),
+        0.7,
+        0.5,
+        0.25,
+        "soil",
+        0.15,
+        {
+            "car": 1.2,
+            "truck": 0.4,
+            "bus": 0.4,
+            "person": 3.0,
+            "rider": 1.8,
+            "bicycle": 0.6,
+            "pole": 1.2,
+            "traffic_sign": 0.4,
+            "traffic_light": 0.1,
+            "animal": 0.9,
+        },
     ),
+}
+DISTANCES = {  # in metres from the camera, in the order of painting
+    "car": (4.5, 16),
+    "truck": (7, 22),
+    "bus": (7, 22),
+    "rider": (3.0, 11),
+    "bicycle": (2.6, 8),
+    "person": (2.6, 10),
+    "animal": (2.4, 9),
+    "pole": (3.5, 14),
+    "traffic_sign": (3.2, 9),
+    "traffic_light": (3.2, 9),
 }
 PROVIDES = frozenset(
     [
@@ -103,7 +169,7 @@ def draw(stage: Stage, layout: str) -> None:
         stage.between("height", 1.3, 2.2),
         stage.between("yaw", -0.12, 0.12),
     )
-    half = rng.uniform(*plan["road"])
+    half = rng.uniform(*plan.road)
     middle = stage.between("offset", -0.3, 0.6) * half
     curve = stage.between("curve", -0.004, 0.004)
     stage.backdrop(camera)
@@ -111,12 +177,12 @@ def draw(stage: Stage, layout: str) -> None:
         stage.ridge(camera.horizon + 1, rng.uniform(4, 12), "vegetation", 200, rough=1.3)
     else:
         stage.ridge(camera.horizon + 1, rng.uniform(2, 8), "building", 200, rough=2)
-    beside = stage.wanted if stage.wanted in ("terrain", "soil") else str(plan["beside"])
-    pavement = plan["pavement"] or (2.5 if stage.wanted == "pavement" else 0.0)
-    _ground(stage, camera, half, middle, curve, pavement, beside, plan["lanes"])
+    beside = stage.wanted if stage.wanted in ("terrain", "soil") else plan.beside
+    pavement = rng.uniform(*plan.pavement) or (2.5 if stage.wanted == "pavement" else 0.0)
+    _ground(stage, camera, half, middle, curve, pavement, beside, plan.lanes)
     for side in (-1, 1):
         _roadside(stage, camera, side, middle + side * (half + pavement), plan, curve)
-    _traffic(stage, camera, half, middle, pavement, curve, plan["numbers"])
+    _traffic(stage, camera, half, middle, pavement, curve, plan.numbers)
 
 
 def _ground(
@@ -139,7 +205,7 @@ def _ground(
     distance = np.abs(x)
     crossing = rng.uniform(9, 25) if stage.rng.random() < 0.3 else 1e9
     on_road = (distance < half) | (np.abs(z - crossing) < half)
-    # Perspective squeezes the ground; stretching textures along z keeps them visible near the bottom of the image.
+    # Perspective squeezes the ground; textures stretched along z stay visible up close.
     u, v = x * density, z * density * 0.45
     for material, mask in (
         (beside, np.ones_like(on_road)),
@@ -160,14 +226,12 @@ def _ground(
         stage.canvas.paint(where, painted, rgb, "lane_marking", depth)
 
 
-def _roadside(
-    stage: Stage, camera: Camera, side: int, edge: float, plan: dict[str, object], curve: float
-) -> None:
+def _roadside(stage: Stage, camera: Camera, side: int, edge: float, plan: Plan, curve: float) -> None:
     """Buildings, walls, fences and trees along one side, from near to far."""
     rng, palette = stage.rng, stage.palette
     ground = camera.height
     z = rng.uniform(-2, 6)
-    built = max(float(plan["built"]), 0.6 if stage.wanted in ("building",) else 0.0)
+    built = max(plan.built, 0.6 if stage.wanted in ("building",) else 0.0)
     set_back = rng.uniform(0.2, 2.0)
     while z < 60:
         length = rng.uniform(6, 15)
@@ -190,7 +254,7 @@ def _roadside(
     chosen = (
         stage.wanted if stage.wanted in ("wall", "fence") else str(rng.choice(["wall", "fence", "fence"]))
     )
-    if stage.chance(float(plan["fenced"]), "wall", "fence"):
+    if stage.chance(plan.fenced, "wall", "fence"):
         height, line = rng.uniform(0.8, 1.7), edge + side * 0.15
         low, high = sorted((line, line + side * 0.25))
         start = rng.uniform(2, 6) if rng.random() < 0.7 else rng.uniform(6, 14)
@@ -201,9 +265,11 @@ def _roadside(
             chosen,
             density=8,
         )
-    planted = float(plan["planted"])
+    planted = plan.planted
     for distance in rng.uniform(5, 40, stage.count(4 * planted, "vegetation", "trunk")):
         x = edge + side * rng.uniform(0.3, 4) + curve * distance**2
+        if not stage.sees(camera, x, distance):
+            continue
         stage.stand(
             camera, stage.thing("tree" if rng.random() < 0.75 else "bush"), x, distance, counted=False
         )
@@ -216,11 +282,10 @@ def _traffic(
     middle: float,
     pavement: float,
     curve: float,
-    numbers: tuple[float, ...],
+    numbers: dict[str, float],
 ) -> None:
     """Vehicles and people on and beside the road; a wanted thing stands near enough to be seen."""
     rng = stage.rng
-    cars, heavy, people, riders, poles, signs, lights, animals = numbers
 
     def near(first: float, last: float, is_wanted: bool) -> float:
         return (
@@ -232,11 +297,8 @@ def _traffic(
     def along(z: float) -> float:
         return middle + curve * z * z
 
-    for name, mean, first, last in (
-        ("car", cars, 5.0, 24), ("truck", 0.5 * heavy, 8, 30), ("bus", 0.5 * heavy, 8, 30), ("rider", riders, 3.6, 16),
-        ("bicycle", 0.4 * riders, 3.2, 12), ("person", people, 3.2, 17), ("animal", animals, 3, 12),
-        ("pole", poles, 4, 20), ("traffic_sign", signs, 3.8, 14), ("traffic_light", lights, 3.8, 14),
-    ):  # fmt: skip
+    for name, (first, last) in DISTANCES.items():
+        mean = numbers.get(name, 0.0)
         wanted = stage.wanted == name
         for index in range(stage.count(mean, name)):
             z = near(first, last, wanted and index == 0)
@@ -251,6 +313,8 @@ def _traffic(
             if wanted and index == 0:
                 centre = z * np.tan(camera.yaw)
                 x = float(np.clip(x, centre - reach, centre + reach))
+            if not stage.sees(camera, x, z, 5.5 if name in ("truck", "bus") else 2.5):
+                continue
             if name == "animal":
                 thing = stage.thing(str(rng.choice(["dog", "cow", "horse"])))
                 thing = Thing("animal", thing.parts, thing.keypoints)

@@ -15,7 +15,8 @@ from transfer_atlas.datasets.miniature.surfaces import Surface
 class Part:
     """One shape of a thing in local metres (x right, y up from the ground under its middle).
 
-    kind ellipse: x, y, radius x, radius y; capsule: x0, y0, x1, y1, radius at each end; polygon: x0, y0, x1, y1, ...
+    kind ellipse: x, y, radius x, radius y; ring: the same and the share of the radius that is hole;
+    capsule: x0, y0, x1, y1, radius at each end; polygon: x0, y0, x1, y1, ...
     material: of this part where it differs from the thing's, as a trunk in a tree.
     """
 
@@ -27,7 +28,7 @@ class Part:
     def extent(self) -> tuple[float, float, float, float]:
         """The bounding box in local metres: least x, least y, greatest x, greatest y."""
         n = self.numbers
-        if self.kind == "ellipse":
+        if self.kind in ("ellipse", "ring"):
             return n[0] - n[2], n[1] - n[3], n[0] + n[2], n[1] + n[3]
         if self.kind == "capsule":
             return (
@@ -43,6 +44,9 @@ class Part:
         n = [float(number) for number in self.numbers]  # Python floats keep the arrays at 32 bits
         if self.kind == "ellipse":
             return ((x - n[0]) / n[2]) ** 2 + ((y - n[1]) / n[3]) ** 2 <= 1
+        if self.kind == "ring":
+            distance = ((x - n[0]) / n[2]) ** 2 + ((y - n[1]) / n[3]) ** 2
+            return (distance <= 1) & (distance >= n[4] ** 2)
         if self.kind == "capsule":
             along_x, along_y = n[2] - n[0], n[3] - n[1]
             length = max(along_x**2 + along_y**2, 1e-9)
@@ -59,9 +63,21 @@ class Part:
         return inside
 
 
+def rectangle(
+    left: float, bottom: float, right: float, top: float, surface: Surface, material: str | None = None
+) -> Part:
+    """An upright rectangle."""
+    return Part("polygon", (left, bottom, right, bottom, right, top, left, top), surface, material)
+
+
+def polygon(points: list[tuple[float, float]], surface: Surface) -> Part:
+    """A polygon through points."""
+    return Part("polygon", tuple(float(c) for point in points for c in point), surface)
+
+
 @dataclass(frozen=True)
 class Pose:
-    """Where a thing stands: canvas position of its ground point, canvas units per metre, depth, turn and mirror."""
+    """Where a thing stands: its ground point on the canvas, canvas units per metre, depth, turn, mirror."""
 
     x: float
     y: float
@@ -96,7 +112,7 @@ Keypoints = dict[str, tuple[float, float, frozenset[int]]]
 
 @dataclass(frozen=True)
 class Thing:
-    """Parts in painting order, and for figures the keypoints in local metres with the parts that may show them."""
+    """Parts in painting order, and for figures keypoints with the parts that may show them."""
 
     material: str
     parts: list[Part]

@@ -54,10 +54,27 @@ class Stage:
             counted=counted,
         )
 
-    def show(self, thing: Thing, x: float, y: float, height: float, depth: float, angle: float = 0.0) -> None:
-        """Place a thing with its ground point at a canvas position, scaled to a height in canvas units."""
+    def sees(self, camera: Camera, x: float, z: float, reach: float = 2.5) -> bool:
+        """Whether a thing of that half width, in metres, at (x, z) would be in the image."""
+        column, _, depth = camera.project(x, 0, z)
+        return depth >= 0.8 and abs(column - UNITS / 2) < UNITS / 2 + reach * camera.focal / depth
+
+    def show(
+        self,
+        thing: Thing,
+        x: float,
+        y: float,
+        height: float,
+        depth: float,
+        angle: float = 0.0,
+        wide: float = 0.6,
+    ) -> None:
+        """Place a thing with its ground point at a canvas position, scaled to a height in canvas units.
+
+        A thing wider than high is scaled by its width times `wide` instead.
+        """
         left, bottom, right, top = thing.extent()
-        extent = max(top - bottom, 0.6 * (right - left))
+        extent = max(top - bottom, wide * (right - left))
         pose = Pose(x, y, height / extent, depth, angle, _flippable(thing, self.rng))
         place(self.canvas, thing, pose)
 
@@ -66,7 +83,7 @@ class Stage:
         return CATALOGUE[name](self.palette)
 
     def backdrop(self, camera: Camera | None = None, *, material: str = "sky") -> None:
-        """The sky: a gradient with soft clouds, somewhat brighter than the rest of the world, as in nature."""
+        """The sky, or open water: a gradient with soft clouds."""
         surface = self.palette.surface(material)
         canvas = self.canvas
         horizon = camera.horizon if camera else UNITS / 2

@@ -1,7 +1,7 @@
 """Surfaces: a texture with two colours, drawn per instance from palettes that all materials share.
 
-Colours are random on purpose. Only the texture and the shape name a material; nature's correlation of material and
-colour is kept weak (`TINT_WEIGHT`), so that a network must learn textures, shapes and layouts.
+Colours are random on purpose. Only the texture and the shape name a material; nature's correlation of
+material and colour is kept weak (`TINT_WEIGHT`), so that a network must learn textures, shapes and layouts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Surface:
-    """One instance of a material: call `rgb` with coordinates in canvas units (or any unit, times density)."""
+    """One instance of a material: call `rgb` with coordinates in canvas units (or metres times density)."""
 
     texture: str
     wavelength: float
@@ -69,6 +69,7 @@ class Palette:
         texture_scale: float = 1.0,
         tint_weight: float = TINT_WEIGHT,
     ) -> None:
+        """A palette of a dataset's saturation, with its contrast and scale of textures."""
         self.rng = rng
         self.materials = materials
         self.saturation = saturation
@@ -101,16 +102,16 @@ class Palette:
         draw = self.rng.random(8, dtype=np.float32)
         base = self.colour(kind.tint) if colour is None else colour
         # The second colour differs in brightness mostly, darker or brighter alike, and somewhat in hue.
-        strength = kind.contrast * self.contrast * (0.75 + 0.5 * draw[4])
+        strength = kind.contrast * self.contrast * (0.6 + 0.7 * draw[4])
         other = base * (1 - strength) + 0.12 * strength * self.saturation * self.colour()
         brighter = base + (1 - base) * 0.7 * strength
         low, high = (other, brighter * 0.9 + base * 0.1)
-        if draw[5] < 0.3 and kind.texture not in ("clouds", "plain"):
+        if draw[5] < 0.5 and kind.texture not in ("clouds", "plain"):
             low, high = high, low
         angle = float((2 * draw[6] - 1) * kind.turn)
         return Surface(
             texture or kind.texture,
-            kind.wavelength * self.texture_scale * scale * float(0.85 + 0.3 * draw[7]),
+            kind.wavelength * self.texture_scale * scale * float(0.75 * 1.8 ** draw[7]),
             low.astype(np.float32),
             high.astype(np.float32),
             float(np.cos(angle)),

@@ -120,7 +120,7 @@ def describe(name: str) -> dict:
     description: dict = {
         "name": name,
         "domain": given.domain,
-        "source": f"Transfer Atlas miniature world: rendered scenes shaped after {name}; not the dataset of that name.",
+        "source": f"Miniature world of Transfer Atlas: scenes shaped after {name}, not that dataset.",
         "licence": "generated",
     }
     if given.segmentation is not None:
@@ -147,7 +147,7 @@ def describe(name: str) -> dict:
 
 
 def colour(index: int) -> tuple[int, int, int]:
-    """A distinct colour per class, by the bit-reversal rule known from PASCAL VOC, shifted by one (no black)."""
+    """A distinct colour per class, by the bit-reversal rule of PASCAL VOC without its black."""
     channels, code = [0, 0, 0], index + 1
     for bit in range(7, -1, -1):
         for channel in range(3):
