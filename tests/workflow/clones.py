@@ -55,7 +55,7 @@ ALL_RUNS = {
 
 @dataclass
 class Call:
-    """What came of one call of Snakemake; `jobs` are those it planned or started, `finished` those it finished."""
+    """What came of one call of Snakemake; `jobs`: those it planned or started, `finished`: those it finished."""
 
     status: int
     stdout: str
@@ -63,9 +63,14 @@ class Call:
     jobs: set[str]
     finished: set[str]
 
+    @property
+    def said(self) -> str:
+        """All that the terminal showed: a dry run speaks on stdout, a run on stderr."""
+        return self.stdout + self.stderr
+
     def well(self) -> Call:
         """Itself, having checked that the exit status is 0."""
-        assert self.status == 0, self.stderr
+        assert self.status == 0, self.said
         return self
 
 
@@ -116,7 +121,7 @@ class Clone:
     def planned(self, *arguments: str, study: str | None = STUDY_FILE) -> set[str]:
         """The jobs that Snakemake would run now, but for the target rule itself."""
         call = self.snakemake("--dry-run", *arguments, study=study).well()
-        assert bool(call.jobs) != ("Nothing to be done" in call.stdout + call.stderr), call.stderr
+        assert bool(call.jobs) != ("Nothing to be done" in call.said), call.said
         return call.jobs
 
     def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -230,7 +235,7 @@ def commit(folder: Path, message: str) -> None:
 
 
 def dvc_add(path: Path) -> str:
-    """Write what `dvc add` writes for a folder: the .dvc file, and the line in .gitignore. Returns the md5."""
+    """Write what `dvc add` writes for a folder: .dvc file, and line in .gitignore. Returns the md5."""
     files = sorted(file for file in path.rglob("*") if file.is_file())
     entries = [
         {"md5": hashlib.md5(file.read_bytes()).hexdigest(), "relpath": file.relative_to(path).as_posix()}

@@ -1,4 +1,4 @@
-"""A logger plugin of Snakemake: writes what it plans, starts, finishes and fails as JSON lines, for the tests.
+"""A logger plugin of Snakemake: writes what it plans, starts and finishes as JSON lines, for the tests.
 
 What Snakemake prints is for people: a rule's message takes the place of its name. Its events have both.
 """
