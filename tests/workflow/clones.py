@@ -21,6 +21,7 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGINS = Path(__file__).resolve().parent / "plugins"
 STUDY_FILE = "tests/config/tiny_study.yaml"
+TARGET_RULES = {"all", "prepared_datasets", "ilsvrc", "sources", "transfers"}
 TABLES_AND_FIGURES = {
     "tables",
     "gains_heat_map segmentation small_target",
@@ -160,16 +161,14 @@ class Clone:
         path.write_text(text.replace(old, new), encoding="utf-8")
 
     def record(self, job: str) -> dict[str, Any]:
-        """The run.json of a job that has exactly one."""
+        """The run.json of a job."""
         return json.loads(self.record_file(job).read_text(encoding="utf-8"))
 
     def record_file(self, job: str) -> Path:
-        """Path of that run.json."""
+        """Path of that run.json: the newest, where a store holds results of several settings."""
         name = job.split(" ")[1]
-        (found,) = [
-            path for path in (self.folder / "store").glob(f"*/{name}/*/run.json") if _kind(path) in job
-        ]
-        return found
+        found = [path for path in (self.folder / "store").glob(f"*/{name}/*/run.json") if _kind(path) in job]
+        return max(found, key=lambda path: path.stat().st_mtime_ns)
 
     def files(self, *patterns: str) -> dict[str, bytes]:
         """Contents of files by path relative to the clone; each pattern matches at least one."""
@@ -256,7 +255,7 @@ def _jobs(events: Path) -> tuple[set[str], set[str]]:
     names: dict[int, str] = {}
     finished = set()
     for event in _events(events):
-        if event["event"] == "job_info" and event["rule"] != "all":
+        if event["event"] == "job_info" and event["rule"] not in TARGET_RULES:
             wildcards = [value for name, value in event["wildcards"].items() if name != "key"]
             names[event["job"]] = " ".join([event["rule"], *wildcards])
         elif event["event"] == "job_finished":
