@@ -72,7 +72,7 @@ def finish(study_file: Path) -> None:
         for name in {"run.json", names.get(run.kind, "run.json")}:
             (folder / name).touch()
     key, results = plan.table_key(), Path(study.results)
-    tables = ("runs", "transfers", "seed_gains", "gains", "effects", "best_sources")
+    tables = ("runs", "transfers", "seed_gains", "gains", "effects", "best_effects", "best_sources")
     figures = ("effects_small_target", "gains_segmentation_small_target")
     files = [f"tables/{name}.parquet" for name in tables] + [f".shows/tables-{key}"]
     files += [f"figures/{name}.{suffix}" for name in figures for suffix in ("png", "svg")]

@@ -23,6 +23,7 @@ rule tables:
             caption="../report/tables.rst",
             category="Tables",
         ),
+        best_effects=f"{STUDY.results}/tables/best_effects.parquet",
         best_sources=report(
             f"{STUDY.results}/tables/best_sources.parquet",
             caption="../report/tables.rst",

@@ -145,7 +145,7 @@ def kept_target_models():
 
 def result_tables():
     """The tables, and the stamp that says which runs they show."""
-    names = ("runs", "transfers", "seed_gains", "gains", "effects", "best_sources")
+    names = ("runs", "transfers", "seed_gains", "gains", "effects", "best_effects", "best_sources")
     files = [f"{STUDY.results}/tables/{name}.parquet" for name in names]
     return [
         ancient(path) for path in [*files, f"{STUDY.results}/.shows/tables-{TABLE_KEY}"]
@@ -194,7 +194,12 @@ def planned_table(wildcards):
 
 
 def start_warm_process():
-    """One process that has torch imported and forks for each local run (see transfer_atlas/jobs.py)."""
+    """One process that has torch imported and forks for each local run (see transfer_atlas/jobs.py).
+
+    Not where rules have environments of their own, which it would bypass.
+    """
+    if workflow.deployment_settings.deployment_method:
+        return
     address = Path(tempfile.mkdtemp(prefix="transfer-atlas-")) / "warm"
     # Its forks write to the terminals of their jobs. Whoever reads what Snakemake prints need not wait for it.
     subprocess.Popen(

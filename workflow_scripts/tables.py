@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from transfer_atlas.analysis.effects import best_sources_table, effects_table
+from transfer_atlas.analysis.effects import best_effects_table, best_sources_table, effects_table
 from transfer_atlas.analysis.records import dataset_facts, read_records
 from transfer_atlas.analysis.table_files import write_table
 from transfer_atlas.analysis.tables import gains_table, runs_table, seed_gains_table, transfers_table
@@ -19,6 +19,7 @@ tables = {
     "seed_gains": seed_gains_table(transfers),
     "gains": gains,
     "effects": effects_table(gains),
+    "best_effects": best_effects_table(gains),
     "best_sources": best_sources_table(gains),
 }
 for name, frame in tables.items():

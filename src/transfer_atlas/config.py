@@ -17,8 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-from transfer_atlas.datasets.adapters import AdapterSettings
+from transfer_atlas.datasets.adapters import AdapterSettings, task_types
 from transfer_atlas.errors import ConfigurationError
+from transfer_atlas.models.packages import WEIGHT_PACKAGES
 
 TaskTypeName = Literal["segmentation", "classification"]
 RegimeName = Literal["small_target", "full_target", "small_source_small_target"]
@@ -310,9 +311,52 @@ def parse_study(values: dict[str, Any]) -> Study:
     for index, experiment in enumerate(study.experiments):
         study.expand(experiment.sources, f"experiments[{index}].sources")
         study.expand(experiment.targets, f"experiments[{index}].targets")
+    _check_task_types(study)
+    _check_exceptions(study, values.get("regimes") or {})
+    _check_backbone(study)
     if isinstance(study.ilsvrc, TrainOrigin):
         study.expand([f"classification/{study.ilsvrc.dataset}"], "ilsvrc.dataset")
     return study
+
+
+def _check_task_types(study: Study) -> None:
+    """Every task type of a dataset must be one that its adapter delivers."""
+    for name, dataset in study.datasets.items():
+        try:
+            delivered = task_types(dataset.adapter)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"datasets.{name}.adapter: {error}") from None
+        for task_type in dataset.tasks:
+            if task_type not in delivered:
+                raise ConfigurationError(
+                    f"datasets.{name}.tasks: {task_type} is not among what the adapter {dataset.adapter.name} delivers "
+                    f"here ({', '.join(delivered)}); remove the task type, or name another adapter."
+                )
+
+
+def _check_exceptions(study: Study, given: dict[str, Any]) -> None:
+    """Exceptions that a study states must be for datasets it has; the defaults name the paper's."""
+    for regime in given:
+        for name in (given[regime] or {}).get("target_images_of") or {}:
+            if name not in study.datasets:
+                raise ConfigurationError(
+                    f"regimes.{regime}.target_images_of: unknown dataset {name!r}{_nearest(name, list(study.datasets))}"
+                )
+
+
+def _check_backbone(study: Study) -> None:
+    """Pretrained weights must be of the backbone that is asked for."""
+    if isinstance(study.ilsvrc, PackageOrigin):
+        weights_of, key = WEIGHT_PACKAGES[study.ilsvrc.package][3], "package"
+    elif isinstance(study.ilsvrc, TimmOrigin):
+        weights_of, key = study.ilsvrc.model.split(".")[0], "model"
+    else:
+        return
+    if weights_of != study.backbone.name:
+        raise ConfigurationError(
+            f"backbone.name is {study.backbone.name!r}, but the weights of ilsvrc.{key} are for {weights_of!r}; "
+            "set backbone.name to it, or take other weights."
+        )
 
 
 def load_study(path: Path) -> Study:

@@ -58,9 +58,9 @@ def plan_table(plan: Plan, store: Path, workers: int) -> str:
         )
     missing_count = sum(not record for record in present.values())
     count = len(plan.runs)
-    shown = "-" if not missing_count else ("more than " if unknown else "") + _duration(total / workers)
+    shown = "-" if not missing_count else _total(total / workers, unknown)
     lines.append(f"{'all':<20}{count:>7}{count - missing_count:>9}{missing_count:>9}   {shown}")
-    if missing_count:
+    if missing_count and total:
         lines.append(f"estimated from finished runs in {store}, for {workers} runs at a time")
     return "\n".join(lines)
 
@@ -97,6 +97,12 @@ def _guess(run: Run, speeds: dict[str, float], fixed: dict[str, float]) -> float
         return fixed.get(run.kind)
     speed = speeds.get(run.settings["backbone"]["name"])
     return None if speed is None else work * speed
+
+
+def _total(seconds: float, unknown: bool) -> str:
+    if not unknown:
+        return _duration(seconds)
+    return f"more than {_duration(seconds)}" if seconds else "not yet measured"
 
 
 def _duration(seconds: float) -> str:

@@ -164,7 +164,11 @@ class _Planner:
         if ("prepared", name) not in self._made:
             dataset = self.study.datasets[name]
             settings = dataset.adapter.model_dump(mode="json")
-            location = {"data_root": str(self.study.data_root)}
+            # Where the files are and whose they are changes no picture.
+            location = {
+                name: settings.pop(name) for name in ("path", "source", "licence") if name in settings
+            }
+            location["data_root"] = str(self.study.data_root)
             self._made["prepared", name] = Run(
                 kind="prepared",
                 name=name,

@@ -6,6 +6,7 @@ store/<kind>/<readable name>/<key>/...           model.safetensors, dataset.json
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -84,6 +85,10 @@ def publish(work: Path, folder: Path, record: dict[str, Any]) -> None:
             shutil.move(path, part)
             _remove(target)
             part.replace(target)
+        except shutil.Error as error:  # of many files; a full disk must be recognisable as one
+            if f"[Errno {errno.ENOSPC}]" in str(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+            raise
         finally:
             _remove(part)
     write_json(folder / RUN_FILE, record)

@@ -146,6 +146,7 @@ class Malicious:
         return os.mkdir, (self.target,)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("form", ["pickle", "torch", "torch_legacy", "beside_tensors"])
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".bin"])
 def test_a_file_with_code_in_it_is_refused_and_the_code_not_run(tmp_path, form, suffix):

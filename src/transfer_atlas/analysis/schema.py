@@ -165,14 +165,24 @@ TRANSFERS = Table(
     ("regime", "target", "source", "seed"),
     (
         *_SOURCE_AND_TARGET,
-        Column("seed", "integer", "", "Seed of the fine-tuning and of the selection of training images"),
+        Column(
+            "seed",
+            "integer",
+            "",
+            "Seed of the fine-tuning: head, order and crops; the training images are the same for all seeds",
+        ),
         *_SIDES,
         *_METRIC,
         Column(
             "value", "number", "unit of the metric", "Best value of the learning-rate grid; empty if failed"
         ),
         Column("best_learning_rate", "number", "", "Learning rate of that value; empty if failed"),
-        Column("status", "text", "", "`finished`, `diverged`, `no_class_present` or `source_failed`"),
+        Column(
+            "status",
+            "text",
+            "",
+            "`finished`, `diverged`, `no_class_present`, `no_training_images`, `no_held_out_images` or `source_failed`",
+        ),
         Column("reason", "text", "", "The failure in words; empty if finished"),
         Column("key", "text", "", "Key of the run"),
         Column(

@@ -13,10 +13,14 @@ from transfer_atlas.datasets.adapters import prepare as prepare_dataset
 
 def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
     """Prepare the dataset of a request into its output folder. Returns counts, and classes that are absent."""
-    settings = TypeAdapter(AdapterSettings).validate_python(request["settings"]["adapter"])
+    location = request["location"]
+    given = request["settings"]["adapter"] | {
+        name: location[name] for name in location if name != "data_root"
+    }
+    settings = TypeAdapter(AdapterSettings).validate_python(given)
     description = prepare_dataset(
         settings,
-        Path(request["location"]["data_root"]),
+        Path(location["data_root"]),
         scratch / "output",
         dataset=request["identity"]["dataset"],
         domain=request["identity"]["domain"],

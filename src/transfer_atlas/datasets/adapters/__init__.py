@@ -13,7 +13,7 @@ from pydantic import Field
 
 from transfer_atlas.datasets.adapters import image_mask_folders, imagenet_folders, miniature
 from transfer_atlas.datasets.adapters.base import Adapter
-from transfer_atlas.datasets.prepared import DatasetDescription
+from transfer_atlas.datasets.prepared import DatasetDescription, TaskType
 from transfer_atlas.datasets.problems import Problems
 
 ADAPTERS: dict[str, Adapter] = {
@@ -43,6 +43,11 @@ def prepare(
     description = adapter.describe(settings, Path(root), dataset) | {"name": dataset, "domain": domain}
     records = adapter.records(settings, Path(root), problems)
     return write_prepared(folder, description, records, problems=problems)
+
+
+def task_types(settings: AdapterSettings) -> tuple[TaskType, ...]:
+    """Task types that a dataset's adapter delivers. ConfigurationError for an unknown miniature dataset."""
+    return ADAPTERS[settings.name].task_types(settings)
 
 
 def raw_path(settings: AdapterSettings) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pydantic import Field
 
-from transfer_atlas.datasets.prepared import Record, Strict
+from transfer_atlas.datasets.prepared import Record, Strict, TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
 
@@ -34,6 +34,10 @@ class Adapter(Protocol):
 
     def describe(self, settings: Any, root: Path, dataset: str) -> dict[str, Any]:
         """Return the fields of DatasetDescription but name, domain, counts, mean and std."""
+        ...
+
+    def task_types(self, settings: Any) -> tuple[TaskType, ...]:
+        """Return the task types whose annotations the records hold."""
         ...
 
     def raw_path(self, settings: Any) -> str | None:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from transfer_atlas.datasets.adapters.base import RawSettings, existing_folder, relative_to
 from transfer_atlas.datasets.adapters.masks import IGNORE, ColourMap, LabelMap
 from transfer_atlas.datasets.adapters.patterns import fields_of, find
-from transfer_atlas.datasets.prepared import IGNORE_LABEL, IGNORE_LABEL_16_BITS, Record
+from transfer_atlas.datasets.prepared import IGNORE_LABEL, IGNORE_LABEL_16_BITS, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
 
@@ -98,6 +98,11 @@ class Settings(RawSettings):
 def raw_path(settings: Settings) -> str:
     """Path of the raw files relative to the data root."""
     return settings.path
+
+
+def task_types(settings: Settings) -> tuple[TaskType, ...]:
+    """Task types whose annotations the records hold."""
+    return ("segmentation",)
 
 
 def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from transfer_atlas.datasets.adapters.base import RawSettings, existing_folder, relative_to
-from transfer_atlas.datasets.prepared import Record
+from transfer_atlas.datasets.prepared import Record, TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
 
@@ -60,6 +60,11 @@ def classes_of(settings: Settings, root: Path, dataset: str) -> list[str]:
             "its images: correct `path` or `splits`."
         )
     return names
+
+
+def task_types(settings: Settings) -> tuple[TaskType, ...]:
+    """Task types whose annotations the records hold."""
+    return ("classification",)
 
 
 def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from transfer_atlas.datasets.prepared import Record, Strict
+from transfer_atlas.datasets.prepared import Record, Strict, TaskType
 from transfer_atlas.datasets.problems import Problems
 
 CHUNK = 32  # images rendered at a time: enough to amortise a call, few enough to stay small in memory
@@ -32,6 +32,13 @@ class Settings(Strict):
 def raw_path(settings: Settings) -> None:
     """No raw files: the settings and the generator's code are the version."""
     return None
+
+
+def task_types(settings: Settings) -> tuple[TaskType, ...]:
+    """Task types whose annotations the records hold."""
+    from transfer_atlas.datasets import miniature
+
+    return miniature.specification(settings.dataset).task_types
 
 
 def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
