@@ -145,7 +145,15 @@ def kept_target_models():
 
 def result_tables():
     """The tables, and the stamp that says which runs they show."""
-    names = ("runs", "transfers", "seed_gains", "gains", "effects", "best_effects", "best_sources")
+    names = (
+        "runs",
+        "transfers",
+        "seed_gains",
+        "gains",
+        "effects",
+        "best_effects",
+        "best_sources",
+    )
     files = [f"{STUDY.results}/tables/{name}.parquet" for name in names]
     return [
         ancient(path) for path in [*files, f"{STUDY.results}/.shows/tables-{TABLE_KEY}"]

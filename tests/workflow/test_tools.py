@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ REAL_IMAGES = REPOSITORY.parent / "shared/real"
 def numbers_of_plan(clone: Clone, *arguments: str) -> dict[str, list[int]]:
     """Runs, present and missing by layer, as `snakemake plan` prints them on stdout."""
     call = clone.snakemake("plan", *arguments).well()
-    rows = re.findall(r"^(\D+?)\s+(\d+)\s+(\d+)\s+(\d+)   \S", call.stdout, re.MULTILINE)
+    rows = re.findall(r"^([^\d\n]+?)\s+(\d+)\s+(\d+)\s+(\d+)   \S", call.stdout, re.MULTILINE)
     return {layer: [int(number) for number in numbers] for layer, *numbers in rows}
 
 
@@ -29,10 +30,8 @@ def test_plan_counts_what_is_there_and_what_is_not(done):
         "transfers": [7, 7, 0],
         "all": [14, 14, 0],
     }
-    done.change(lambda study: study["datasets"]["harbour"]["adapter"].update(path="desert"))
-    done.folder.joinpath("data/harbour").rename(done.folder / "data/desert")
+    (done.folder / "data/harbour/images/train/00.png").unlink()  # another version of the dataset
     done.record_file(transfer("scratch", "street")).unlink()
-    # Under another path the dataset is another one, until somebody says how the two are the same.
     assert numbers_of_plan(done) == {
         "prepared datasets": [4, 3, 1],
         "ILSVRC checkpoint": [1, 1, 0],
@@ -109,7 +108,7 @@ def test_every_study_file_can_be_planned(begun, study):
 
 
 def test_the_whole_plan_of_a_larger_study_takes_seconds(begun):
-    """Planning must not open data: forty datasets, 1,700 transfers."""
+    """44 datasets, each a source of all others: the size of a real study."""
 
     def many(study):
         for number in range(40):
@@ -122,8 +121,9 @@ def test_the_whole_plan_of_a_larger_study_takes_seconds(begun):
         begun.folder.joinpath("data/meadow.dvc").read_text(encoding="utf-8").replace("meadow", "desert"),
         encoding="utf-8",
     )
-    call = begun.snakemake("plan", timeout=60).well()
-    assert "transfers" in call.stdout
+    began = time.monotonic()
+    assert numbers_of_plan(begun)["transfers"] == [1980, 0, 1980]
+    assert time.monotonic() - began < 60
 
 
 def test_lint_finds_nothing(begun):
