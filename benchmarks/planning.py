@@ -74,7 +74,7 @@ def finish(study_file: Path) -> None:
     key, results = plan.table_key(), Path(study.results)
     tables = ("runs", "transfers", "seed_gains", "gains", "effects", "best_effects", "best_sources")
     figures = ("effects_small_target", "gains_segmentation_small_target")
-    files = [f"tables/{name}.parquet" for name in tables] + [f".shows/tables-{key}"]
+    files = [f"tables/{name}.parquet" for name in tables] + ["tables/tables.html", f".shows/tables-{key}"]
     files += [f"figures/{name}.{suffix}" for name in figures for suffix in ("png", "svg")]
     for file in [*files, *(f".shows/{name}-{key}" for name in figures)]:
         (results / file).parent.mkdir(parents=True, exist_ok=True)

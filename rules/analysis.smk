@@ -7,25 +7,14 @@ rule tables:
         ancient(run_files_of("transfer")),
     output:
         runs=f"{STUDY.results}/tables/runs.parquet",
-        transfers=report(
-            f"{STUDY.results}/tables/transfers.parquet",
-            caption="../report/tables.rst",
-            category="Tables",
-        ),
+        transfers=f"{STUDY.results}/tables/transfers.parquet",
         seed_gains=f"{STUDY.results}/tables/seed_gains.parquet",
-        gains=report(
-            f"{STUDY.results}/tables/gains.parquet",
-            caption="../report/tables.rst",
-            category="Tables",
-        ),
-        effects=report(
-            f"{STUDY.results}/tables/effects.parquet",
-            caption="../report/tables.rst",
-            category="Tables",
-        ),
+        gains=f"{STUDY.results}/tables/gains.parquet",
+        effects=f"{STUDY.results}/tables/effects.parquet",
         best_effects=f"{STUDY.results}/tables/best_effects.parquet",
-        best_sources=report(
-            f"{STUDY.results}/tables/best_sources.parquet",
+        best_sources=f"{STUDY.results}/tables/best_sources.parquet",
+        page=report(
+            f"{STUDY.results}/tables/tables.html",
             caption="../report/tables.rst",
             category="Tables",
         ),

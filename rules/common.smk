@@ -155,6 +155,7 @@ def result_tables():
         "best_sources",
     )
     files = [f"{STUDY.results}/tables/{name}.parquet" for name in names]
+    files += [f"{STUDY.results}/tables/tables.html"]
     return [
         ancient(path) for path in [*files, f"{STUDY.results}/.shows/tables-{TABLE_KEY}"]
     ]

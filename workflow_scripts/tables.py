@@ -4,7 +4,7 @@ from pathlib import Path
 
 from transfer_atlas.analysis.effects import best_effects_table, best_sources_table, effects_table
 from transfer_atlas.analysis.records import dataset_facts, read_records
-from transfer_atlas.analysis.table_files import write_table
+from transfer_atlas.analysis.table_files import write_page, write_table
 from transfer_atlas.analysis.tables import gains_table, runs_table, seed_gains_table, transfers_table
 from transfer_atlas.jobs import clear_other_stamps, log_to
 
@@ -24,4 +24,6 @@ tables = {
 }
 for name, frame in tables.items():
     write_table(frame, Path(snakemake.output[name]))
+shown = ("best_sources", "gains", "effects", "best_effects", "transfers")
+write_page({name: tables[name] for name in shown}, Path(snakemake.output.page))
 clear_other_stamps(Path(snakemake.output.stamp))
