@@ -215,6 +215,12 @@ def test_an_edited_mask(done, dataset, expected):
     assert done.planned() == expected | TABLES_AND_FIGURES
 
 
+def test_a_dataset_kept_elsewhere_is_the_same(done):
+    (done.folder / "data/harbour").rename(done.folder / "data/port")
+    done.change(lambda study: study["datasets"]["harbour"]["adapter"].update(path="port"))
+    assert done.planned() == set()
+
+
 # --------------------------------------------------------------------------------------------- behaviour 8
 
 
