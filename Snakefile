@@ -63,6 +63,7 @@ rule all:
     input:
         result_tables(),
         result_figures(),
+        kept_target_models(),
 
 
 rule prepared_datasets:

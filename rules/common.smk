@@ -138,6 +138,11 @@ def regimes():
     return list(dict.fromkeys(experiment.regime for experiment in STUDY.experiments))
 
 
+def kept_target_models():
+    """Models of transfers, if the study keeps them."""
+    return results_of("transfer") if STUDY.keep_target_models else []
+
+
 def result_tables():
     """The tables, and the stamp that says which runs they show."""
     names = (
@@ -205,8 +210,12 @@ def start_warm_process():
     if workflow.deployment_settings.deployment_method:
         return
     address = Path(tempfile.mkdtemp(prefix="transfer-atlas-")) / "warm"
+    # Its forks write to the terminals of their jobs. Whoever reads what Snakemake prints need not wait for it.
     subprocess.Popen(
-        [sys.executable, "-m", "transfer_atlas.jobs", str(address), str(os.getpid())]
+        [sys.executable, "-m", "transfer_atlas.jobs", str(address), str(os.getpid())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     if wait_for_socket(address):
         os.environ[SOCKET_VARIABLE] = str(address)

@@ -1,0 +1,183 @@
+"""Configurations and datasets with mistakes in them: one clear message each, and everything else goes on."""
+
+import shutil
+
+import pytest
+from clones import TABLES_AND_FIGURES, dvc_add, transfers
+from PIL import Image
+from tiny_data import draw_scenes
+
+# -------------------------------------------------------------------------------------------- configuration
+
+
+def unknown_key(study):
+    study["task_types"]["segmentation"]["training"]["batch_sise"] = 4
+
+
+def unknown_key_at_the_top(study):
+    study["experiment"] = study.pop("experiments")
+
+
+def unknown_dataset(study):
+    study["experiments"][0]["sources"] = ["segmentation/medow"]
+
+
+def unknown_adapter(study):
+    study["datasets"]["meadow"]["adapter"]["name"] = "image_mask_folder"
+
+
+def unknown_regime(study):
+    study["experiments"][0]["regime"] = "smal_target"
+
+
+def unknown_backbone(study):
+    study["backbone"]["name"] = "hrnet_tyni"
+
+
+def crop_that_does_not_fit(study):
+    study["task_types"]["segmentation"]["training"]["crop"] = [48, 48]
+
+
+MISTAKES = {
+    unknown_key: ["task_types.segmentation.training.batch_sise: unknown key (did you mean batch_size"],
+    unknown_key_at_the_top: ["experiment: unknown key (did you mean experiments", "experiments: missing"],
+    unknown_dataset: ["experiments[0].sources: unknown task 'segmentation/medow'", "segmentation/meadow"],
+    unknown_adapter: [
+        "datasets.meadow.adapter: unknown name 'image_mask_folder' (did you mean image_mask_folders"
+    ],
+    unknown_regime: ["experiments[0].regime: found 'smal_target' (did you mean small_target"],
+    crop_that_does_not_fit: ["crop is [48, 48]; the backbone needs multiples of 32"],
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.__name__)
+def test_mistake_in_the_configuration(begun, mistake):
+    begun.change(mistake)
+    call = begun.snakemake("--dry-run" if mistake is unknown_key else "plan")
+    assert call.status == 1
+    for words in MISTAKES[mistake]:
+        assert call.said.count(words) == 1, call.said
+    assert "Traceback" not in call.said
+    assert len(call.said.splitlines()) < 12, "a message, not a flood"
+
+
+def test_an_unknown_backbone_is_told_by_the_first_run_that_needs_it(begun):
+    begun.change(unknown_backbone)
+    call = begun.snakemake("ilsvrc")
+    assert call.status == 1
+    assert "backbone.name is 'hrnet_tyni'" in call.said
+    assert "did you mean" in call.said
+    assert "hrnet_tiny" in call.said
+    assert "Traceback" not in call.said
+
+
+# ---------------------------------------------------------------------------------------------------- datasets
+
+
+@pytest.mark.parametrize("what", ["missing", "empty"])
+def test_raw_folder_without_recorded_version(done, what):
+    shutil.rmtree(done.folder / "data/harbour")
+    if what == "empty":
+        (done.folder / "data/harbour").mkdir()
+    call = done.snakemake()
+    assert call.status == 1
+    words = {"missing": "data/harbour does not exist", "empty": "data/harbour is empty"}
+    assert f"The raw dataset {words[what]}" in call.said
+    assert "put the files there, or correct" in call.said or "put them there, or correct" in call.said
+    assert "Traceback" not in call.said
+
+
+def missing_folder(folder):
+    shutil.rmtree(folder)
+
+
+def empty_folder(folder):
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def truncated_image(folder):
+    path = folder / "images/train/03.png"
+    path.write_bytes(path.read_bytes()[:500])
+
+
+def mask_of_another_size(folder):
+    path = folder / "masks/train/03.png"
+    with Image.open(path) as mask:
+        smaller = mask.resize((32, 48), Image.Resampling.NEAREST)
+    smaller.save(path)
+
+
+def label_outside_the_map(folder):
+    path = folder / "masks/val/01.png"
+    with Image.open(path) as mask:
+        mask.putpixel((5, 6), 77)
+        mask.save(path)
+
+
+def missing_mask(folder):
+    (folder / "masks/train/03.png").unlink()
+
+
+FAULTS = {
+    missing_folder: ["data/missing_folder does not exist", "dvc pull data/missing_folder"],
+    empty_folder: ["data/empty_folder/images/train/*.png", "no file matches"],
+    truncated_image: ["truncated_image/images/train/03.png", "cannot be decoded"],
+    mask_of_another_size: [
+        "mask_of_another_size/masks/train/03.png",
+        "mask of 32 x 48; expected the image's 64 x 64",
+    ],
+    label_outside_the_map: ["label_outside_the_map/masks/val/01.png", "value 77 (1 pixels)", "Add it to"],
+    missing_mask: ["missing_mask/masks/train/03.png", "no such mask", "Add it"],
+}
+
+
+def test_faulty_datasets_are_told_and_the_others_go_on(done):
+    names = [fault.__name__ for fault in FAULTS]
+    for fault in FAULTS:
+        folder = done.folder / "data" / fault.__name__
+        draw_scenes(done.folder / "data", "desert")
+        (done.folder / "data/desert").rename(folder)
+        dvc_add(folder)
+        fault(folder)
+    draw_scenes(done.folder / "data", "desert")
+
+    def add(study):
+        entry = study["datasets"]["meadow"]
+        for name in [*names, "desert"]:
+            study["datasets"][name] = entry | {"adapter": entry["adapter"] | {"path": name}}
+        study["experiments"][0] |= {
+            "targets": [f"segmentation/{name}" for name in [*names, "desert"]],
+            "sources": [],
+            "baselines": ["scratch"],
+        }
+
+    done.change(add)
+    call = done.snakemake()
+    assert call.status == 1
+    assert "Traceback" not in call.said
+    for fault, words in FAULTS.items():
+        assert call.said.count(f"{fault.__name__} cannot be carried out: ") == 1
+        for word in words:
+            assert word in call.said
+    sound = {"prepare_dataset desert"} | transfers({"desert": ["scratch"]})
+    assert call.finished == sound
+
+    # Mended, only what is missing runs.
+    for name in names:
+        shutil.rmtree(done.folder / "data" / name, ignore_errors=True)
+        shutil.copytree(done.folder / "data/desert", done.folder / "data" / name)
+    missing = {f"prepare_dataset {name}" for name in names} | transfers({name: ["scratch"] for name in names})
+    assert done.planned() == missing | TABLES_AND_FIGURES
+    one = {"prepare_dataset truncated_image"} | transfers({"truncated_image": ["scratch"]})
+    target = str(listed_output(done, "truncated_image"))
+    assert done.snakemake(target).well().finished == one
+    assert done.planned() == (missing - one) | TABLES_AND_FIGURES
+
+
+def listed_output(clone, dataset: str):
+    """The path of a transfer that is to come, as `snakemake --summary` lists it."""
+    (name,) = [job.split(" ")[1] for job in transfers({dataset: ["scratch"]})]
+    listed = clone.snakemake("--summary").well().stdout
+    (path,) = [line.split("\t")[0] for line in listed.splitlines() if f"/{name}/" in line]
+    return path
