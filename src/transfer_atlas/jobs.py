@@ -128,7 +128,9 @@ def serve(address: str, parent: int) -> None:
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # finished forks need no waiting for
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted workflow ends its jobs itself
-    while os.getppid() == parent:  # unlike its number, true at once when it has ended, waited for or not
+    starter = os.getppid()
+    # A parent that has ended but was not waited for keeps its number; to its children it is gone at once.
+    while os.getppid() == starter and _alive(parent):
         with contextlib.suppress(TimeoutError):
             connection, _ = server.accept()
             if os.fork() == 0:
@@ -165,6 +167,14 @@ def _end_with(connection: socket.socket) -> None:
     """End this process when the job that asked for it ends, so that killing a job kills its run."""
     connection.recv(1)
     os._exit(1)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def wait_for_socket(address: Path, seconds: float = 5.0) -> bool:
