@@ -6,6 +6,8 @@ street and indoor scenes to them.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from transfer_atlas.datasets.miniature.canvas import UNITS
@@ -198,7 +200,11 @@ def single(stage: Stage, label: str) -> None:
     rng, canvas, palette = stage.rng, stage.canvas, stage.palette
     if label in TEXTURES:
         material = {"brick_wall": "wall", "planks": "floor"}.get(label, label)
-        canvas.fill(palette.surface(material, scale=rng.uniform(0.8, 2.0)), material, 50.0)
+        # Photographs of a material are taken at any angle; scenes show some of them so, from above most of all.
+        turn = rng.uniform(-np.pi / 2, np.pi / 2)
+        surface = palette.surface(material, scale=rng.uniform(0.8, 2.0))
+        surface = replace(surface, cosine=float(np.cos(turn)), sine=float(np.sin(turn)))
+        canvas.fill(surface, material, 50.0)
         if rng.random() < 0.5:  # a foreign strip, as photos are rarely of one thing
             other = str(rng.choice([b for b in BACKGROUNDS if b != material]))
             where = canvas.window(0, rng.uniform(66, 84), UNITS, UNITS)
