@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 from transfer_atlas import runs
 from transfer_atlas.config import parse_study
+from transfer_atlas.datasets.versions import ABSENT
 from transfer_atlas.errors import AtlasError
 from transfer_atlas.estimates import plan_table
 from transfer_atlas.jobs import SOCKET_VARIABLE, wait_for_socket
@@ -28,9 +29,29 @@ def load_study(config):
 def load_plan(study):
     """Every run of the study with its key."""
     try:
-        return make_plan(study, *content_versions(study))
+        plan = make_plan(study, *content_versions(study))
     except AtlasError as error:
         raise WorkflowError(str(error))
+    # Without its data a study can be planned, for which the command must ask for nothing else.
+    absent = "" if "plan" in sys.argv else absent_datasets(study, plan)
+    if absent:
+        raise WorkflowError(absent)
+    return plan
+
+
+def absent_datasets(study, plan):
+    """What to say of needed raw datasets that are neither here nor recorded by DVC; empty if there is none."""
+    lines = [
+        f"The raw dataset {study.data_root / run.location['path']} does not exist"
+        for run in plan.of_kind("prepared")
+        if run.versions["dataset"] == ABSENT
+    ]
+    if lines:
+        lines.append(
+            "Expected a folder, or beside it a .dvc file that records its version (`dvc pull` brings the files): put "
+            "the files there, or correct data_root or the dataset's `path`. `snakemake plan` works without."
+        )
+    return "\n".join(lines)
 
 
 def result_path(kind, file):
@@ -192,14 +213,18 @@ def folders_of_runs(wildcards):
     return {
         "domains": {name: d.domain for name, d in sorted(STUDY.datasets.items())},
         "folders": kinds,
+        "multi_sources": {
+            name: [task.split("/")[1] for task in STUDY.tasks_of_multi_source(name)]
+            for name in sorted(STUDY.multi_sources)
+        },
     }
 
 
 def planned_table(wildcards):
     """The plan as text."""
-    return plan_table(
-        PLAN, Path(STUDY.store), max(1, workflow.resource_settings.cores or 1)
-    )
+    cores = max(1, workflow.resource_settings.cores or 1)
+    absent = absent_datasets(STUDY, PLAN)
+    return plan_table(PLAN, Path(STUDY.store), cores) + (absent and f"\n\n{absent}")
 
 
 def start_warm_process():

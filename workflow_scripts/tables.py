@@ -11,7 +11,7 @@ from transfer_atlas.jobs import clear_other_stamps, log_to
 log_to(snakemake.log[0])
 study = snakemake.params.study
 records = read_records(study["folders"])
-transfers = transfers_table(records, dataset_facts(records, study["domains"]))
+transfers = transfers_table(records, dataset_facts(records, study["domains"], study["multi_sources"]))
 gains = gains_table(transfers)
 tables = {
     "runs": runs_table(records),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -17,11 +17,12 @@ from pydantic import (
     model_validator,
 )
 
+from transfer_atlas.config_messages import explain, nearest
 from transfer_atlas.datasets.adapters import AdapterSettings, task_types
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.models.packages import WEIGHT_PACKAGES
 
-TaskTypeName = Literal["segmentation", "classification"]
+TaskTypeName = Literal["segmentation", "detection", "keypoints", "depth", "classification"]
 RegimeName = Literal["small_target", "full_target", "small_source_small_target"]
 Baseline = Literal["ilsvrc", "scratch"]
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
@@ -157,12 +158,29 @@ class RegimeSettings(Strict):
     )
 
 
+class MultiSource(Strict):
+    """A source trained on several datasets of one task type: one backbone, a head for each (paper, section 5.1).
+
+    Each batch comes from one dataset, in turn; `steps` counts the batches of all. Size, crop, rescaling and batch
+    size are each dataset's own.
+    """
+
+    tasks: list[str] = Field(min_length=2, description="Tasks of one task type, or `segmentation/*`.")
+    training: TrainingOverrides = TrainingOverrides()
+
+
 class Experiment(Strict):
-    """A block of transfers: every source on every target, in one regime."""
+    """A block of transfers: every source on every target, in one regime.
+
+    Left out are a task as its own source, and a multi-source whose training includes the target (section 5.2).
+    """
 
     regime: RegimeName = "small_target"
-    sources: list[str] = Field([], description="Tasks such as `segmentation/coco`, or `segmentation/*`.")
-    targets: list[str] = Field(min_length=1, description="Tasks, as for sources.")
+    sources: list[str] = Field(
+        [],
+        description="Tasks such as `segmentation/coco`, or `segmentation/*`; multi-sources such as `multi_depth`.",
+    )
+    targets: list[str] = Field(min_length=1, description="Tasks such as `detection/bdd`, or `detection/*`.")
     baselines: list[Baseline] = Field(
         ["ilsvrc", "scratch"], description="Starting points every target also gets."
     )
@@ -229,6 +247,9 @@ class Study(Strict):
         },
         description="Regimes by name; the defaults are the paper's (section 5).",
     )
+    multi_sources: dict[Name, MultiSource] = Field(
+        {}, description="Sources trained on several datasets, by name: `multi_<task type>`."
+    )
     experiments: list[Experiment] = Field(min_length=1, description="The transfers to run, block by block.")
     select_on: Literal["evaluation_set", "held_out"] = Field(
         "evaluation_set",
@@ -253,16 +274,27 @@ class Study(Strict):
             f"{task_type}/{name}" for name, dataset in self.datasets.items() for task_type in dataset.tasks
         ]
 
-    def expand(self, patterns: list[str], where: str) -> list[str]:
-        """Tasks named by `patterns`; `segmentation/*` stands for all tasks of a task type."""
-        known = self.tasks()
+    def sources_of(self, experiment: Experiment, where: str) -> list[str]:
+        """Sources of an experiment but baselines: tasks, and names of multi-sources."""
+        return self.expand(experiment.sources, f"{where}.sources", beside=list(self.multi_sources))
+
+    def tasks_of_multi_source(self, name: str) -> list[str]:
+        """The tasks that a multi-source is trained on."""
+        return self.expand(self.multi_sources[name].tasks, f"multi_sources.{name}.tasks")
+
+    def expand(self, patterns: list[str], where: str, beside: Sequence[str] = ()) -> list[str]:
+        """Tasks named by `patterns`; `segmentation/*` stands for all tasks of a task type.
+
+        beside: other names that may stand among them.
+        """
+        known = [*self.tasks(), *beside]
         chosen: list[str] = []
         for pattern in patterns:
             found = [task for task in known if task == pattern or pattern == f"{task.split('/')[0]}/*"]
             if not found:
                 raise ConfigurationError(
                     f"{where}: unknown task {pattern!r}; expected `task type/dataset` with a dataset of this study"
-                    f"{_nearest(pattern, known)}. Add the dataset under `datasets`, or correct the name."
+                    f"{nearest(pattern, known)}. Add the dataset under `datasets`, or correct the name."
                 )
             chosen += [task for task in found if task not in chosen]
         return chosen
@@ -270,23 +302,41 @@ class Study(Strict):
     def training(self, task: str, regime: RegimeName | None) -> TrainingSettings:
         """Settings for training on `task`: as a source (`regime` None) or as a target in a regime."""
         task_type, dataset = task.split("/")
-        defaults = self.task_types.get(task_type, TaskTypeSettings())
         own = self.datasets[dataset].tasks[task_type]
-        layers = [own.training]
-        if regime is not None:
-            layers = [defaults.regimes.get(regime), own.training, own.regimes.get(regime)]
-        merged = defaults.training.model_dump()
+        if regime is None:
+            return self._merged(task_type, [own.training], task)
+        small = self._of_type(task_type).regimes.get(regime)
+        return self._merged(task_type, [small, own.training, own.regimes.get(regime)], task)
+
+    def multi_source_training(self, name: str) -> tuple[TrainingSettings, dict[str, TrainingSettings]]:
+        """Settings that a multi-source's datasets share, and those of each dataset, by dataset."""
+        task_type, own = name.removeprefix("multi_"), self.multi_sources[name].training
+        each = {}
+        for task in self.tasks_of_multi_source(name):
+            dataset = task.split("/")[1]
+            layers = [self.datasets[dataset].tasks[task_type].training, own]
+            each[dataset] = self._merged(task_type, layers, f"{name} on {dataset}")
+        return self._merged(task_type, [own], name), each
+
+    def _of_type(self, task_type: str) -> TaskTypeSettings:
+        return self.task_types.get(task_type, TaskTypeSettings())
+
+    def _merged(
+        self, task_type: str, layers: Sequence[TrainingOverrides | None], what: str
+    ) -> TrainingSettings:
+        """The task type's settings with those of `layers` over them, the last on top."""
+        merged = self._of_type(task_type).training.model_dump()
         for layer in layers:
             if layer is not None:
                 merged = _override(merged, layer.model_dump(exclude_unset=True))
         try:
             return TrainingSettings.model_validate(merged)
         except ValidationError as error:
-            raise ConfigurationError(_explain(error, merged, f"the training of {task}")) from None
+            raise ConfigurationError(explain(error, merged, f"the training of {what}", Study)) from None
 
     def learning_rates(self, task: str, regime: RegimeName) -> list[float]:
         """The grid of learning rates for a target, highest first."""
-        factors = self.task_types.get(task.split("/")[0], TaskTypeSettings()).learning_rate_factors
+        factors = self._of_type(task.split("/")[0]).learning_rate_factors
         start = self.training(task, regime).learning_rate
         return [start * factor for factor in sorted(factors, reverse=True)]
 
@@ -307,11 +357,12 @@ def parse_study(values: dict[str, Any]) -> Study:
     try:
         study = Study.model_validate(values)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, values, "the configuration")) from None
+        raise ConfigurationError(explain(error, values, "the configuration", Study)) from None
     for index, experiment in enumerate(study.experiments):
-        study.expand(experiment.sources, f"experiments[{index}].sources")
+        study.sources_of(experiment, f"experiments[{index}]")
         study.expand(experiment.targets, f"experiments[{index}].targets")
     _check_task_types(study)
+    _check_multi_sources(study)
     _check_exceptions(study, values.get("regimes") or {})
     _check_backbone(study)
     if isinstance(study.ilsvrc, TrainOrigin):
@@ -334,13 +385,27 @@ def _check_task_types(study: Study) -> None:
                 )
 
 
+def _check_multi_sources(study: Study) -> None:
+    """A multi-source is named after its task type, and has at least two tasks of it."""
+    for name in study.multi_sources:
+        where, tasks = f"multi_sources.{name}", study.tasks_of_multi_source(name)
+        expected = sorted({f"multi_{task.split('/')[0]}" for task in tasks})
+        if expected != [name]:
+            raise ConfigurationError(
+                f"{where}: its tasks are of {', '.join(e.removeprefix('multi_') for e in expected)}; expected tasks of "
+                f"one task type, and the name multi_<task type> ({' or '.join(expected)})."
+            )
+        if len(tasks) < 2:
+            raise ConfigurationError(f"{where}.tasks: only {tasks[0]}; expected two tasks or more.")
+
+
 def _check_exceptions(study: Study, given: dict[str, Any]) -> None:
     """Exceptions that a study states must be for datasets it has; the defaults name the paper's."""
     for regime in given:
         for name in (given[regime] or {}).get("target_images_of") or {}:
             if name not in study.datasets:
                 raise ConfigurationError(
-                    f"regimes.{regime}.target_images_of: unknown dataset {name!r}{_nearest(name, list(study.datasets))}"
+                    f"regimes.{regime}.target_images_of: unknown dataset {name!r}{nearest(name, list(study.datasets))}"
                 )
 
 
@@ -373,66 +438,3 @@ def load_study(path: Path) -> Study:
             f"{path} holds {found}; expected the keys of a study, such as `datasets: ...`"
         )
     return parse_study(values)
-
-
-def _nearest(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=3, cutoff=0.4)
-    return f" (did you mean {', '.join(close)}?)" if close else f" (known: {', '.join(known)})"
-
-
-def _explain(error: ValidationError, values: Any, what: str) -> str:
-    lines = []
-    for problem in error.errors():
-        path = _shown_path(problem["loc"], values) or "all together"
-        found = problem["input"]
-        if problem["type"] == "extra_forbidden":
-            known = _known_keys(values, problem["loc"])
-            lines.append(f"  {path}: unknown key{_nearest(str(problem['loc'][-1]), known) if known else ''}")
-        elif problem["type"] == "missing":
-            lines.append(f"  {path}: missing; add this key")
-        elif problem["type"] in ("union_tag_invalid", "union_tag_not_found"):
-            context = problem["ctx"]
-            expected = [tag.strip("' ") for tag in context.get("expected_tags", "").split(",")]
-            tag = context.get("tag")
-            key = context.get("discriminator", "").strip("'")
-            detail = (
-                f"unknown {key} {tag!r}{_nearest(str(tag), expected)}" if tag else f"the key {key} is missing"
-            )
-            lines.append(f"  {path}: {detail}")
-        elif problem["type"] == "literal_error":
-            expected = [
-                word.strip("' ") for word in problem["ctx"]["expected"].replace(" or ", ", ").split(",")
-            ]
-            lines.append(f"  {path}: found {found!r}{_nearest(str(found), expected)}")
-        else:
-            shown = repr(found) if len(repr(found)) < 80 else repr(found)[:77] + "..."
-            lines.append(f"  {path}: {problem['msg'].removeprefix('Value error, ')} (found {shown})")
-    return f"{what} has {len(lines)} problem{'s' if len(lines) > 1 else ''}:\n" + "\n".join(lines)
-
-
-def _shown_path(location: tuple[int | str, ...], values: Any) -> str:
-    """The path as written in the YAML: pydantic adds the tags of unions and `[key]`, which the user never wrote."""
-    parts: list[str] = []
-    node = values
-    for index, step in enumerate(location):
-        last = index == len(location) - 1
-        if step == "[key]":
-            continue
-        if isinstance(node, dict) and step not in node and not last:
-            continue
-        parts.append(f"[{step}]" if isinstance(step, int) else f".{step}" if parts else str(step))
-        node = (
-            node[step]
-            if isinstance(node, dict) and step in node
-            else (
-                node[step] if isinstance(node, list) and isinstance(step, int) and step < len(node) else node
-            )
-        )
-    return "".join(parts)
-
-
-def _known_keys(values: Any, location: tuple[int | str, ...]) -> list[str]:
-    """Keys that are allowed beside the unknown one: found by walking the models along the location."""
-    from transfer_atlas.config_reference import keys_at
-
-    return keys_at(Study, location[:-1])

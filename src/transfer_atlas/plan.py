@@ -99,12 +99,9 @@ def make_plan(study: Study, dataset_versions: Mapping[str, str], origin_version:
         planner.transfer(source, target, experiment.regime, seed)
         for index, experiment in enumerate(study.experiments)
         for target in study.expand(experiment.targets, f"experiments[{index}].targets")
-        for source in [
-            *experiment.baselines,
-            *study.expand(experiment.sources, f"experiments[{index}].sources"),
-        ]
+        for source in [*experiment.baselines, *study.sources_of(experiment, f"experiments[{index}]")]
         for seed in experiment.seeds
-        if source != target
+        if target not in planner.trained_on(source)
     ]
     found: dict[tuple[str, str], Run] = {}
     for transfer in transfers:
@@ -117,11 +114,10 @@ def used_datasets(study: Study) -> list[str]:
     """Names of the datasets that the experiments and the ILSVRC checkpoint read, in the study's order."""
     used = set()
     for index, experiment in enumerate(study.experiments):
-        for name in ("sources", "targets"):
-            used |= {
-                t.split("/")[1]
-                for t in study.expand(getattr(experiment, name), f"experiments[{index}].{name}")
-            }
+        tasks = study.expand(experiment.targets, f"experiments[{index}].targets")
+        for source in study.sources_of(experiment, f"experiments[{index}]"):
+            tasks += study.tasks_of_multi_source(source) if source in study.multi_sources else [source]
+        used |= {task.split("/")[1] for task in tasks}
     if isinstance(study.ilsvrc, TrainOrigin):
         used.add(study.ilsvrc.dataset)
     return [name for name in study.datasets if name in used]
@@ -214,6 +210,37 @@ class _Planner:
             )
         return self._made["ilsvrc",]
 
+    def trained_on(self, source: str) -> list[str]:
+        """The tasks a source is trained on; none for a baseline."""
+        if source in self.study.multi_sources:
+            return self.study.tasks_of_multi_source(source)
+        return [source]
+
+    def multi_source(self, name: str, source_images: int | None, selection_seed: int) -> Run:
+        """A source trained on several datasets; a limit on its images holds for each of them."""
+        identity = ("source", name, source_images, selection_seed if source_images else None)
+        if identity not in self._made:
+            task_type = name.removeprefix("multi_")
+            shared, each = self.study.multi_source_training(name)
+            own = {"resolution", "crop", "scale", "batch_size"}
+            self._made[identity] = Run(
+                kind="source",
+                name=name.replace("_", "-") + (f"-{source_images}-images" if source_images else ""),
+                settings={
+                    "backbone": self.study.backbone.model_dump(mode="json"),
+                    "task_type": task_type,
+                    "training": shared.model_dump(mode="json"),
+                    "datasets": {n: t.model_dump(mode="json", include=own) for n, t in each.items()},
+                    "images": source_images,
+                    "selection_seed": selection_seed if source_images else None,
+                    "seed": self.study.source_seed,
+                },
+                identity={"task": name, "images": source_images},
+                code=self._code(f"train:{task_type}"),
+                parents={"ilsvrc": self.ilsvrc()} | {f"dataset_{n}": self.prepared(n) for n in each},
+            )
+        return self._made[identity]
+
     def source(self, task: str, source_images: int | None, selection_seed: int) -> Run:
         identity = ("source", task, source_images, selection_seed if source_images else None)
         if identity not in self._made:
@@ -251,7 +278,8 @@ class _Planner:
         if source == "ilsvrc":
             parents["ilsvrc"] = self.ilsvrc()
         elif source != "scratch":
-            parents["source"] = self.source(source, chosen.source_images, chosen.selection_seed)
+            make = self.multi_source if source in self.study.multi_sources else self.source
+            parents["source"] = make(source, chosen.source_images, chosen.selection_seed)
         held_out = self.study.held_out_fraction if self.study.select_on == "held_out" else None
         images = chosen.target_images_of.get(dataset, chosen.target_images)
         return Run(

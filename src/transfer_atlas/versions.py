@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transfer_atlas.config import FileOrigin, PackageOrigin, Study
 from transfer_atlas.datasets.adapters import raw_path
-from transfer_atlas.datasets.versions import dataset_version
+from transfer_atlas.datasets.versions import ABSENT, dataset_version, is_absent
 from transfer_atlas.errors import CheckpointError
 from transfer_atlas.models.packages import package_version
 from transfer_atlas.plan import used_datasets
@@ -17,14 +17,19 @@ def content_versions(study: Study) -> tuple[dict[str, str], str | None]:
     """Versions of the used datasets by name, and of the ILSVRC checkpoint if it is a file or a package.
 
     A generated dataset's version is that of its generator, which is in its settings and its code version.
+    A raw dataset that is not there has the version ABSENT, with which a study can be planned but not carried out.
     Hashes of files are kept in the scratch folder, so that only changed files are read again.
-    Raises DatasetError or CheckpointError for what is missing.
+    Raises DatasetError for a raw dataset that is empty or no folder, CheckpointError for a checkpoint that is missing.
     """
     cache = Path(study.scratch) / "content_versions.json"
     versions = {}
     for name in used_datasets(study):
-        path = raw_path(study.datasets[name].adapter)
-        versions[name] = "generated" if path is None else dataset_version(Path(study.data_root) / path, cache)
+        relative = raw_path(study.datasets[name].adapter)
+        if relative is None:
+            versions[name] = "generated"
+            continue
+        path = Path(study.data_root) / relative
+        versions[name] = ABSENT if is_absent(path) else dataset_version(path, cache)
     origin = None
     if isinstance(study.ilsvrc, PackageOrigin):
         origin = package_version(study.ilsvrc.package)

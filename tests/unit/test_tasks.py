@@ -11,6 +11,7 @@ from torch.nn import functional
 from transfer_atlas.datasets.prepared import (
     ClassificationDescription,
     DatasetDescription,
+    DepthDescription,
     SegmentationDescription,
 )
 from transfer_atlas.datasets.reading import Sample
@@ -19,7 +20,8 @@ from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.model import Model
 from transfer_atlas.tasks import TASK_TYPES
 from transfer_atlas.tasks.classification import ClassificationEvaluator, ClassificationHead
-from transfer_atlas.tasks.segmentation import ConfusionMatrix, SegmentationEvaluator, SegmentationHead
+from transfer_atlas.tasks.pixelwise import PixelwiseHead
+from transfer_atlas.tasks.segmentation import ConfusionMatrix, SegmentationEvaluator
 
 SEGMENTATION, CLASSIFICATION = TASK_TYPES["segmentation"], TASK_TYPES["classification"]
 NAMES = ["sky", "road", "car"]
@@ -34,6 +36,7 @@ def description(classes=NAMES) -> DatasetDescription:
         counts={"train": 1},
         segmentation=SegmentationDescription(classes=classes, colours=colours),
         classification=ClassificationDescription(classes=classes),
+        depth=DepthDescription(unit="metre", minimum=0.5, maximum=8.0),
         mean=(1, 2, 3),
         std=(4, 5, 6),
     )
@@ -136,7 +139,7 @@ def test_without_any_annotated_pixel_the_metric_is_not_defined():
 
 
 def test_the_segmentation_head_is_a_linear_classifier_at_each_pixel():
-    head = SegmentationHead([48, 96, 192, 384], [4, 8, 16, 32], 20)
+    head = PixelwiseHead([48, 96, 192, 384], [4, 8, 16, 32], 20)
     assert parameters(head) == (720 + 1) * 20  # Fig. 4a; Table 2 says 14K
     backbone = build_backbone("hrnet_tiny", seed=0).eval()
     head = SEGMENTATION.head(backbone, description())
@@ -249,7 +252,9 @@ def test_a_training_steps_graph_is_whole_and_static(name):
     torch._dynamo.reset()
     compiled = torch.compile(forward_and_loss, fullgraph=True, dynamic=False, backend="aot_eager")
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
-    samples = [Sample("a", images[0], mask=torch.zeros(32, 32, dtype=torch.uint8), label=0)] * 2
+    samples = [
+        Sample("a", images[0], mask=torch.zeros(32, 32, dtype=torch.uint8), label=0, depth=torch.ones(32, 32))
+    ] * 2
     targets = task.encode(samples)
     # state of batch normalisation moves with every pass, but in training mode outputs do not depend on it
     torch.testing.assert_close(compiled(images, targets), forward_and_loss(images, targets))

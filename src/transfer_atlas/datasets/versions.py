@@ -11,6 +11,13 @@ import yaml
 
 from transfer_atlas.errors import DatasetError
 
+ABSENT = "absent"  # instead of a version, where a dataset is neither here nor recorded: enough to plan with
+
+
+def is_absent(path: Path) -> bool:
+    """Whether there is neither a raw dataset at `path` nor a .dvc file that records its version."""
+    return not path.exists() and not path.with_name(path.name + ".dvc").exists()
+
 
 def dataset_version(path: Path, cache_file: Path | None = None) -> str:
     """Return the content version of the raw dataset at `path`: 32 hexadecimal digits.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -33,3 +34,12 @@ class Model(nn.Module):
             self.backbone.branches(normalised) if self.head.reads_branches else self.backbone(normalised)
         )
         return self.head(features)
+
+
+class MultiHeadModel(nn.Module):
+    """The weights of models that share one backbone: `backbone`, and `heads` by name (paper, section 5.1)."""
+
+    def __init__(self, models: Mapping[str, Model]) -> None:
+        super().__init__()
+        self.backbone = next(iter(models.values())).backbone
+        self.heads = nn.ModuleDict({name: model.head for name, model in models.items()})

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from transfer_atlas.tasks.classification import Classification
+from transfer_atlas.tasks.depth import Depth
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.tasks.segmentation import Segmentation
 
-TASK_TYPES: dict[str, TaskType] = {"segmentation": Segmentation(), "classification": Classification()}
+TASK_TYPES: dict[str, TaskType] = {
+    "segmentation": Segmentation(),
+    "depth": Depth(),
+    "classification": Classification(),
+}

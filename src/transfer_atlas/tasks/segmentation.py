@@ -6,49 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import STRIDE, Backbone
-
-
-class SegmentationHead(nn.Module):
-    """1 x 1 convolution of the joined representation to K classes: (channels + 1) * K parameters (Fig. 4a).
-
-    branches [(B, C_i, h_i, w_i)], finest first -> logits (B, K, H/4, W/4). Upsampling to the pixels follows in
-    loss and evaluation, where the size to upsample to is known.
-
-    A 1 x 1 convolution and bilinear upsampling are both linear and may change places: each branch is classified
-    at its own resolution and K channels are upsampled, instead of all channels before one convolution. The
-    function and its parameters are the same; the joined representation never stands in memory.
-    """
-
-    reads_branches = True
-
-    def __init__(self, widths: list[int], strides: list[int], classes: int) -> None:
-        super().__init__()
-        self.widths = widths
-        self.enlarge = (
-            strides[0] // STRIDE
-        )  # 1 but for backbones without a map at stride 4, such as transformers
-        self.classifier = nn.Conv2d(sum(widths), classes, kernel_size=1)
-        nn.init.normal_(self.classifier.weight, std=0.01)
-        nn.init.zeros_(self.classifier.bias)
-
-    def forward(self, branches: list[Tensor]) -> Tensor:
-        """Logits (B, K, H/4, W/4)."""
-        weights = self.classifier.weight.split(self.widths, dim=1)  # (K, C_i, 1, 1) each
-        logits = F.conv2d(branches[0], weights[0], self.classifier.bias)
-        if self.enlarge > 1:
-            logits = F.interpolate(logits, scale_factor=self.enlarge, mode="bilinear", align_corners=False)
-        for branch, weight in zip(branches[1:], weights[1:], strict=True):
-            logits = logits + F.interpolate(
-                F.conv2d(branch, weight), size=logits.shape[2:], mode="bilinear", align_corners=False
-            )
-        return logits
+from transfer_atlas.tasks.pixelwise import PixelwiseHead, upsample
 
 
 class ConfusionMatrix:
@@ -91,7 +56,7 @@ class SegmentationEvaluator:
         for logits, sample, (height, width) in zip(upsampled, samples, extents, strict=True):
             own = logits[None, :, :height, :width]
             if own.shape[2:] != sample.mask.shape:
-                own = F.interpolate(own, size=sample.mask.shape, mode="bilinear", align_corners=False)
+                own = upsample(own, sample.mask.shape)
             self.matrix.update(sample.mask.to(own.device), own[0].argmax(dim=0))
 
     def result(self) -> dict[str, Any]:
@@ -123,9 +88,9 @@ class Segmentation:
     metric = "mean_iou"
     higher_is_better = True
 
-    def head(self, backbone: Backbone, description: DatasetDescription) -> SegmentationHead:
-        """A random head for the dataset's classes."""
-        return SegmentationHead(backbone.widths, backbone.strides, len(description.segmentation.classes))
+    def head(self, backbone: Backbone, description: DatasetDescription) -> PixelwiseHead:
+        """A linear classifier at each pixel: (channels + 1) * classes parameters (Fig. 4a)."""
+        return PixelwiseHead(backbone.widths, backbone.strides, len(description.segmentation.classes))
 
     def encode(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
         """mask (B, H, W) int64, ignored pixels above every class."""
@@ -134,9 +99,7 @@ class Segmentation:
     def loss(self, outputs: Tensor, targets: dict[str, Tensor]) -> Tensor:
         """Cross entropy at each annotated pixel, averaged over them; zero if none is annotated."""
         mask = targets["mask"]  # (B, H, W)
-        logits = F.interpolate(
-            outputs.float(), size=mask.shape[1:], mode="bilinear", align_corners=False
-        )  # (B, K, H, W)
+        logits = upsample(outputs, mask.shape[1:])  # (B, K, H, W)
         annotated = mask < logits.shape[1]
         total = F.cross_entropy(logits, mask.where(annotated, -100), ignore_index=-100, reduction="sum")
         return total / annotated.sum().clamp(min=1)

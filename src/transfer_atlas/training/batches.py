@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -13,6 +13,8 @@ from transfer_atlas.config import TrainingSettings
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.training.geometry import augment, random_window
+
+Batch = tuple[Tensor, dict[str, Tensor]]  # images (B, 3, *crop) uint8, and the encoded targets
 
 
 def batch_indices(count: int, batch_size: int, step: int, seed: int) -> np.ndarray:
@@ -56,7 +58,7 @@ class Batches:
             seed,
         )
 
-    def batch(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def batch(self, step: int) -> Batch:
         """images (B, 3, *crop) uint8 and the encoded targets of one step."""
         settings = self.settings
         chosen = self.indices[batch_indices(len(self.indices), settings.batch_size, step, self.seed)]
@@ -73,12 +75,31 @@ class Batches:
             samples.append(augment(sample, window, settings.crop, self.dataset.description.mean))
         return torch.stack([sample.image for sample in samples]), self.task.encode(samples)
 
-    def __call__(self, first: int, last: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+    def __call__(self, first: int, last: int) -> Iterator[Batch]:
         """Batches of the steps first..last-1, a few ahead of their use."""
-        ahead = 2
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as pool:
-            waiting = [pool.submit(self.batch, step) for step in range(first, min(first + ahead, last))]
-            for step in range(first, last):
-                if step + ahead < last:
-                    waiting.append(pool.submit(self.batch, step + ahead))
-                yield waiting.pop(0).result()
+        return _ahead(self.batch, first, last)
+
+
+class InterleavedBatches:
+    """Batches of several datasets in turn: step s is of dataset s modulo their number (paper, section 5.1)."""
+
+    def __init__(self, parts: Sequence[Batches]) -> None:
+        self.parts = parts
+
+    def batch(self, step: int) -> Batch:
+        """images and encoded targets of one step, of one dataset."""
+        return self.parts[step % len(self.parts)].batch(step // len(self.parts))
+
+    def __call__(self, first: int, last: int) -> Iterator[Batch]:
+        """Batches of the steps first..last-1, a few ahead of their use."""
+        return _ahead(self.batch, first, last)
+
+
+def _ahead(batch: Callable[[int], Batch], first: int, last: int, ahead: int = 2) -> Iterator[Batch]:
+    """batch(step) of the steps first..last-1, prepared in a background thread."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as pool:
+        waiting = [pool.submit(batch, step) for step in range(first, min(first + ahead, last))]
+        for step in range(first, last):
+            if step + ahead < last:
+                waiting.append(pool.submit(batch, step + ahead))
+            yield waiting.pop(0).result()

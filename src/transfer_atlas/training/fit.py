@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from transfer_atlas.config import TrainingSettings
 from transfer_atlas.errors import CheckpointError, LegitimateFailure
 from transfer_atlas.models.checkpoints import load_checkpoint, save_checkpoint
-from transfer_atlas.models.model import Model
+from transfer_atlas.models.model import Model, MultiHeadModel
 from transfer_atlas.tasks.interface import TaskType
-from transfer_atlas.training.batches import Batches
+from transfer_atlas.training.batches import Batches, InterleavedBatches
 from transfer_atlas.training.device import make_optimizer
 from transfer_atlas.training.schedule import learning_rate_at
 
@@ -45,11 +45,12 @@ def training_step(
 
 
 def fit(
-    model: Model,
+    model: Model | MultiHeadModel,
     task: TaskType,
-    batches: Batches,
+    batches: Batches | InterleavedBatches,
     settings: TrainingSettings,
     *,
+    parts: Sequence[Model] = (),
     learning_rate: float,
     accelerator: Accelerator,
     state: Path,
@@ -57,15 +58,18 @@ def fit(
 ) -> list[tuple[int, float]]:
     """Train `model` in place for all steps, starting from the state saved in `state` if there is one.
 
+    parts: the models, sharing the weights of `model`, that take the steps in turn; `model` itself if not given.
     watch: called with (steps done, loss) every LOOK_EVERY steps.
     Returns the training curve: (step, mean loss since the step before).
     Raises LegitimateFailure("diverged") when the loss is no longer finite.
     """
-    model.to(accelerator.device, memory_format=torch.channels_last)
-    model.train()
+    parts = parts or [model]
+    for module in (model, *parts):
+        module.to(accelerator.device, memory_format=torch.channels_last)
+        module.train()
     optimizer = make_optimizer(settings.optimizer, model, learning_rate)
     first, curve = _resume(state, model, optimizer)
-    step = training_step(model, task, optimizer, accelerator)
+    steps = [training_step(part, task, optimizer, accelerator) for part in parts]
     saved = time.monotonic()
     save_every = float(os.environ.get("TRANSFER_ATLAS_SAVE_SECONDS", SAVE_EVERY_SECONDS))
     losses: list[Tensor] = []
@@ -75,7 +79,7 @@ def fit(
             group["lr"] = rate
         images = images.to(accelerator.device, memory_format=torch.channels_last, non_blocking=True)
         targets = {name: value.to(accelerator.device, non_blocking=True) for name, value in targets.items()}
-        losses.append(step(images, targets))
+        losses.append(steps[number % len(steps)](images, targets))
         done = number + 1
         if done % LOOK_EVERY == 0 or done == settings.steps:
             loss = torch.stack(losses).mean().item()
@@ -92,7 +96,9 @@ def fit(
     return curve
 
 
-def _save(path: Path, model: Model, optimizer: torch.optim.Optimizer, done: int, curve: list[Any]) -> None:
+def _save(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, done: int, curve: list[Any]
+) -> None:
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, buffers in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{n}": torch.as_tensor(v) for n, v in buffers.items() if v is not None}
@@ -100,7 +106,7 @@ def _save(path: Path, model: Model, optimizer: torch.optim.Optimizer, done: int,
 
 
 def _resume(
-    path: Path, model: Model, optimizer: torch.optim.Optimizer
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[int, list[tuple[int, float]]]:
     if not path.exists():
         return 0, []

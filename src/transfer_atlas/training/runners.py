@@ -16,12 +16,12 @@ from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models import origins
 from transfer_atlas.models.backbone import Backbone, build_backbone
 from transfer_atlas.models.checkpoints import load_checkpoint, load_weights, save_checkpoint
-from transfer_atlas.models.model import Model
+from transfer_atlas.models.model import Model, MultiHeadModel
 from transfer_atlas.progress import Progress
 from transfer_atlas.store import MODEL_FILE, read_run, write_json
 from transfer_atlas.tasks import TASK_TYPES
 from transfer_atlas.tasks.interface import TaskType
-from transfer_atlas.training.batches import Batches, select_images
+from transfer_atlas.training.batches import Batches, InterleavedBatches, select_images
 from transfer_atlas.training.device import make_accelerator
 from transfer_atlas.training.evaluate import evaluate
 from transfer_atlas.training.fit import fit
@@ -50,8 +50,11 @@ def ilsvrc(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[
 
 def source(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
     """A source: the ILSVRC checkpoint fine-tuned on the source's whole training set."""
-    backbone = _start(request, request["settings"]["seed"])
-    return _train(request, request["settings"]["task_type"], backbone, scratch, progress_to)
+    settings = request["settings"]
+    backbone = _start(request, settings["seed"])
+    if "datasets" in settings:
+        return _train_together(request, backbone, scratch, progress_to)
+    return _train(request, settings["task_type"], backbone, scratch, progress_to)
 
 
 def _train(
@@ -61,7 +64,7 @@ def _train(
     settings = request["settings"]
     training = TrainingSettings.model_validate(settings["training"])
     task = TASK_TYPES[task_type]
-    dataset = _open(request, training)
+    dataset = _open(request)
     indices = select_images(
         dataset.count("train"), settings.get("images"), settings.get("selection_seed") or 0
     )
@@ -85,6 +88,47 @@ def _train(
     return _metrics(task, metrics) | {"images": len(indices), "curve": curve}
 
 
+def _train_together(
+    request: dict[str, Any], backbone: Backbone, scratch: Path, progress_to: TextIO
+) -> dict[str, Any]:
+    """A multi-source: one backbone, a head per dataset, each batch from one dataset in turn (section 5.1)."""
+    settings = request["settings"]
+    shared = TrainingSettings.model_validate(settings["training"])
+    task = TASK_TYPES[settings["task_type"]]
+    each, datasets, models, batches, images = {}, {}, {}, [], 0
+    for name, own in settings["datasets"].items():
+        each[name] = TrainingSettings.model_validate(settings["training"] | own)
+        datasets[name] = _open(request, f"dataset_{name}", share=len(settings["datasets"]))
+        count = datasets[name].count("train")
+        indices = select_images(count, settings["images"], settings["selection_seed"] or 0)
+        _need_images(indices, request)
+        images += len(indices)
+        models[name] = _with_head(backbone, task, datasets[name], settings["seed"])
+        batches.append(Batches(datasets[name], task, indices, each[name], settings["seed"]))
+    model = MultiHeadModel(models)
+    accelerator = make_accelerator(shared.precision)
+    progress = Progress(request["name"], shared.steps, progress_to)
+    curve = fit(
+        model,
+        task,
+        InterleavedBatches(batches),
+        shared,
+        parts=list(models.values()),
+        learning_rate=shared.learning_rate,
+        accelerator=accelerator,
+        state=scratch / "state.safetensors",
+        watch=lambda done, loss: progress.show(done, f"loss {loss:.3f}"),
+    )
+    found = {
+        name: evaluate(models[name], task, dataset, each[name], accelerator=accelerator)
+        for name, dataset in datasets.items()
+    }
+    description = {"backbone": settings["backbone"], "task_type": task.name, "key": request["key"]}
+    save_checkpoint(scratch / "output" / MODEL_FILE, model.state_dict(), description)
+    value = sum(metrics["value"] for metrics in found.values()) / len(found)
+    return _metrics(task, {"value": value, "datasets": found}) | {"images": images, "curve": curve}
+
+
 def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
     """A transfer: copy the source's backbone, new random head, fine-tune with every learning rate of the
     grid, keep the best (paper, section 5.1). Finished rates of an interrupted attempt are not repeated.
@@ -93,7 +137,7 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
     task = TASK_TYPES[settings["task_type"]]
     rates = settings["learning_rates"]
     training = TrainingSettings.model_validate(settings["training"] | {"learning_rate": rates[0]})
-    dataset = _open(request, training)
+    dataset = _open(request)
     indices = select_images(dataset.count("train"), settings["images"], settings["selection_seed"] or 0)
     _need_images(indices, request)
     fitted, held_out = _hold_out(indices, settings["held_out_fraction"], settings["selection_seed"] or 0)
@@ -181,10 +225,10 @@ def _metrics(task: TaskType, found: dict[str, Any]) -> dict[str, Any]:
     return {"primary": task.metric, "higher_is_better": task.higher_is_better, **found}
 
 
-def _open(request: dict[str, Any], training: TrainingSettings) -> PreparedDataset:
-    return PreparedDataset.open(
-        request["parents"]["dataset"]["folder"], cache_bytes=CACHE_BYTES, threads=torch.get_num_threads()
-    )
+def _open(request: dict[str, Any], role: str = "dataset", share: int = 1) -> PreparedDataset:
+    """A prepared dataset among the parents, with its share of the memory for decoded images."""
+    folder = request["parents"][role]["folder"]
+    return PreparedDataset.open(folder, cache_bytes=CACHE_BYTES // share, threads=torch.get_num_threads())
 
 
 def _with_head(backbone: Backbone, task: TaskType, dataset: PreparedDataset, seed: int) -> Model:

@@ -1,0 +1,142 @@
+"""Monocular depth: one regression layer with softplus, and the error of depth maps (paper, section 4.6)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from transfer_atlas.datasets.prepared import DatasetDescription, DepthDescription
+from transfer_atlas.datasets.reading import Sample
+from transfer_atlas.errors import LegitimateFailure
+from transfer_atlas.models.backbone import STRIDE, Backbone
+from transfer_atlas.tasks.pixelwise import PixelwiseHead, upsample
+
+
+class DepthHead(PixelwiseHead):
+    """Regression layer, then softplus: depth (B, 1, H/4, W/4), positive, in the dataset's unit (Fig. 7a).
+
+    channels + 1 parameters, 721 for HRNetV2-W48. Its bias starts where the predicted depth is the geometric
+    middle of the dataset's range, since a rate that suits the weights would take long to bring it there.
+    """
+
+    def __init__(self, widths: list[int], strides: list[int], depth: DepthDescription) -> None:
+        super().__init__(widths, strides, outputs=1)
+        middle = math.sqrt(max(depth.minimum, 1e-3 * depth.maximum) * depth.maximum)
+        # the inverse of softplus, in the form that does not overflow
+        nn.init.constant_(self.classifier.bias, middle + math.log(-math.expm1(-middle)))
+
+    def forward(self, branches: list[Tensor]) -> Tensor:
+        """Depth (B, 1, H/4, W/4)."""
+        return F.softplus(super().forward(branches))
+
+
+def depth_errors(predicted: Tensor, annotated: Tensor) -> dict[str, float]:
+    """Errors over valid pixels, both (N,) positive, in one unit; N at least 1. Computed in float64.
+
+    rmse, and delta_1: the share of pixels with max(z/z*, z*/z) < 1.25 (paper, section 4.6); delta_2, delta_3 with
+    1.25 squared and cubed, absolute_relative, squared_relative and rmse_log (Eigen et al. 2014, section 4.2);
+    scale_invariant_rmse: the standard deviation of the logarithm of the ratio, which a common factor does not
+    change (the same, section 3.2, with lambda 1).
+    """
+    z, truth = predicted.double(), annotated.double()
+    ratio = torch.maximum(z / truth, truth / z)
+    difference, logarithm = z - truth, z.log() - truth.log()
+    return {
+        "rmse": difference.square().mean().sqrt().item(),
+        "delta_1": (ratio < 1.25).double().mean().item(),
+        "delta_2": (ratio < 1.25**2).double().mean().item(),
+        "delta_3": (ratio < 1.25**3).double().mean().item(),
+        "absolute_relative": (difference.abs() / truth).mean().item(),
+        "squared_relative": (difference.square() / truth).mean().item(),
+        "rmse_log": logarithm.square().mean().sqrt().item(),
+        "scale_invariant_rmse": logarithm.var(correction=0).sqrt().item(),
+    }
+
+
+class DepthEvaluator:
+    """Errors of complete depth maps at their own size, averaged over the evaluated images (section 5.1).
+
+    The primary metric is the RMSE, in the dataset's unit; where depth is known up to a factor only, the
+    scale-invariant one. Predictions are clipped to the dataset's range, beyond which nothing is annotated.
+    """
+
+    def __init__(self, depth: DepthDescription) -> None:
+        self.depth = depth
+        self.errors: list[dict[str, float]] = []
+        self.without_depth = 0
+
+    def update(self, outputs: Tensor, samples: Sequence[Sample], extents: Sequence[tuple[int, int]]) -> None:
+        """outputs: depth (B, 1, H/4, W/4) of the padded inputs."""
+        upsampled = F.interpolate(outputs.float(), scale_factor=STRIDE, mode="bilinear", align_corners=False)
+        for maps, sample, (height, width) in zip(upsampled, samples, extents, strict=True):
+            valid = sample.depth > 0
+            if not valid.any():
+                self.without_depth += 1
+                continue
+            own = upsample(maps[None, :, :height, :width], sample.depth.shape)[0, 0].cpu()
+            # a range that begins at 0 must not let a prediction become 0, whose logarithm is not finite
+            clipped = own.clamp(max(self.depth.minimum, self.depth.step), self.depth.maximum)
+            self.errors.append(depth_errors(clipped[valid], sample.depth[valid]))
+
+    def result(self) -> dict[str, Any]:
+        """The primary metric and all errors, averaged over images; how many images had no valid depth."""
+        if not self.errors:
+            raise LegitimateFailure(
+                "no_valid_depth", "no image of the evaluation set has a pixel of valid depth"
+            )
+        means = {
+            name: math.fsum(error[name] for error in self.errors) / len(self.errors)
+            for name in self.errors[0]
+        }
+        primary = "rmse" if self.depth.unit == "metre" else "scale_invariant_rmse"
+        return {
+            "value": means[primary],
+            "primary": primary,
+            **means,
+            "images_without_depth": self.without_depth,
+        }
+
+
+class Depth:
+    """The task type."""
+
+    name = "depth"
+    metric = "rmse"
+    higher_is_better = False
+
+    def head(self, backbone: Backbone, description: DatasetDescription) -> DepthHead:
+        """A random head for the dataset's range."""
+        return DepthHead(backbone.widths, backbone.strides, description.depth)
+
+    def encode(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        """depth (B, 1, H, W) float32, 0 where there is none."""
+        return {"depth": torch.stack([sample.depth for sample in samples])[:, None]}
+
+    def loss(self, outputs: Tensor, targets: dict[str, Tensor]) -> Tensor:
+        """L1 loss of the depth plus L1 losses of its derivatives in x and in y (section 4.6).
+
+        Each is averaged over the pixels where it is known: a derivative where both neighbours are. Zero if none is.
+        """
+        annotated = targets["depth"]  # (B, 1, H, W)
+        valid = annotated > 0
+        error = upsample(outputs, annotated.shape[2:]) - annotated
+        # the difference of derivatives is the derivative of the difference
+        across, along = error.diff(dim=3), error.diff(dim=2)
+        both_across = valid[..., 1:] & valid[..., :-1]
+        both_along = valid[..., 1:, :] & valid[..., :-1, :]
+        terms = ((error, valid), (across, both_across), (along, both_along))
+        return sum(_mean_magnitude(values, where) for values, where in terms)
+
+    def evaluator(self, description: DatasetDescription) -> DepthEvaluator:
+        """A fresh evaluator."""
+        return DepthEvaluator(description.depth)
+
+
+def _mean_magnitude(values: Tensor, where: Tensor) -> Tensor:
+    """Mean absolute value over the pixels of a mask, without looking at how many there are."""
+    return (values.abs() * where).sum() / where.sum().clamp(min=1)
