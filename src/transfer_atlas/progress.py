@@ -14,6 +14,7 @@ class Progress:
         self.name, self.total, self.stream, self.every = name, total, stream, every
         self.began = self.shown = time.monotonic()
         self.done = self.skipped = 0
+        self.seen = False
 
     def skip(self, steps: int) -> None:
         """Steps that an earlier, interrupted attempt has already done."""
@@ -21,12 +22,16 @@ class Progress:
         self.skipped += steps
 
     def show(self, done: int, what: str) -> None:
-        """Say that `done` steps of the total are done."""
+        """Say that `done` steps of the total are done. Speed is judged from the first call on: before it, a run
+        may have been taken up where an earlier attempt left it.
+        """
         self.done = done
         now = time.monotonic()
+        if not self.seen:
+            self.seen, self.began, self.skipped = True, now, done
         if now - self.shown < self.every:
             return
         self.shown = now
-        speed = (done - self.skipped) / (now - self.began)
+        speed = (done - self.skipped) / max(now - self.began, 1e-9)
         left = f"{(self.total - done) / speed:.0f} s left" if speed > 0 else ""
         print(f"  {self.name}: step {done} of {self.total}, {what}, {left}", file=self.stream, flush=True)

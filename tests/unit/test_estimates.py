@@ -84,6 +84,7 @@ def test_steps_of_an_earlier_attempt_do_not_count_as_speed(clock):
     stream = io.StringIO()
     shown = Progress("camvid", 100, stream, every=10)
     shown.skip(50)
-    clock[0] = 10
-    shown.show(60, "loss 1")
-    assert stream.getvalue() == "  camvid: step 60 of 100, loss 1, 40 s left\n"
+    for second, done in ((4, 84), (14, 94)):  # taken up at step 80, in the middle of a learning rate
+        clock[0] = second
+        shown.show(done, "loss 1")
+    assert stream.getvalue() == "  camvid: step 94 of 100, loss 1, 6 s left\n"
