@@ -12,7 +12,7 @@ from torch import Tensor
 from transfer_atlas.config import TrainingSettings
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.tasks.interface import TaskType
-from transfer_atlas.training.geometry import augment, random_window
+from transfer_atlas.training.geometry import augment, random_window, whole_boxes
 
 Batch = tuple[Tensor, dict[str, Tensor]]  # images (B, 3, *crop) uint8, and the encoded targets
 
@@ -63,7 +63,8 @@ class Batches:
         settings = self.settings
         chosen = self.indices[batch_indices(len(self.indices), settings.batch_size, step, self.seed)]
         generator = np.random.default_rng([self.seed, step, 1])
-        samples = []
+        description, samples = self.dataset.description, []
+        flips = description.keypoints.flips if description.keypoints else ()
         for sample in self.dataset.read("train", chosen.tolist(), self.task.name):
             window = random_window(
                 *sample.image.shape[1:],
@@ -71,8 +72,9 @@ class Batches:
                 crop=settings.crop,
                 scale=settings.scale,
                 generator=generator,
+                boxes=whole_boxes(sample.objects) if sample.objects else None,
             )
-            samples.append(augment(sample, window, settings.crop, self.dataset.description.mean))
+            samples.append(augment(sample, window, settings.crop, description.mean, flips))
         return torch.stack([sample.image for sample in samples]), self.task.encode(samples)
 
     def __call__(self, first: int, last: int) -> Iterator[Batch]:
