@@ -8,19 +8,17 @@ import numpy as np
 import prepared_examples as examples
 import pytest
 import yaml
+from adapter_examples import DATA, REAL, parse, records_of, save
 from PIL import Image
 from prepared_examples import pixels, record
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from transfer_atlas.datasets import miniature
-from transfer_atlas.datasets.adapters import ADAPTERS, AdapterSettings, prepare, raw_path
+from transfer_atlas.datasets.adapters import ADAPTERS, prepare, raw_path
 from transfer_atlas.datasets.adapters.patterns import find
-from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.errors import DatasetError
 
-DATA = Path(__file__).parents[1] / "data"
-REAL = Path(__file__).parents[3] / "shared" / "real"
 CAMVID = """
 name: image_mask_folders
 path: pseudo_camvid
@@ -37,25 +35,8 @@ FOLDERS = {
 }
 
 
-def parse(settings: str | dict, **changed):
-    values = yaml.safe_load(settings) if isinstance(settings, str) else settings
-    return TypeAdapter(AdapterSettings).validate_python(values | changed)
-
-
 def folders(**changed):
     return parse(FOLDERS, **({"images": "images/{split}/*.png", "classes": ["sky", "road", "car"]} | changed))
-
-
-def records_of(settings, root: Path) -> list:
-    problems = Problems("toy")
-    records = list(ADAPTERS[settings.name].records(settings, root, problems))
-    problems.raise_if_any()
-    return records
-
-
-def save(path: Path, array: np.ndarray, **options) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path, **options)
 
 
 @pytest.fixture

@@ -11,20 +11,35 @@ from typing import Annotated
 
 from pydantic import Field
 
-from transfer_atlas.datasets.adapters import image_mask_folders, imagenet_folders, miniature
+from transfer_atlas.datasets.adapters import (
+    coco_json,
+    depth_png,
+    image_mask_folders,
+    imagenet_folders,
+    miniature,
+    voc_xml,
+)
 from transfer_atlas.datasets.adapters.base import Adapter
 from transfer_atlas.datasets.prepared import DatasetDescription, TaskType
 from transfer_atlas.datasets.problems import Problems
 
 ADAPTERS: dict[str, Adapter] = {
+    "coco_json": coco_json,
+    "depth_png": depth_png,
     "image_mask_folders": image_mask_folders,
     "imagenet_folders": imagenet_folders,
     "miniature": miniature,
+    "voc_xml": voc_xml,
 }
 
 # What a dataset's entry in a study may be; `name` says which adapter reads it.
 AdapterSettings = Annotated[
-    image_mask_folders.Settings | imagenet_folders.Settings | miniature.Settings,
+    coco_json.Settings
+    | depth_png.Settings
+    | image_mask_folders.Settings
+    | imagenet_folders.Settings
+    | miniature.Settings
+    | voc_xml.Settings,
     Field(discriminator="name"),
 ]
 

@@ -1,0 +1,79 @@
+"""Depth datasets of one image file and one 16-bit PNG of depth per image, in any folders; masks on top if any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from transfer_atlas.datasets.adapters.base import existing_folder, relative_to
+from transfer_atlas.datasets.adapters.depth_files import DepthFiles, DepthReader, describe_depth
+from transfer_atlas.datasets.adapters.image_files import ListedImageFiles, listed_images
+from transfer_atlas.datasets.adapters.mask_files import MaskFiles, MaskReader, describe_masks
+from transfer_atlas.datasets.prepared import Record, TaskType
+from transfer_atlas.datasets.problems import Problems
+
+
+class Settings(ListedImageFiles):
+    """Settings of the adapter."""
+
+    name: Literal["depth_png"] = "depth_png"
+    depth: DepthFiles = Field(description="Where the depth maps are, and what their values mean.")
+    segmentation: MaskFiles | None = Field(
+        None, description="Where the masks are, for datasets that also have them."
+    )
+
+    @model_validator(mode="after")
+    def _files_follow_images(self) -> Self:
+        self.check_pattern("depth.files", self.depth.files)
+        if self.segmentation is not None:
+            self.check_pattern("segmentation.masks", self.segmentation.masks)
+        return self
+
+
+def raw_path(settings: Settings) -> str:
+    """Path of the raw files relative to the data root."""
+    return settings.path
+
+
+def task_types(settings: Settings) -> tuple[TaskType, ...]:
+    """Task types whose annotations the records hold."""
+    return ("depth",) if settings.segmentation is None else ("segmentation", "depth")
+
+
+def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
+    """Return the fields of DatasetDescription but name, domain, counts, mean and std."""
+    masks = settings.segmentation
+    return {
+        "segmentation": None if masks is None else describe_masks(masks),
+        "depth": describe_depth(settings.depth),
+        "source": settings.source,
+        "licence": settings.licence,
+    }
+
+
+def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Record]:
+    """Yield one record per image, by split and then by path; ids are paths below `path` without suffix."""
+    folder = existing_folder(root, settings.path, problems.dataset)
+    depths = DepthReader(settings.depth, folder, root)
+    masks = None if settings.segmentation is None else MaskReader(settings.segmentation, folder, root)
+    for split in settings.lists or settings.splits:
+        for path, parts in listed_images(settings, folder, split, problems):
+            where = relative_to(path, root)
+            extra = {"image_file": where}
+            depth, extra["depth_file"] = depths.read(parts, where, problems)
+            mask = None
+            if masks is not None:
+                mask, extra["mask_file"] = masks.read(parts, where, problems)
+            if depth is not None and (masks is None or mask is not None):
+                yield Record(
+                    id=relative_to(path, folder).removesuffix(path.suffix),
+                    split=split,
+                    image=path.read_bytes(),
+                    mask=mask,
+                    depth=depth,
+                    extra=extra,
+                )
+    depths.check_range(problems)

@@ -1,0 +1,110 @@
+"""The masks that belong to images: the part of the settings that all adapters with masks share."""
+
+from __future__ import annotations
+
+import colorsys
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from transfer_atlas.datasets.adapters.base import relative_to
+from transfer_atlas.datasets.adapters.masks import IGNORE, ColourMap, LabelMap
+from transfer_atlas.datasets.prepared import IGNORE_LABEL, IGNORE_LABEL_16_BITS, Strict
+from transfer_atlas.datasets.problems import Problems
+
+Byte = Annotated[int, Field(ge=0, le=255)]
+Colour = tuple[Byte, Byte, Byte]
+
+
+class MaskFiles(Strict):
+    """One mask per image: where it is, and which value or colour stands for which class."""
+
+    masks: str = Field(
+        "masks/{split}/{stem}.png",
+        description="Path of an image's mask below `path`, with the parts its image matched; {stem} is "
+        "the image's file name without suffix, {parent} its folder's name, unless matched by name.",
+    )
+    classes: list[str] = Field(
+        min_length=1, description="Names of the classes, in the order of their indices."
+    )
+    colours: list[Colour] | None = Field(
+        None,
+        description="Colour of each class in figures; by default those of the masks, or evenly spread hues.",
+    )
+    ignore_label: Annotated[int, Field(ge=0, le=65535)] | None = Field(
+        255,
+        description="Value on disk of pixels that are neither trained nor evaluated; null: there are none.",
+    )
+    labels: dict[Annotated[int, Field(ge=0, le=65535)], str] | None = Field(
+        None, description="Value on disk -> class name or `ignore`; by default the index of the class."
+    )
+    mask_colours: dict[str, Colour] | None = Field(
+        None, description="Class name or `ignore` -> R, G, B, where the masks' colours are the labels."
+    )
+
+    unknown: Literal["error", "ignore"] = Field(
+        "error",
+        description="What values or colours of masks that are in no map are: an error, or ignored pixels.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if IGNORE in self.classes:
+            raise ValueError(f"classes: '{IGNORE}' stands for pixels left out, and cannot name a class")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("classes: a name occurs twice")
+        if self.colours is not None and len(self.colours) != len(self.classes):
+            raise ValueError(
+                f"colours: {len(self.colours)} for {len(self.classes)} classes; expected one each"
+            )
+        if self.labels is not None and self.mask_colours is not None:
+            raise ValueError("labels and mask_colours exclude each other: masks hold values or colours")
+        for key, names in (
+            ("labels", (self.labels or {}).values()),
+            ("mask_colours", self.mask_colours or {}),
+        ):
+            unknown = sorted(set(names) - {*self.classes, IGNORE})
+            if unknown:
+                raise ValueError(f"{key}: {unknown} are not among the classes, nor '{IGNORE}'")
+        if self.mask_colours is not None and len(set(self.mask_colours.values())) != len(self.mask_colours):
+            raise ValueError("mask_colours: two classes have the same colour")
+        return self
+
+
+def describe_masks(masks: MaskFiles) -> dict[str, Any]:
+    """Return the fields of a SegmentationDescription that the settings tell."""
+    colours = masks.colours
+    if colours is None and masks.mask_colours and set(masks.classes) <= set(masks.mask_colours):
+        colours = [masks.mask_colours[name] for name in masks.classes]
+    if colours is None:
+        hues = [index / len(masks.classes) for index in range(len(masks.classes))]
+        colours = [tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.7, 0.9)) for hue in hues]
+    return {"classes": masks.classes, "colours": colours}
+
+
+class MaskReader:
+    """Reads the mask of an image, as the settings say."""
+
+    def __init__(self, masks: MaskFiles, folder: Path, root: Path) -> None:
+        """Make the map from disk to classes; folder: of the raw dataset; root: that messages are relative to."""
+        self.pattern, self.folder, self.root = masks.masks, folder, root
+        ignore = IGNORE_LABEL if len(masks.classes) <= IGNORE_LABEL else IGNORE_LABEL_16_BITS
+        lenient = masks.unknown == "ignore"
+        if masks.mask_colours is not None:
+            self.map = ColourMap(masks.classes, ignore, masks.mask_colours, lenient)
+        else:
+            self.map = LabelMap(masks.classes, ignore, masks.ignore_label, masks.labels, lenient)
+
+    def read(
+        self, parts: dict[str, str], image_file: str, problems: Problems
+    ) -> tuple[np.ndarray | None, str]:
+        """Return the mask (H, W) of class indices and the name of its file.
+
+        parts: of the pattern that the image matched; image_file: the image's name in messages. The mask is
+        None, and there is a problem, if it cannot be read or mapped.
+        """
+        path = self.folder / self.pattern.format(**parts)
+        mask_file = relative_to(path, self.root)
+        return self.map.read(path, f"{mask_file} (mask of {image_file})", problems), mask_file
