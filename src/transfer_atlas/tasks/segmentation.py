@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from transfer_atlas.config import EvaluationSettings
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import STRIDE, Backbone
+from transfer_atlas.models.projection import Projection
 
 
 class SegmentationHead(nn.Module):
@@ -20,35 +22,19 @@ class SegmentationHead(nn.Module):
 
     branches [(B, C_i, h_i, w_i)], finest first -> logits (B, K, H/4, W/4). Upsampling to the pixels follows in
     loss and evaluation, where the size to upsample to is known.
-
-    A 1 x 1 convolution and bilinear upsampling are both linear and may change places: each branch is classified
-    at its own resolution and K channels are upsampled, instead of all channels before one convolution. The
-    function and its parameters are the same; the joined representation never stands in memory.
     """
 
     reads_branches = True
 
     def __init__(self, widths: list[int], strides: list[int], classes: int) -> None:
         super().__init__()
-        self.widths = widths
-        self.enlarge = (
-            strides[0] // STRIDE
-        )  # 1 but for backbones without a map at stride 4, such as transformers
-        self.classifier = nn.Conv2d(sum(widths), classes, kernel_size=1)
+        self.classifier = Projection(widths, strides, classes)
         nn.init.normal_(self.classifier.weight, std=0.01)
         nn.init.zeros_(self.classifier.bias)
 
     def forward(self, branches: list[Tensor]) -> Tensor:
         """Logits (B, K, H/4, W/4)."""
-        weights = self.classifier.weight.split(self.widths, dim=1)  # (K, C_i, 1, 1) each
-        logits = F.conv2d(branches[0], weights[0], self.classifier.bias)
-        if self.enlarge > 1:
-            logits = F.interpolate(logits, scale_factor=self.enlarge, mode="bilinear", align_corners=False)
-        for branch, weight in zip(branches[1:], weights[1:], strict=True):
-            logits = logits + F.interpolate(
-                F.conv2d(branch, weight), size=logits.shape[2:], mode="bilinear", align_corners=False
-            )
-        return logits
+        return self.classifier(branches)
 
 
 class ConfusionMatrix:
@@ -141,6 +127,8 @@ class Segmentation:
         total = F.cross_entropy(logits, mask.where(annotated, -100), ignore_index=-100, reduction="sum")
         return total / annotated.sum().clamp(min=1)
 
-    def evaluator(self, description: DatasetDescription) -> SegmentationEvaluator:
+    def evaluator(
+        self, description: DatasetDescription, settings: EvaluationSettings | None = None
+    ) -> SegmentationEvaluator:
         """A fresh evaluator."""
         return SegmentationEvaluator(description.segmentation.classes)
