@@ -187,4 +187,4 @@ def test_maps_are_two_convolutions_each():
 
 
 def test_a_small_backbone_gets_narrow_maps():
-    assert [centre_points.hidden_width(channels) for channels in (720, 270, 120, 3840)] == [256, 96, 48, 256]
+    assert [centre_points.hidden_width(channels) for channels in (720, 270, 120, 3840)] == [256, 96, 32, 256]

@@ -30,7 +30,7 @@ def hidden_width(channels: int) -> int:
     256 for HRNetV2-W48, as in Objects as Points; a smaller backbone gets fewer in proportion, so that the head does
     not dwarf the network it trains.
     """
-    return min(FULL_WIDTH, 16 * math.ceil(FULL_WIDTH * channels / FULL_CHANNELS / 16))
+    return min(FULL_WIDTH, max(16, FULL_WIDTH * channels // FULL_CHANNELS // 16 * 16))
 
 
 class PredictionMaps(nn.Module):
