@@ -1,8 +1,12 @@
 """Detection and keypoints from records to scores: both are learnt by heart, and from the miniature world."""
 
+import io
+import json
+
 import numpy as np
 import prepared_examples as examples
 import pytest
+import study_examples
 import torch
 
 from transfer_atlas.config import EvaluationSettings, Optimizer, TrainingSettings
@@ -11,6 +15,8 @@ from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.datasets.writing import write_prepared
 from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.model import Model
+from transfer_atlas.runs import execute, request
+from transfer_atlas.store import read_run
 from transfer_atlas.tasks import TASK_TYPES
 from transfer_atlas.training.batches import Batches
 from transfer_atlas.training.device import make_accelerator
@@ -90,6 +96,49 @@ def test_four_images_are_learnt_by_heart(name, rectangles, tmp_path):
         optimizer=Optimizer(name="adam", weight_decay=0),
     )
     curve, before, after = trained(name, rectangles, training, tmp_path)
-    print(curve[0], curve[-1], before, after)
     assert before < 0.1 and after > 0.95
     assert curve[-1][1] < 0.1 * curve[0][1]
+
+
+SMALL = {"crop": [32, 32], "resolution": [32, 32], "batch_size": 2, "steps": 1}
+TASK_TYPES_OF_COCO = ("segmentation", "detection", "keypoints")
+
+
+def test_a_chain_across_task_types_on_the_miniature_world(tmp_path):
+    """One step each: ILSVRC's stand-in, then a source of keypoints, then detection with a measure of its own."""
+
+    def generated(name, tasks):
+        adapter = {"name": "miniature", "dataset": name, "image_size": 32, "n_train": 4, "n_val": 12}
+        return {"domain": "consumer", "adapter": adapter, "tasks": tasks}
+
+    scored = {"evaluation": {"measure": "ap50", "nms": 0.3}}
+    plan = study_examples.plan(
+        ("task_types", {name: {"training": SMALL} for name in ("classification", *TASK_TYPES_OF_COCO)}),
+        ("datasets", {}),
+        ("datasets.ilsvrc", generated("ilsvrc", {"classification": {}})),
+        ("datasets.coco", generated("coco", {"keypoints": {}, "detection": scored, "segmentation": {}})),
+        (
+            "experiments",
+            [
+                {
+                    "sources": ["keypoints/coco"],
+                    "targets": ["detection/coco", "segmentation/coco"],
+                    "baselines": [],
+                    "regime": "full_target",
+                }
+            ],
+        ),
+    )
+    records = {}
+    for run in plan:
+        sent = json.loads(json.dumps(request(run, tmp_path / "store", tmp_path / "scratch")))
+        execute(sent, io.StringIO())
+        records[run.name] = read_run(run.folder(tmp_path / "store"))
+    assert {record["status"] for record in records.values()} == {"finished"}
+    source = records["keypoints-coco"]
+    assert source["metrics"]["primary"] == "ap50" and 0 <= source["metrics"]["value"] <= 1
+    assert set(source["code_versions"]) == {"backbone", "training", "task_keypoints"}
+    transfer = records["keypoints-coco--detection-coco--full_target--seed0"]
+    assert transfer["metrics"]["primary"] == "ap50" and len(transfer["metrics"]["grid"]) == 3
+    assert transfer["settings"]["evaluation"] == {"measure": "ap50", "nms": 0.3}
+    assert transfer["settings"]["training"]["optimizer"]["name"] == "adam"
