@@ -111,6 +111,23 @@ TrainingOverrides = create_model(
 )
 
 
+class EvaluationSettings(Strict):
+    """How predictions are scored, where a task type leaves a choice: detection does."""
+
+    measure: Literal["coco_map", "ap50"] = Field(
+        "coco_map",
+        description="Average precision over overlaps of 0.5 to 0.95 (paper: COCO, BDD), or at 0.5 (Pascal VOC, "
+        "Underwater Trash).",
+    )
+    nms: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Non-maximum suppression of boxes that overlap more (paper: 0.3 for Pascal VOC and Underwater "
+        "Trash); none if absent.",
+    )
+
+
 class TaskTypeSettings(Strict):
     """Defaults for all datasets of one task type."""
 
@@ -126,11 +143,24 @@ class TaskTypeSettings(Strict):
     )
 
 
+# Where a task type's defaults are not those of `TrainingSettings`. The paper gives optimizer and batch size
+# (sections 4.4 and 4.5); rate and weight decay are those of Objects as Points, whose heads these are.
+_CENTRE_POINTS = {
+    "training": {
+        "batch_size": 128,
+        "optimizer": {"name": "adam", "weight_decay": 0.0},
+        "learning_rate": 5e-4,
+    }
+}
+TASK_TYPE_DEFAULTS: dict[str, Any] = {"detection": _CENTRE_POINTS, "keypoints": _CENTRE_POINTS}
+
+
 class TaskSettings(Strict):
     """What one dataset does differently in one task type."""
 
     training: TrainingOverrides = TrainingOverrides()
     regimes: dict[RegimeName, TrainingOverrides] = {}
+    evaluation: EvaluationSettings | None = Field(None, description="How predictions are scored (detection).")
 
 
 class DatasetSettings(Strict):
@@ -234,7 +264,11 @@ class Study(Strict):
         description="Where the ILSVRC checkpoint comes from; one set of weights throughout."
     )
     datasets: dict[Name, DatasetSettings] = Field(min_length=1)
-    task_types: dict[TaskTypeName, TaskTypeSettings] = {}
+    task_types: dict[TaskTypeName, TaskTypeSettings] = Field(
+        {name: TaskTypeSettings.model_validate(values) for name, values in TASK_TYPE_DEFAULTS.items()},
+        description="Settings by task type. Detection and keypoints are trained with Adam and batches of 128 unless "
+        "told otherwise (paper, sections 4.4 and 4.5).",
+    )
     regimes: dict[RegimeName, RegimeSettings] = Field(
         {
             "small_target": RegimeSettings(
@@ -261,6 +295,11 @@ class Study(Strict):
     )
     source_seed: int = Field(0, ge=0, description="Seed of every source: one set of weights for each source.")
     keep_target_models: bool = Field(False, description="Keep the fine-tuned model of every transfer.")
+
+    @field_validator("task_types", mode="before")
+    @classmethod
+    def _keep_default_task_types(cls, value: Any) -> Any:
+        return _override(TASK_TYPE_DEFAULTS, value) if isinstance(value, dict) else value
 
     @field_validator("regimes", mode="before")
     @classmethod
@@ -334,6 +373,14 @@ class Study(Strict):
         except ValidationError as error:
             raise ConfigurationError(explain(error, merged, f"the training of {what}", Study)) from None
 
+    def evaluation(self, task: str) -> dict[str, Any]:
+        """How predictions on `task` are scored, as it enters its runs' settings: nothing where there is no choice."""
+        task_type, dataset = task.split("/")
+        if task_type != "detection":
+            return {}
+        chosen = self.datasets[dataset].tasks[task_type].evaluation or EvaluationSettings()
+        return {"evaluation": chosen.model_dump(mode="json")}
+
     def learning_rates(self, task: str, regime: RegimeName) -> list[float]:
         """The grid of learning rates for a target, highest first."""
         factors = self._of_type(task.split("/")[0]).learning_rate_factors
@@ -348,7 +395,7 @@ def _override(settings: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]
         below = settings.get(name)
         if isinstance(section, dict) and isinstance(below, dict):
             same_kind = section.get("policy") == below.get("policy")
-            merged[name] = below | section if same_kind else section
+            merged[name] = _override(below, section) if same_kind else section
     return merged
 
 
@@ -382,6 +429,11 @@ def _check_task_types(study: Study) -> None:
                 raise ConfigurationError(
                     f"datasets.{name}.tasks: {task_type} is not among what the adapter {dataset.adapter.name} delivers "
                     f"here ({', '.join(delivered)}); remove the task type, or name another adapter."
+                )
+            if dataset.tasks[task_type].evaluation is not None and task_type != "detection":
+                raise ConfigurationError(
+                    f"datasets.{name}.tasks.{task_type}.evaluation: there is one way to score {task_type}; "
+                    "remove the key."
                 )
 
 

@@ -223,6 +223,13 @@ class _Planner:
             task_type = name.removeprefix("multi_")
             shared, each = self.study.multi_source_training(name)
             own = {"resolution", "crop", "scale", "batch_size"}
+            datasets = {
+                dataset: {
+                    "training": training.model_dump(mode="json", include=own),
+                    **self.study.evaluation(f"{task_type}/{dataset}"),
+                }
+                for dataset, training in each.items()
+            }
             self._made[identity] = Run(
                 kind="source",
                 name=name.replace("_", "-") + (f"-{source_images}-images" if source_images else ""),
@@ -230,14 +237,14 @@ class _Planner:
                     "backbone": self.study.backbone.model_dump(mode="json"),
                     "task_type": task_type,
                     "training": shared.model_dump(mode="json"),
-                    "datasets": {n: t.model_dump(mode="json", include=own) for n, t in each.items()},
+                    "datasets": datasets,
                     "images": source_images,
                     "selection_seed": selection_seed if source_images else None,
                     "seed": self.study.source_seed,
                 },
                 identity={"task": name, "images": source_images},
                 code=self._code(f"train:{task_type}"),
-                parents={"ilsvrc": self.ilsvrc()} | {f"dataset_{n}": self.prepared(n) for n in each},
+                parents={"ilsvrc": self.ilsvrc()} | {f"dataset_{n}": self.prepared(n) for n in datasets},
             )
         return self._made[identity]
 
@@ -256,6 +263,7 @@ class _Planner:
                     "images": source_images,
                     "selection_seed": selection_seed if source_images else None,
                     "seed": self.study.source_seed,
+                    **self.study.evaluation(task),
                 },
                 identity={"task": task, "images": source_images},
                 code=self._code(f"train:{task_type}"),
@@ -295,6 +303,7 @@ class _Planner:
                 "select_on": self.study.select_on,
                 "held_out_fraction": held_out,
                 "seed": seed,
+                **self.study.evaluation(target),
             },
             identity={"source": source, "target": target, "regime": regime, "seed": seed},
             code=self._code(f"train:{task_type}"),

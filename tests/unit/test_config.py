@@ -228,3 +228,44 @@ def test_the_papers_regimes_are_the_defaults_and_naming_one_keeps_the_others():
 
 def test_a_study_survives_yaml():
     assert parse_study(yaml.safe_load(yaml.safe_dump(examples.values()))) == examples.study()
+
+
+# Detection and keypoints
+
+DETECTION = ("datasets.camvid", {"domain": "consumer", "adapter": {"name": "miniature", "dataset": "coco"}})
+
+
+def of_coco(*changes):
+    tasks = {"detection": {}, "keypoints": {}, "segmentation": {}}
+    return (DETECTION, ("datasets.camvid.tasks", tasks), *changes)
+
+
+def test_centre_points_are_trained_with_adam_unless_told_otherwise():
+    study = examples.study(*of_coco())
+    for task_type in ("detection", "keypoints"):
+        training = study.training(f"{task_type}/camvid", None)
+        assert (training.optimizer.name, training.batch_size) == ("adam", 128)
+        assert training.learning_rate == pytest.approx(5e-4) and training.optimizer.weight_decay == 0
+    assert study.training("segmentation/camvid", None).optimizer.name == "sgd"
+    study = examples.study(
+        *of_coco(
+            ("task_types.detection.training.steps", 7),
+            ("task_types.detection.training.optimizer", {"weight_decay": 0.5}),
+            ("datasets.camvid.tasks.detection.training", {"batch_size": 2}),
+        )
+    )
+    training = study.training("detection/camvid", "full_target")
+    assert (training.steps, training.batch_size) == (7, 2)
+    assert (training.optimizer.name, training.optimizer.weight_decay) == ("adam", 0.5)
+    assert study.training("keypoints/camvid", None).batch_size == 128
+
+
+def test_how_detection_is_scored_is_a_setting_of_the_task():
+    study = examples.study(*of_coco())
+    assert study.evaluation("detection/camvid") == {"evaluation": {"measure": "coco_map", "nms": None}}
+    assert study.evaluation("segmentation/camvid") == study.evaluation("keypoints/camvid") == {}
+    chosen = ("datasets.camvid.tasks.detection.evaluation", {"measure": "ap50", "nms": 0.3})
+    study = examples.study(*of_coco(chosen))
+    assert study.evaluation("detection/camvid") == {"evaluation": {"measure": "ap50", "nms": 0.3}}
+    message = message_of(*of_coco(("datasets.camvid.tasks.keypoints.evaluation", {"nms": 0.3})))
+    assert "datasets.camvid.tasks.keypoints.evaluation: there is one way to score keypoints" in message

@@ -17,7 +17,6 @@ from transfer_atlas.training.geometry import (
     fitting_scale,
     random_window,
     visible_region,
-    whole_boxes,
 )
 
 MEAN = (10.4, 20.6, 30.0)
@@ -119,13 +118,13 @@ def test_without_objects_any_crop_will_do():
     assert draw(None) == draw(np.zeros((0, 4), np.float32))
 
 
-def test_crowds_and_objects_without_keypoints_are_not_what_a_crop_is_drawn_for():
+def test_crowds_and_objects_without_keypoints_are_not_asked_for():
     keypoints = np.zeros((3, 2, 3), np.float32)
     keypoints[1:, 0, 2] = 1
     boxes = [[0, 0, 4, 4], [1, 1, 4, 4], [2, 2, 4, 4]]
     crowd = [False, False, True]
-    assert whole_boxes(objects(boxes, crowd=crowd)).tolist() == boxes[:2]
-    assert whole_boxes(objects(boxes, crowd=crowd, keypoints=keypoints)).tolist() == boxes[1:2]
+    assert objects(boxes, crowd=crowd).asked.tolist() == [True, True, False]
+    assert objects(boxes, crowd=crowd, keypoints=keypoints).asked.tolist() == [False, True, False]
 
 
 def test_objects_by_hand():

@@ -327,3 +327,25 @@ def test_a_plan_of_the_papers_size_is_made_at_once():
     seconds = time.process_time() - began
     assert len(plan.of_kind("transfer")) == 18 * 19 * 2 * 2
     assert seconds < 2.0
+
+
+def test_how_a_target_is_scored_enters_the_keys_of_what_is_scored():
+    coco = {
+        "domain": "consumer",
+        "adapter": {"name": "miniature", "dataset": "coco"},
+        "tasks": {"detection": {}, "segmentation": {}},
+    }
+    changes = [
+        ("datasets.coco", coco),
+        ("experiments.0.sources", ["detection/coco", "segmentation/coco"]),
+        ("experiments.0.targets", ["detection/coco", "segmentation/coco"]),
+    ]
+    before = examples.plan(*changes)
+    after = examples.plan(*changes, ("datasets.coco.tasks.detection.evaluation", {"nms": 0.3}))
+    changed = examples.changed_runs(before, after)
+    assert ("source", "detection-coco") in changed and ("source", "segmentation-coco") not in changed
+    to_detection = {name for kind, name in changed if kind == "transfer" and "--detection-coco--" in name}
+    assert len(to_detection) == 3
+    assert ("transfer", "ilsvrc--segmentation-coco--small_target--seed0") not in changed
+    segmentation = [run for run in before if run.settings.get("task_type") == "segmentation"]
+    assert segmentation and all("evaluation" not in run.settings for run in segmentation)

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,6 +13,9 @@ from transfer_atlas.datasets.prepared import (
     ClassificationDescription,
     DatasetDescription,
     DepthDescription,
+    DetectionDescription,
+    KeypointsDescription,
+    Objects,
     SegmentationDescription,
 )
 from transfer_atlas.datasets.reading import Sample
@@ -37,6 +41,8 @@ def description(classes=NAMES) -> DatasetDescription:
         segmentation=SegmentationDescription(classes=classes, colours=colours),
         classification=ClassificationDescription(classes=classes),
         depth=DepthDescription(unit="metre", minimum=0.5, maximum=8.0),
+        detection=DetectionDescription(classes=classes),
+        keypoints=KeypointsDescription(names=["left", "right"], flips=[1, 0], sigmas=[0.1, 0.1]),
         mean=(1, 2, 3),
         std=(4, 5, 6),
     )
@@ -150,7 +156,8 @@ def test_the_segmentation_head_is_a_linear_classifier_at_each_pixel():
         logits = head(backbone.branches(images))
         assert logits.shape == (2, 3, 16, 24)
         # the paper's order: upsample and concatenate the branches, then classify
-        torch.testing.assert_close(logits, head.classifier(backbone(images)), rtol=1e-4, atol=1e-5)
+        classified = functional.conv2d(backbone(images), head.classifier.weight, head.classifier.bias)
+        torch.testing.assert_close(logits, classified, rtol=1e-4, atol=1e-5)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1))
@@ -239,6 +246,36 @@ def test_the_classification_loss_is_cross_entropy():
 # What accelerators ask: static graphs
 
 
+def annotated(image: torch.Tensor, count: int) -> Sample:
+    """A sample with everything that any task type asks for; `count` objects."""
+    boxes = np.array([[4, 8, 20, 28], [10, 2, 30, 16]], np.float32)[:count]
+    keypoints = np.array([[[8, 10, 2], [16, 20, 1]], [[12, 4, 2], [0, 0, 0]]], np.float32)[:count]
+    labels, crowd = np.arange(count), np.zeros(count, bool)
+    objects = Objects(boxes, labels, crowd, np.full(count, 300, np.float32), keypoints)
+    height, width = image.shape[1:]
+    return Sample(
+        "a",
+        image,
+        mask=torch.zeros(height, width, dtype=torch.uint8),
+        objects=objects,
+        depth=torch.full((height, width), 3.0),
+        label=0,
+    )
+
+
+@pytest.mark.parametrize("name", list(TASK_TYPES))
+def test_targets_have_the_same_shapes_whatever_is_annotated(name):
+    image = torch.zeros(3, 32, 64, dtype=torch.uint8)
+    shapes = [
+        {
+            key: (value.shape, value.dtype)
+            for key, value in TASK_TYPES[name].encode([annotated(image, n)]).items()
+        }
+        for n in (0, 1, 2)
+    ]
+    assert shapes[0] == shapes[1] == shapes[2]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(TASK_TYPES))
 def test_a_training_steps_graph_is_whole_and_static(name):
@@ -252,9 +289,6 @@ def test_a_training_steps_graph_is_whole_and_static(name):
     torch._dynamo.reset()
     compiled = torch.compile(forward_and_loss, fullgraph=True, dynamic=False, backend="aot_eager")
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
-    samples = [
-        Sample("a", images[0], mask=torch.zeros(32, 32, dtype=torch.uint8), label=0, depth=torch.ones(32, 32))
-    ] * 2
-    targets = task.encode(samples)
+    targets = task.encode([annotated(images[0], 2), annotated(images[1], 0)])
     # state of batch normalisation moves with every pass, but in training mode outputs do not depend on it
     torch.testing.assert_close(compiled(images, targets), forward_and_loss(images, targets))

@@ -54,12 +54,16 @@ class DetectionDescription(Strict):
 
 
 class KeypointsDescription(Strict):
-    """Names, left-right flips (index of each keypoint's mirror), skeleton and OKS sigmas."""
+    """Names, left-right flips (index of each keypoint's mirror), skeleton and OKS sigmas.
+
+    classes: the detection classes whose objects have keypoints; without them, all objects have.
+    """
 
     names: list[str]
     flips: list[int]
     skeleton: list[tuple[int, int]] = []
     sigmas: list[float]
+    classes: list[str] = []
 
 
 class DepthDescription(Strict):
@@ -119,6 +123,13 @@ class Objects:
     crowd: np.ndarray
     area: np.ndarray
     keypoints: np.ndarray | None = None
+
+    @property
+    def asked(self) -> np.ndarray:
+        """(N,) bool: objects that are asked for: no crowds, and with annotated keypoints where there are any."""
+        if self.keypoints is None:
+            return ~self.crowd
+        return ~self.crowd & (self.keypoints[..., 2] > 0).any(axis=1)
 
 
 @dataclass(frozen=True)

@@ -140,8 +140,7 @@ class PreparedDataset:
         if missing:
             rows = self._rows([places[index] for index in missing], task_type)
             jobs = [(identifiers[index], row) for index, row in zip(missing, rows, strict=True)]
-            points = len(self.description.keypoints.names) if task_type == "keypoints" else 0
-            decoded = self._map(lambda job: _decode(*job, task_type, points), jobs)
+            decoded = self._map(lambda job: _decode(*job, task_type, self.description), jobs)
             for index, sample in zip(missing, decoded, strict=True):
                 samples[index] = sample
                 self._keep((split, index, task_type), sample)
@@ -196,8 +195,10 @@ class PreparedDataset:
         return self.__dict__ | {"_cache": {}, "_cached_bytes": 0} | unshared
 
 
-def _decode(identifier: str, row: dict[str, pa.Scalar], task_type: str, points: int) -> Sample:
-    """Decode one row; points: number of keypoints of an object."""
+def _decode(
+    identifier: str, row: dict[str, pa.Scalar], task_type: str, description: DatasetDescription
+) -> Sample:
+    """Decode one row."""
     from transfer_atlas.datasets import decoding  # imports torch: not needed to list what a dataset holds
 
     image = decoding.decode_image(row["image"].as_py())
@@ -208,19 +209,32 @@ def _decode(identifier: str, row: dict[str, pa.Scalar], task_type: str, points: 
         return Sample(identifier, image, depth=depth)
     if task_type == "classification":
         return Sample(identifier, image, label=row["label"].as_py())
-    return Sample(identifier, image, objects=_objects(row, points))
+    objects = _with_keypoints if task_type == "keypoints" else _objects
+    return Sample(identifier, image, objects=objects(row, description))
 
 
-def _objects(row: dict[str, pa.Scalar], points: int) -> Objects:
-    boxes = np.array(row["boxes"].as_py(), dtype=np.float32).reshape(-1, 4)
-    keypoints = None
-    if "keypoints" in row:
-        flat = np.array(row["keypoints"].as_py(), dtype=np.float32)
-        keypoints = flat.reshape(len(boxes), points, 3)
+def _objects(row: dict[str, pa.Scalar], description: DatasetDescription) -> Objects:
     return Objects(
-        boxes=boxes,
+        boxes=np.array(row["boxes"].as_py(), dtype=np.float32).reshape(-1, 4),
         labels=np.array(row["labels"].as_py(), dtype=np.int64),
         crowd=np.array(row["crowd"].as_py(), dtype=bool),
         area=np.array(row["area"].as_py(), dtype=np.float32),
-        keypoints=keypoints,
+    )
+
+
+def _with_keypoints(row: dict[str, pa.Scalar], description: DatasetDescription) -> Objects:
+    """Objects that have keypoints, all with label 0; a dataset with detection may annotate others as well."""
+    objects, described = _objects(row, description), description.keypoints
+    points = np.array(row["keypoints"].as_py(), dtype=np.float32)
+    points = points.reshape(len(objects.boxes), len(described.names), 3)
+    having = np.ones(len(objects.boxes), dtype=bool)
+    if described.classes:
+        labels = [description.detection.classes.index(name) for name in described.classes]
+        having = np.isin(objects.labels, labels)
+    return Objects(
+        boxes=objects.boxes[having],
+        labels=np.zeros(having.sum(), dtype=np.int64),
+        crowd=objects.crowd[having],
+        area=objects.area[having],
+        keypoints=points[having],
     )

@@ -10,6 +10,7 @@ from timm.models.resnet import Bottleneck
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from transfer_atlas.config import EvaluationSettings
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
@@ -111,6 +112,8 @@ class Classification:
         """Cross entropy."""
         return F.cross_entropy(outputs.float(), targets["label"])
 
-    def evaluator(self, description: DatasetDescription) -> ClassificationEvaluator:
+    def evaluator(
+        self, description: DatasetDescription, settings: EvaluationSettings | None = None
+    ) -> ClassificationEvaluator:
         """A fresh evaluator."""
         return ClassificationEvaluator(description.classification.classes)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from transfer_atlas.config import EvaluationSettings
 from transfer_atlas.datasets.prepared import DatasetDescription, DepthDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
@@ -132,8 +133,10 @@ class Depth:
         terms = ((error, valid), (across, both_across), (along, both_along))
         return sum(_mean_magnitude(values, where) for values, where in terms)
 
-    def evaluator(self, description: DatasetDescription) -> DepthEvaluator:
-        """A fresh evaluator."""
+    def evaluator(
+        self, description: DatasetDescription, settings: EvaluationSettings | None = None
+    ) -> DepthEvaluator:
+        """A fresh evaluator; there is one way to score depth."""
         return DepthEvaluator(description.depth)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from transfer_atlas.config import EvaluationSettings
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.models.backbone import Backbone
@@ -32,7 +33,7 @@ class TaskType(Protocol):
     """A task type: target encoding, head, loss, decoding and evaluation."""
 
     name: str
-    metric: str  # name of the primary metric
+    metric: str  # name of the primary metric; an evaluator whose settings choose another says so (`primary`)
     higher_is_better: bool
 
     def head(self, backbone: Backbone, description: DatasetDescription) -> nn.Module:
@@ -46,5 +47,10 @@ class TaskType(Protocol):
     def loss(self, outputs: Any, targets: dict[str, Tensor]) -> Tensor:
         """Scalar loss of a batch, without synchronising with the host."""
 
-    def evaluator(self, description: DatasetDescription) -> Evaluator:
-        """A fresh evaluator for one pass over the evaluation set."""
+    def evaluator(
+        self, description: DatasetDescription, settings: EvaluationSettings | None = None
+    ) -> Evaluator:
+        """A fresh evaluator for one pass over the evaluation set.
+
+        settings: how predictions are scored, where the task type leaves a choice; its defaults if None.
+        """

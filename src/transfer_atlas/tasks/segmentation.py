@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from transfer_atlas.config import EvaluationSettings
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
@@ -104,6 +105,8 @@ class Segmentation:
         total = F.cross_entropy(logits, mask.where(annotated, -100), ignore_index=-100, reduction="sum")
         return total / annotated.sum().clamp(min=1)
 
-    def evaluator(self, description: DatasetDescription) -> SegmentationEvaluator:
+    def evaluator(
+        self, description: DatasetDescription, settings: EvaluationSettings | None = None
+    ) -> SegmentationEvaluator:
         """A fresh evaluator."""
         return SegmentationEvaluator(description.segmentation.classes)

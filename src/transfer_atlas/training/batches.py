@@ -12,7 +12,7 @@ from torch import Tensor
 from transfer_atlas.config import TrainingSettings
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.tasks.interface import TaskType
-from transfer_atlas.training.geometry import augment, random_window, whole_boxes
+from transfer_atlas.training.geometry import augment, random_window
 
 Batch = tuple[Tensor, dict[str, Tensor]]  # images (B, 3, *crop) uint8, and the encoded targets
 
@@ -72,7 +72,7 @@ class Batches:
                 crop=settings.crop,
                 scale=settings.scale,
                 generator=generator,
-                boxes=whole_boxes(sample.objects) if sample.objects else None,
+                boxes=sample.objects.boxes[sample.objects.asked] if sample.objects else None,
             )
             samples.append(augment(sample, window, settings.crop, description.mean, flips))
         return torch.stack([sample.image for sample in samples]), self.task.encode(samples)

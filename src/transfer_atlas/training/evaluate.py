@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from transfer_atlas.config import TrainingSettings
+from transfer_atlas.config import EvaluationSettings, TrainingSettings
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.models.model import Model
 from transfer_atlas.tasks.interface import TaskType
@@ -25,14 +25,16 @@ def evaluate(
     accelerator: Accelerator,
     split: str = "val",
     indices: np.ndarray | None = None,
+    scoring: EvaluationSettings | None = None,
 ) -> dict[str, Any]:
     """Metrics of `model` on a split (or on `indices` of it): what the task type's evaluator returns.
 
+    scoring: how predictions are scored, where the task type leaves a choice.
     Raises LegitimateFailure where the metric is not defined, DatasetError where the split is absent.
     """
     model.to(accelerator.device, memory_format=torch.channels_last)
     model.eval()
-    evaluator = task.evaluator(dataset.description)
+    evaluator = task.evaluator(dataset.description, scoring)
     places = np.arange(dataset.count(split)) if indices is None else indices
     mean = dataset.description.mean
     for start in range(0, len(places), settings.batch_size):

@@ -149,16 +149,6 @@ def cut(image: Tensor, window: Window, crop: tuple[int, int], *, fill: Tensor | 
     return canvas
 
 
-def whole_boxes(objects: Objects) -> np.ndarray:
-    """Boxes (N, 4) of which a crop must contain one: of objects that are asked for, no crowds, and with keypoints
-    annotated where there are keypoints.
-    """
-    asked = ~objects.crowd
-    if objects.keypoints is not None:
-        asked = asked & (objects.keypoints[..., 2] > 0).any(axis=1)
-    return objects.boxes[asked]
-
-
 def move_objects(
     objects: Objects, region: Region, crop: tuple[int, int], *, mirrored: bool, flips: Sequence[int] = ()
 ) -> Objects:

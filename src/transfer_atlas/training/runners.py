@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import numpy as np
 import torch
 
-from transfer_atlas.config import TrainingSettings
+from transfer_atlas.config import EvaluationSettings, TrainingSettings
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models import origins
@@ -82,7 +82,7 @@ def _train(
         state=scratch / "state.safetensors",
         watch=lambda done, loss: progress.show(done, f"loss {loss:.3f}"),
     )
-    metrics = evaluate(model, task, dataset, training, accelerator=accelerator)
+    metrics = evaluate(model, task, dataset, training, accelerator=accelerator, scoring=_scoring(settings))
     description = {"backbone": settings["backbone"], "task_type": task_type, "key": request["key"]}
     save_checkpoint(scratch / "output" / MODEL_FILE, model.state_dict(), description)
     return _metrics(task, metrics) | {"images": len(indices), "curve": curve}
@@ -97,7 +97,7 @@ def _train_together(
     task = TASK_TYPES[settings["task_type"]]
     each, datasets, models, batches, images = {}, {}, {}, [], 0
     for name, own in settings["datasets"].items():
-        each[name] = TrainingSettings.model_validate(settings["training"] | own)
+        each[name] = TrainingSettings.model_validate(settings["training"] | own["training"])
         datasets[name] = _open(request, f"dataset_{name}", share=len(settings["datasets"]))
         count = datasets[name].count("train")
         indices = select_images(count, settings["images"], settings["selection_seed"] or 0)
@@ -120,7 +120,14 @@ def _train_together(
         watch=lambda done, loss: progress.show(done, f"loss {loss:.3f}"),
     )
     found = {
-        name: evaluate(models[name], task, dataset, each[name], accelerator=accelerator)
+        name: evaluate(
+            models[name],
+            task,
+            dataset,
+            each[name],
+            accelerator=accelerator,
+            scoring=_scoring(settings["datasets"][name]),
+        )
         for name, dataset in datasets.items()
     }
     description = {"backbone": settings["backbone"], "task_type": task.name, "key": request["key"]}
@@ -135,7 +142,7 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
     """
     settings = request["settings"]
     task = TASK_TYPES[settings["task_type"]]
-    rates = settings["learning_rates"]
+    rates, scoring = settings["learning_rates"], _scoring(settings)
     training = TrainingSettings.model_validate(settings["training"] | {"learning_rate": rates[0]})
     dataset = _open(request)
     indices = select_images(dataset.count("train"), settings["images"], settings["selection_seed"] or 0)
@@ -170,10 +177,19 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
             )
             if held_out is not None:
                 found = evaluate(
-                    model, task, dataset, training, accelerator=accelerator, split="train", indices=held_out
+                    model,
+                    task,
+                    dataset,
+                    training,
+                    accelerator=accelerator,
+                    split="train",
+                    indices=held_out,
+                    scoring=scoring,
                 )
                 entry["held_out_value"] = found["value"]
-            entry["metrics"] = evaluate(model, task, dataset, training, accelerator=accelerator)
+            entry["metrics"] = evaluate(
+                model, task, dataset, training, accelerator=accelerator, scoring=scoring
+            )
             entry["value"] = entry["metrics"]["value"]
             if keep_model:
                 save_checkpoint(model_file, model.state_dict(), {"backbone": settings["backbone"]})
@@ -188,6 +204,11 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
         "source_images": _source_images(request),
     }
     return _best_of_grid(grid, task, settings, scratch, request) | counts
+
+
+def _scoring(settings: dict[str, Any]) -> EvaluationSettings | None:
+    """How predictions are scored, where the task type leaves a choice."""
+    return EvaluationSettings.model_validate(settings["evaluation"]) if "evaluation" in settings else None
 
 
 def _is_done(done_file: Path, model_file: Path | None) -> bool:

@@ -138,6 +138,11 @@ def describe(name: str) -> dict:
             "flips": points.flips(),
             "skeleton": [tuple(bone) for bone in points.skeleton],
             "sigmas": list(points.sigmas),
+            "classes": [
+                name
+                for name, group in (given.detection or {}).items()
+                if not set(group).isdisjoint(given.keypoint_things)
+            ],
         }
     if given.depth is not None:
         description["depth"] = {"unit": "metre", "minimum": given.depth[0], "maximum": given.depth[1]}
