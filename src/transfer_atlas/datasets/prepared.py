@@ -54,12 +54,16 @@ class DetectionDescription(Strict):
 
 
 class KeypointsDescription(Strict):
-    """Names, left-right flips (index of each keypoint's mirror), skeleton and OKS sigmas."""
+    """Names, left-right flips (index of each keypoint's mirror), skeleton and OKS sigmas.
+
+    classes: the detection classes whose objects have keypoints; without them, all objects have.
+    """
 
     names: list[str]
     flips: list[int]
     skeleton: list[tuple[int, int]] = []
     sigmas: list[float]
+    classes: list[str] = []
 
 
 class DepthDescription(Strict):

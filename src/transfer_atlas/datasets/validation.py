@@ -32,6 +32,10 @@ def check_description(description: DatasetDescription, problems: Problems) -> No
         if sorted(keypoints.flips) != list(range(number)) or len(keypoints.sigmas) != number:
             found = f"{len(keypoints.flips)} flips and {len(keypoints.sigmas)} sigmas for {number} keypoints"
             problems.add(where, found, "one of each per keypoint, flips a permutation", "Correct the lists.")
+        known = description.detection.classes if description.detection else []
+        unknown = [name for name in keypoints.classes if name not in known]
+        if unknown:
+            problems.add(where, f"keypoints of {unknown}", f"classes of detection ({known})", "Correct them.")
     if depth and not 0 <= depth.minimum < depth.maximum <= 65535.5 * depth.step:
         found = f"depth {depth.minimum} to {depth.maximum} in steps of {depth.step}"
         problems.add(where, found, "0 <= minimum < maximum <= 65535 steps", "Use a larger scale.")
