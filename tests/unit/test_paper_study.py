@@ -61,7 +61,11 @@ def study():
 
 @pytest.fixture(scope="module")
 def transfers(study):
-    """Identities of all transfers; none of the datasets is there."""
+    return transfers_of(study)
+
+
+def transfers_of(study):
+    """Identities of all transfers of a study; none of the datasets is there."""
     with pytest.MonkeyPatch.context() as patch:
         # which version the code has is no matter here, nor whether it was declared
         patch.setattr(code_versions, "versions", lambda stages, *_: dict.fromkeys(stages, 1))
@@ -191,3 +195,28 @@ def test_optimizers_and_batches_are_those_of_section_4(study, task_type, optimiz
             assert (training.optimizer.name, training.batch_size) == (optimizer, batch_size)
             poly = each in ("segmentation/suim", "segmentation/kitti")
             assert training.schedule.policy == ("poly" if poly else "step")
+
+
+def test_the_miniature_study_has_the_same_transfers(transfers):
+    miniature = load_study(ROOT / "studies" / "miniature_full.yaml")
+    one_entry = {"pascal_voc_2007": "pascal_voc", "bdd_100k": "bdd"}  # all task types on the same images
+    renamed = [
+        {
+            name: "/".join(one_entry.get(part, part) for part in str(value).split("/"))
+            for name, value in each.items()
+        }
+        for each in transfers
+    ]
+    planned = [{name: str(value) for name, value in each.items()} for each in transfers_of(miniature)]
+    assert planned == renamed
+    for source, tasks in miniature.multi_sources.items():
+        assert {each.split("/")[0] for each in tasks.tasks} == {source.removeprefix("multi_")}
+
+
+def test_small_sources_are_smaller_than_all_but_two_datasets_in_the_miniature_study_too():
+    from transfer_atlas.datasets.miniature import specification
+
+    miniature = load_study(ROOT / "studies" / "miniature_full.yaml")
+    limit = miniature.regimes["small_source_small_target"].source_images
+    tasks = [each.split("/")[1] for each in miniature.tasks() if each.startswith("segmentation/")]
+    assert {each for each in tasks if specification(each).n_train <= limit} == {"kitti", "camvid"}
