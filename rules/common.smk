@@ -11,7 +11,7 @@ from transfer_atlas import runs
 from transfer_atlas.config import parse_study
 from transfer_atlas.datasets.versions import ABSENT
 from transfer_atlas.errors import AtlasError
-from transfer_atlas.estimates import plan_table
+from transfer_atlas.estimates import plan_table, regime_table
 from transfer_atlas.jobs import SOCKET_VARIABLE, wait_for_socket
 from transfer_atlas.plan import make_plan
 from transfer_atlas.store import FOLDERS
@@ -224,7 +224,8 @@ def planned_table(wildcards):
     """The plan as text."""
     cores = max(1, workflow.resource_settings.cores or 1)
     absent = absent_datasets(STUDY, PLAN)
-    return plan_table(PLAN, Path(STUDY.store), cores) + (absent and f"\n\n{absent}")
+    tables = [plan_table(PLAN, Path(STUDY.store), cores), regime_table(PLAN)]
+    return "\n\n".join([*tables, absent] if absent else tables)
 
 
 def start_warm_process():

@@ -202,7 +202,8 @@ class MultiSource(Strict):
 class Experiment(Strict):
     """A block of transfers: every source on every target, in one regime.
 
-    Left out are a task as its own source, and a multi-source whose training includes the target (section 5.2).
+    Left out are a task as its own source, and a multi-source whose training includes the target (section 5.2),
+    unless `to_own_targets` says otherwise.
     """
 
     regime: RegimeName = "small_target"
@@ -215,6 +216,11 @@ class Experiment(Strict):
         ["ilsvrc", "scratch"], description="Starting points every target also gets."
     )
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    to_own_targets: bool = Field(
+        False,
+        description="Whether multi-sources are also transferred to the targets they were trained on: so in the "
+        "paper's Table 4 (full target training set), not so in its Table 3.",
+    )
 
 
 class TimmOrigin(Strict):

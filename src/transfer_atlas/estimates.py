@@ -65,6 +65,17 @@ def plan_table(plan: Plan, store: Path, workers: int) -> str:
     return "\n".join(lines)
 
 
+def regime_table(plan: Plan) -> str:
+    """The transfers of a plan by regime: gains, that is transfers from a source, and baselines."""
+    lines = [f"{'transfers by regime':<26}{'gains':>7}{'baselines':>11}"]
+    transfers = [run.identity for run in plan.of_kind("transfer")]
+    for regime in dict.fromkeys(each["regime"] for each in transfers):
+        sources = [each["source"] for each in transfers if each["regime"] == regime]
+        baselines = sum(source in ("ilsvrc", "scratch") for source in sources)
+        lines.append(f"{regime:<26}{len(sources) - baselines:>7}{baselines:>11}")
+    return "\n".join(lines)
+
+
 def _record(run: Run, store: Path) -> bool:
     return (run.folder(store) / RUN_FILE).exists()
 

@@ -101,7 +101,7 @@ def make_plan(study: Study, dataset_versions: Mapping[str, str], origin_version:
         for target in study.expand(experiment.targets, f"experiments[{index}].targets")
         for source in [*experiment.baselines, *study.sources_of(experiment, f"experiments[{index}]")]
         for seed in experiment.seeds
-        if target not in planner.trained_on(source)
+        if target not in planner.left_out(source, experiment.to_own_targets)
     ]
     found: dict[tuple[str, str], Run] = {}
     for transfer in transfers:
@@ -210,11 +210,11 @@ class _Planner:
             )
         return self._made["ilsvrc",]
 
-    def trained_on(self, source: str) -> list[str]:
-        """The tasks a source is trained on; none for a baseline."""
-        if source in self.study.multi_sources:
-            return self.study.tasks_of_multi_source(source)
-        return [source]
+    def left_out(self, source: str, to_own_targets: bool) -> list[str]:
+        """The targets a source is not transferred to: those it was trained on; to_own_targets: of the experiment."""
+        if source not in self.study.multi_sources:
+            return [source]
+        return [] if to_own_targets else self.study.tasks_of_multi_source(source)
 
     def multi_source(self, name: str, source_images: int | None, selection_seed: int) -> Run:
         """A source trained on several datasets; a limit on its images holds for each of them."""

@@ -76,6 +76,7 @@ def test_keypoints_come_with_names_skeleton_flips_and_sigmas_from_file_and_coco(
     assert ADAPTERS["coco_json"].task_types(chosen) == ("detection", "keypoints")
     about = prepare(chosen, toy, tmp_path / "prepared", dataset="toy", domain="indoor").keypoints
     assert about.names == ["nose", "left_eye", "right_eye"] and about.flips == [0, 2, 1]
+    assert about.classes == ["person"]
     assert about.skeleton == [(0, 1), (0, 2)] and about.sigmas == [0.026, 0.025, 0.025]
     sample = PreparedDataset.open(tmp_path / "prepared").read("val", [0], "keypoints")[0]
     np.testing.assert_array_equal(sample.objects.keypoints[0].ravel(), POINTS)
@@ -109,12 +110,12 @@ def test_settings_say_more_about_keypoints_than_files_do():
         "skeleton": [["nose", "tail"]],
     }
     chosen = settings(classes=["dog"], keypoints=section).keypoints
-    about = describe_keypoints(chosen, chosen.names, [])
-    assert about == {
+    assert describe_keypoints(chosen, chosen.names) == {
         "names": section["names"],
         "flips": [0, 1, 3, 2],
         "skeleton": [(0, 1)],
         "sigmas": [0.026, 0.1, 0.05, 0.05],
+        "classes": [],
     }
 
 
@@ -135,7 +136,8 @@ def test_masks_and_depth_of_the_same_images_come_along(toy, tmp_path):
 
 
 def test_labels_merge_and_rename_categories(toy):
-    chosen = settings(classes=["animal"], labels={"dog": "animal", "person": "animal"})
+    chosen = settings(classes=["animal"], labels={"dog": "animal", "person": "animal"}, keypoints={})
+    assert ADAPTERS["coco_json"].describe(chosen, toy, "toy")["keypoints"]["classes"] == ["animal"]
     assert records_of(chosen, toy)[0].objects.labels.tolist() == [0, 0, 0]
     chosen = settings(classes=["dog"], unknown="ignore")
     assert records_of(chosen, toy)[0].objects.boxes.tolist() == [[0, 0, 6, 4], [4, 1, 6, 3]]

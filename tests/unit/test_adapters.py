@@ -113,6 +113,16 @@ def test_values_on_disk_are_mapped_to_classes(toy, kind):
         assert r.mask[0].tolist() == [2, 0, 255, 1, 2, 0]
 
 
+def test_classes_need_not_be_listed_where_a_map_names_them(toy):
+    given = parse(FOLDERS, labels={9: "car", 0: "ignore", 7: "sky", 8: "car"}, classes=None)
+    assert given.classes == ["sky", "car"]  # by ascending value, whatever the order in the file
+    assert given == parse(FOLDERS, labels={7: "sky", 8: "car", 0: "ignore", 9: "car"})
+    colours = {"road": (1, 1, 1), "ignore": (0, 0, 0), "car": (2, 2, 2)}
+    assert parse(FOLDERS, mask_colours=colours).classes == ["road", "car"]
+    with pytest.raises(ValidationError, match="classes: none; list them"):
+        parse(FOLDERS)
+
+
 def test_images_in_sub_folders_matched_by_named_parts(tmp_path):
     for city in ("aachen", "ulm"):
         save(tmp_path / f"toy/left/train/{city}/{city}_1_left.png", pixels(4, 6))

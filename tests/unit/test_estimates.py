@@ -7,7 +7,7 @@ import pytest
 import study_examples as examples
 
 from transfer_atlas import progress
-from transfer_atlas.estimates import pixels, plan_table
+from transfer_atlas.estimates import pixels, plan_table, regime_table
 from transfer_atlas.progress import Progress
 
 
@@ -51,6 +51,18 @@ def test_a_finished_plan_costs_nothing(tmp_path):
         finish(run, tmp_path, 1.0)
     table = lines_of(plan, tmp_path)
     assert [row[-2:] for row in table[1:]] == [["0", "-"]] * 5
+
+
+def test_gains_and_baselines_are_counted_by_regime():
+    other = {
+        "regime": "full_target",
+        "sources": ["segmentation/suim"],
+        "targets": ["segmentation/suim", "segmentation/camvid"],
+        "baselines": ["ilsvrc"],
+    }
+    first = examples.STUDY["experiments"][0]
+    rows = regime_table(examples.plan(("experiments", [first, other]))).splitlines()
+    assert [row.split() for row in rows[1:]] == [["small_target", "4", "6"], ["full_target", "1", "2"]]
 
 
 def test_a_damaged_record_gives_no_estimate(tmp_path):

@@ -116,14 +116,21 @@ class _Described:
             if section is not None:
                 if section.annotations is not None and section.names is None:
                     file = read_coco(folder / section.annotations.format(split=split), root, dataset)
-                names, skeleton = (section.names, []) if section.names else _named_in(file)
-                self.keypoints = describe_keypoints(section, names, skeleton)
+                if section.names is not None:
+                    self.keypoints = describe_keypoints(section, section.names)
+                else:
+                    names, skeleton, category = _named_in(file)
+                    owners = [settings.labels.get(category, category)]
+                    self.keypoints = describe_keypoints(section, names, skeleton, owners)
         except ValueError as error:
             raise DatasetError(f"Dataset '{dataset}': {error}.") from error
 
 
-def _named_in(file: CocoFile) -> tuple[list[str], list[tuple[int, int]]]:
-    """Names and skeleton (from 0) of the one category with keypoints; ValueError if there is not one."""
+def _named_in(file: CocoFile) -> tuple[list[str], list[tuple[int, int]], str]:
+    """Names and skeleton (from 0) of the one category with keypoints, and its name.
+
+    Raises ValueError if there is not one.
+    """
     found = [category for category in file.categories if category.get("keypoints")]
     if len(found) != 1:
         raise ValueError(
@@ -131,7 +138,7 @@ def _named_in(file: CocoFile) -> tuple[list[str], list[tuple[int, int]]]:
         )
     # COCO counts the joints of its skeletons from 1
     skeleton = [(one - 1, other - 1) for one, other in found[0].get("skeleton") or []]
-    return list(found[0]["keypoints"]), skeleton
+    return list(found[0]["keypoints"]), skeleton, file.category_names()[found[0]["id"]]
 
 
 def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Record]:

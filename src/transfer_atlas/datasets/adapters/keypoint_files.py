@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -37,6 +38,11 @@ class KeypointFiles(Strict):
         description="JSON file of a split below `path` that holds the keypoints, by the same annotation ids, "
         "where they are not in `annotations` themselves (COCO: annotations/person_keypoints_{split}.json).",
     )
+    classes: list[str] = Field(
+        [],
+        description="Classes of the boxes whose objects have keypoints; by default that of the category that names "
+        "them, or all classes where `names` does.",
+    )
     names: list[str] | None = Field(
         None,
         min_length=1,
@@ -59,16 +65,19 @@ class KeypointFiles(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.names is not None:
-            describe_keypoints(self, self.names, [])
+            describe_keypoints(self, self.names)
         return self
 
 
 def describe_keypoints(
-    settings: KeypointFiles, names: list[str], skeleton: list[tuple[int, int]]
+    settings: KeypointFiles,
+    names: list[str],
+    skeleton: Sequence[tuple[int, int]] = (),
+    classes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the fields of a KeypointsDescription.
 
-    names, skeleton (pairs of indices from 0): those of the files, where the settings say nothing.
+    names, skeleton (pairs of indices from 0), classes: those of the files, where the settings say nothing.
     Raises ValueError if names are used twice or not known, or a mirror image or sigma is missing.
     """
     if len(set(names)) != len(names):
@@ -90,8 +99,9 @@ def describe_keypoints(
     return {
         "names": names,
         "flips": _flips(settings, names),
-        "skeleton": skeleton,
+        "skeleton": list(skeleton),
         "sigmas": [sigmas[name] for name in names],
+        "classes": settings.classes or list(classes),
     }
 
 

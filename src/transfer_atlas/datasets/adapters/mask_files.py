@@ -27,7 +27,9 @@ class MaskFiles(Strict):
         "the image's file name without suffix, {parent} its folder's name, unless matched by name.",
     )
     classes: list[str] = Field(
-        min_length=1, description="Names of the classes, in the order of their indices."
+        [],
+        description="Names of the classes, in the order of their indices; by default those that `labels` names, by "
+        "ascending value, or `mask_colours`, as listed.",
     )
     colours: list[Colour] | None = Field(
         None,
@@ -49,8 +51,23 @@ class MaskFiles(Strict):
         description="What values or colours of masks that are in no map are: an error, or ignored pixels.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_classes(cls, values: Any) -> Any:
+        """Fill in the classes, so that their order is part of the settings, and with them of the key."""
+        if not isinstance(values, dict) or values.get("classes") is not None:
+            return values
+        labels, colours = values.get("labels"), values.get("mask_colours")
+        named = list(colours) if isinstance(colours, dict) else []
+        if isinstance(labels, dict) and all(isinstance(value, int) for value in labels):
+            named = [name for _, name in sorted(labels.items())]
+        named = [name for name in dict.fromkeys(named) if name != IGNORE]
+        return values | {"classes": named} if named else values
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if not self.classes:
+            raise ValueError("classes: none; list them, or name them in `labels` or `mask_colours`")
         if IGNORE in self.classes:
             raise ValueError(f"classes: '{IGNORE}' stands for pixels left out, and cannot name a class")
         if len(set(self.classes)) != len(self.classes):
