@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
-from sklearn.cluster import KMeans
 
 from transfer_atlas.transferability.arrays import UnconvergedError, one_hot
 
@@ -44,6 +43,8 @@ def fit_mixture(
     Where a covariance is not positive definite, the ridge is raised tenfold and the fit starts again. Raises
     UnconvergedError if that does not help either.
     """
+    from sklearn.cluster import KMeans  # late: scikit-learn takes a second to import, and only this needs it
+
     start = KMeans(n_clusters=components, n_init=1, random_state=seed).fit(samples).labels_
     centre = samples.mean(axis=0)  # products of centred samples keep more digits
     columns = np.ascontiguousarray((samples - centre).T)

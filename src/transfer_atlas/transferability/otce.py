@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import ot
 from scipy.sparse import csr_matrix
 
 from transfer_atlas.transferability.arrays import (
@@ -88,8 +87,8 @@ def otce(
     Raises MetricInputError for shapes that do not fit, UnconvergedError.
     """
     source, target = _centred(source_features, target_features)
-    groups = as_labels(source_labels, "source_labels", source.shape[0])
-    others = as_labels(target_labels, "target_labels", target.shape[0])
+    groups = as_labels(source_labels, "source_labels", rows=source.shape[0])
+    others = as_labels(target_labels, "target_labels", rows=target.shape[0])
     if epsilon is None:
         plan, cost, error, iterations = *_exact_plan(source, target), 0
     elif epsilon > 0:
@@ -120,6 +119,8 @@ def _centred(source_features: Any, target_features: Any) -> tuple[Array, Array]:
 
 def _exact_plan(source: Array, target: Array) -> tuple[csr_matrix, float, float]:
     """The plan of least cost, its cost and its marginal error."""
+    import ot  # late, as in transport_coarse.py
+
     cost = to_numpy(squared_distances(double(source), double(target)))
     plan, log = ot.emd([], [], cost, numItermax=EXACT_ITERATIONS, log=True)
     error = float(sum(np.abs(plan.sum(axis=1 - side) - 1 / plan.shape[side]).sum() for side in (0, 1)))

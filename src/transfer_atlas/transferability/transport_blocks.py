@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transfer_atlas.transferability.arrays import Array, to_numpy
+from transfer_atlas.transferability.arrays import Array
 
-BLOCK_ENTRIES = 8_000_000  # of float32: 32 MB
+BLOCK_BYTES = 32_000_000  # of a block of the cost matrix
 MOST_PER_ROW = 1000  # entries collected per row on average; where potentials are poor, more would be noise
-PAIRS = 200_000  # pairs whose costs are taken from differences at a time
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ def sinkhorn_pass(
     row = np.empty(len(source))
     sums = np.zeros(len(target))
     highest = np.full(len(target), -np.inf)  # of (f_i - c_ij) / epsilon
-    for start, scores in _score_blocks(source, target, column, epsilon):
+    for start, scores in _score_blocks(source, target, column, epsilon, np.float32):
         top = scores.max(axis=1)
         scores -= top[:, None]
         # log of exp((f_i + g_j - c_ij) / epsilon) up to the row's normalisation
@@ -59,54 +58,53 @@ def collect_entries(
     while True:
         found = _collect(source, target, row, column, epsilon, depth)
         if found is not None:
-            break
+            return found
         depth *= 0.7
-    counts, indices = found
-    indptr = np.concatenate([[0], np.cumsum(counts)])
-    return Entries(
-        indptr, indices, _costs(source, target, np.repeat(np.arange(len(source)), counts), indices)
-    )
 
 
 def _collect(
     source: Array, target: Array, row: np.ndarray, column: np.ndarray, epsilon: float, depth: float
-) -> tuple[np.ndarray, np.ndarray] | None:
-    counts, indices = np.empty(len(source), np.int64), []
+) -> Entries | None:
+    counts, indices, costs = np.empty(len(source), np.int64), [], []
     limit, found = MOST_PER_ROW * len(source), 0
-    for start, scores in _score_blocks(source, target, column, epsilon):
+    # In float64: epsilon magnifies what the expansion of the squares loses.
+    for start, scores in _score_blocks(source, target, column, epsilon, np.float64):
         potentials = row[start : start + len(scores)] / epsilon
         least = np.minimum(scores.max(axis=1), -potentials) - depth
-        places = np.flatnonzero(scores > least.astype(np.float32)[:, None])
+        places = np.flatnonzero(scores > least[:, None])
         counts[start : start + len(scores)] = np.bincount(places // len(target), minlength=len(scores))
         indices.append((places % len(target)).astype(np.int32))
+        costs.append(column[indices[-1]] - epsilon * scores.ravel()[places])
         found += len(places)
         if found > limit:
             return None
-    return counts, np.concatenate(indices)
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    return Entries(indptr, np.concatenate(indices), np.concatenate(costs))
 
 
 def _score_blocks(
-    source: Array, target: Array, column: np.ndarray, epsilon: float
+    source: Array, target: Array, column: np.ndarray, epsilon: float, precision: type
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """(g_j - c_ij) / epsilon in float32, block by block of rows, with the number of the first row."""
-    size = max(1, BLOCK_ENTRIES // len(target))
+    """(g_j - c_ij) / epsilon, block by block of rows, with the number of the first row."""
+    size = max(1, BLOCK_BYTES // (np.dtype(precision).itemsize * len(target)))
     if not isinstance(source, np.ndarray):
         yield from _score_blocks_torch(source, target, column, epsilon, size)
         return
-    rows, columns = source.astype(np.float32, copy=False), target.astype(np.float32, copy=False)
-    scaled = np.ascontiguousarray((columns * np.float32(2 / epsilon)).T)
-    offset = (column - (target.astype(np.float64) ** 2).sum(axis=1)) / epsilon
-    lengths = (source.astype(np.float64) ** 2).sum(axis=1) / epsilon
+    rows = source.astype(precision, copy=False)
+    scaled = np.ascontiguousarray((target.astype(np.float64) * (2 / epsilon)).T).astype(precision)
+    offset = ((column - (target.astype(np.float64) ** 2).sum(axis=1)) / epsilon).astype(precision)
+    lengths = ((source.astype(np.float64) ** 2).sum(axis=1) / epsilon).astype(precision)
     for start in range(0, len(rows), size):
         scores = rows[start : start + size] @ scaled
-        scores += offset.astype(np.float32)
-        scores -= lengths[start : start + size].astype(np.float32)[:, None]
+        scores += offset
+        scores -= lengths[start : start + size, None]
         yield start, scores
 
 
 def _score_blocks_torch(
     source: Array, target: Array, column: np.ndarray, epsilon: float, size: int
 ) -> Iterator[tuple[int, np.ndarray]]:
+    """The same from tensors of a GPU, in float64 throughout."""
     import torch
 
     rows, columns = source.double(), target.double()
@@ -114,15 +112,4 @@ def _score_blocks_torch(
     for start in range(0, len(rows), size):
         block = rows[start : start + size]
         scores = (2 * block @ columns.T + offset - (block**2).sum(1)[:, None]) / epsilon
-        yield start, scores.float().cpu().numpy()
-
-
-def _costs(source: Array, target: Array, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """|x_i - y_j|^2 of pairs from their difference: the expansion would lose digits that epsilon magnifies."""
-    left, right = to_numpy(source), to_numpy(target)
-    cost = np.empty(len(rows))
-    for start in range(0, len(rows), PAIRS):
-        part = slice(start, start + PAIRS)
-        apart = left[rows[part]] - right[columns[part]]
-        cost[part] = np.einsum("ij,ij->i", apart, apart)
-    return cost
+        yield start, scores.cpu().numpy()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import ot
 
 from transfer_atlas.transferability.arrays import Array, to_numpy
 from transfer_atlas.transferability.domain_distance import squared_distances
@@ -19,6 +18,8 @@ def coarse_potential(source: Array, target: Array, epsilon: float) -> np.ndarray
     clusters keep their exact weights. The dual potentials u of the exact plan between them are extended by the
     smooth minimum g(y) = -epsilon log sum_i w_i exp((u_i - |x_i - y|^2) / epsilon).
     """
+    import ot  # late: POT imports torch where it finds it, which takes seconds
+
     first, weights = _representatives(source)
     second, others = _representatives(target)
     cost = to_numpy(squared_distances(first, second)).astype(np.float64)

@@ -85,7 +85,7 @@ def test_more_dimensions_than_samples_warn():
     [
         (np.eye(3), [1, 1, 1], "one class only"),
         (np.ones((3, 2)), [0, 1, 1], "all samples are the same"),
-        (np.eye(3), [0, 1], "3 rows, but there are 2 labels"),
+        (np.eye(3), [0, 1], "2 labels, but 3 rows"),
         (np.ones((1, 2)), [0], "at least 2"),
         (np.array([[np.inf, 1], [2, 3]]), [0, 1], "not finite in row 0"),
         (np.array([["a"], ["b"]]), [0, 1], "expected numbers"),

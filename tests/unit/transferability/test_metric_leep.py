@@ -73,7 +73,7 @@ def test_perfect_and_single_class():
     [
         (np.array([[1.0, 2.0]]), [0], "sum to 3"),
         (np.array([[1.5, -0.5]]), [0], "lowest entry of -0.5"),
-        (np.array([[0.5, 0.5]]), [0, 1], "1 rows, but there are 2 labels"),
+        (np.array([[0.5, 0.5]]), [0, 1], "2 labels, but 1 rows"),
         (np.array([[np.nan, 0.5]]), [0], "not finite in row 0"),
         (np.array([0.5, 0.5]), [0, 1], "shape"),
         (np.array([[0.5, 0.5]]), [0.5], "integer class labels"),

@@ -117,7 +117,7 @@ def test_separable_and_absent_classes_stay_finite():
         (np.zeros((3, 2)), [0, 1, 1], "all zero"),
         (np.eye(3), [0.5, 1.0], "2 targets, but 3 rows"),
         (np.eye(3), [0.5, np.nan, 1.0], "targets are not finite in row 1"),
-        (np.eye(3), [0, 1], "3 rows, but there are 2 labels"),
+        (np.eye(3), [0, 1], "2 labels, but 3 rows"),
     ],
 )
 def test_bad_input_is_named(features, labels, words):

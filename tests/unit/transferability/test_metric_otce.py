@@ -72,7 +72,7 @@ def test_exact_goldens(case):
 def test_plan_is_pots(seed, n, m):
     source, ys, target, yt = clusters(seed, n, m)
     cost = ot.dist(source, target)
-    reference = ot.sinkhorn([], [], cost, 0.1, method="sinkhorn_log", numItermax=100_000, stopThr=1e-9)
+    reference = ot.sinkhorn([], [], cost, 0.1, method="sinkhorn_log", numItermax=20_000, stopThr=1e-6)
     plan = entropic_plan(source, target, 0.1, tolerance=2e-5)
     np.testing.assert_allclose(plan.plan.toarray(), reference, atol=2e-5)
     assert plan.linear_cost == pytest.approx((reference * cost).sum(), rel=1e-4)
@@ -112,7 +112,7 @@ def test_identical_tasks_transfer_perfectly():
     ("arguments", "words"),
     [
         ((np.eye(3), np.arange(3), np.eye(4), np.arange(4)), "take both from the source model"),
-        ((np.eye(3), np.arange(2), np.eye(3), np.arange(3)), "3 rows, but there are 2 labels"),
+        ((np.eye(3), np.arange(2), np.eye(3), np.arange(3)), "2 source_labels, but 3 rows"),
     ],
 )
 def test_bad_input_is_named(arguments, words):
