@@ -137,7 +137,7 @@ def plain_otce(xs: np.ndarray, ys: np.ndarray, xt: np.ndarray, yt: np.ndarray) -
     import ot
 
     cost = ot.dist(xs.astype(np.float64), xt.astype(np.float64))
-    plan = ot.sinkhorn([], [], cost, 0.1, numItermax=5000, stopThr=1e-4)
+    plan = ot.sinkhorn([], [], cost, 0.1, numItermax=1000, stopThr=1e-4)
     joint = np.eye(ys.max() + 1)[ys].T @ plan @ np.eye(yt.max() + 1)[yt]
     error = np.abs(plan.sum(axis=0) - 1 / len(xt)).sum() + np.abs(plan.sum(axis=1) - 1 / len(xs)).sum()
     return float(-(joint * np.log((joint + 1e-300) / joint.sum(axis=1, keepdims=True))).sum()), float(error)

@@ -12,12 +12,16 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+from scipy.linalg.blas import dsyrk
 
 from transfer_atlas.transferability.arrays import (
+    BLOCK_ROWS,
+    Array,
     MetricInputError,
     as_features,
     as_labels,
     beside,
+    double,
     double_blocks,
     one_hot,
     to_numpy,
@@ -83,24 +87,34 @@ def class_moments(features: Any, labels: Any) -> ClassMoments:
     samples, dimensions = matrix.shape
     if samples < 2:
         raise MetricInputError("there is 1 sample; scores need at least 2.")
-    mean = sum(block.sum(0) for _, block in double_blocks(matrix)) / samples
-    scatter = class_sums = fourth = 0.0
-    for start, block in double_blocks(matrix):
-        centred = block - mean
-        indicator = beside(one_hot(groups.codes[start : start + len(block)], groups.classes), centred)
-        # NumPy sends z' z to BLAS's symmetric product, at half the cost of a general one.
-        scatter = scatter + centred.T @ centred
-        class_sums = class_sums + indicator.T @ centred
-        fourth = fourth + ((centred * centred).sum(1) ** 2).sum()
-    return ClassMoments(
-        samples=samples,
-        dimensions=dimensions,
-        counts=groups.counts,
-        mean=to_numpy(mean),
-        class_sums=to_numpy(class_sums),
-        scatter=to_numpy(scatter),
-        fourth=float(fourth),
-    )
+    mean = _mean(matrix)
+    scatter = np.zeros((dimensions, dimensions), order="F")
+    class_sums, fourth = np.zeros((groups.classes, dimensions)), 0.0
+    buffer = np.empty((BLOCK_ROWS, dimensions)) if isinstance(matrix, np.ndarray) else None
+    for start in range(0, samples, BLOCK_ROWS):
+        rows = matrix[start : start + BLOCK_ROWS]
+        indicator = one_hot(groups.codes[start : start + len(rows)], groups.classes).T
+        if buffer is not None:
+            centred = np.subtract(rows, mean, out=buffer[: len(rows)])
+            # BLAS's symmetric product, at half the cost of a general one; it fills the upper triangle only.
+            scatter = dsyrk(1.0, centred.T, beta=1.0, c=scatter, overwrite_c=1)
+            class_sums += indicator @ centred
+            lengths = np.einsum("ij,ij->i", centred, centred)
+        else:
+            centred = double(rows) - beside(mean, rows)
+            scatter += to_numpy(centred.T @ centred)
+            class_sums += to_numpy(beside(indicator, rows) @ centred)
+            lengths = to_numpy((centred * centred).sum(1))
+        fourth += float(lengths @ lengths)
+    scatter = np.triu(scatter) + np.triu(scatter, 1).T
+    return ClassMoments(samples, dimensions, groups.counts, mean, class_sums, scatter, fourth)
+
+
+def _mean(matrix: Array) -> np.ndarray:
+    """Mean of the rows (d,), float64."""
+    if isinstance(matrix, np.ndarray):
+        return matrix.mean(axis=0, dtype=np.float64)
+    return to_numpy(sum(block.sum(0) for _, block in double_blocks(matrix)) / matrix.shape[0])
 
 
 def solve_symmetric(matrix: np.ndarray, right: np.ndarray, cutoff: float = RELATIVE_CUTOFF) -> np.ndarray:
