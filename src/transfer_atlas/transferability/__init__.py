@@ -1,0 +1,43 @@
+"""Transferability metrics: predicting how well a source suits a target, without fine-tuning. Pure functions."""
+
+from __future__ import annotations
+
+from transfer_atlas.transferability.arrays import MetricInputError, UnconvergedError
+from transfer_atlas.transferability.domain_distance import class_mean_distance, domain_distance
+from transfer_atlas.transferability.gbc import gbc
+from transfer_atlas.transferability.h_score import h_score, shrinkage_h_score
+from transfer_atlas.transferability.leep import leep, nce
+from transfer_atlas.transferability.logme import logme
+from transfer_atlas.transferability.moments import ClassMoments, class_moments
+from transfer_atlas.transferability.n_leep import n_leep
+from transfer_atlas.transferability.otce import Otce, otce
+from transfer_atlas.transferability.otce_coefficients import (
+    OtceCoefficients,
+    fit_coefficients,
+    leave_one_target_out,
+)
+from transfer_atlas.transferability.parc import parc
+from transfer_atlas.transferability.transrate import transrate
+
+__all__ = [
+    "ClassMoments",
+    "MetricInputError",
+    "Otce",
+    "OtceCoefficients",
+    "UnconvergedError",
+    "class_mean_distance",
+    "class_moments",
+    "domain_distance",
+    "fit_coefficients",
+    "gbc",
+    "h_score",
+    "leave_one_target_out",
+    "leep",
+    "logme",
+    "n_leep",
+    "nce",
+    "otce",
+    "parc",
+    "shrinkage_h_score",
+    "transrate",
+]

@@ -1,0 +1,115 @@
+"""Passes over the blocks of a cost matrix that is never held: one Sinkhorn iteration, and the entries that matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from transfer_atlas.transferability.arrays import Array
+
+BLOCK_BYTES = 32_000_000  # of a block of the cost matrix
+MOST_PER_ROW = 1000  # entries collected per row on average; where potentials are poor, more would be noise
+
+
+@dataclass(frozen=True)
+class Entries:
+    """The sparse part of a plan in rows: `indptr` (n_s + 1,), `indices` (nnz,) int32, `cost` (nnz,) float64."""
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    cost: np.ndarray
+
+
+def sinkhorn_pass(
+    source: Array, target: Array, column: np.ndarray, epsilon: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """One iteration from column potentials g (n_t,): row potentials f (n_s,), then new g, in one pass.
+
+    f_i = -epsilon log sum_j exp((g_j - c_ij) / epsilon) / n_t, and g from f likewise. A column that no row reaches
+    in floating point gets the hard minimum over rows of c_ij - f_i.
+    """
+    row = np.empty(len(source))
+    sums = np.zeros(len(target))
+    highest = np.full(len(target), -np.inf)  # of (f_i - c_ij) / epsilon
+    for start, scores in _score_blocks(source, target, column, epsilon, np.float32):
+        top = scores.max(axis=1)
+        scores -= top[:, None]
+        # log of exp((f_i + g_j - c_ij) / epsilon) up to the row's normalisation
+        kernel = np.exp(scores)
+        totals = kernel.sum(axis=1, dtype=np.float64)
+        row[start : start + len(scores)] = -epsilon * (top + np.log(totals) - np.log(len(target)))
+        sums += (1 / totals) @ kernel
+        scores -= np.log(totals).astype(np.float32)[:, None]
+        np.maximum(highest, scores.max(axis=0), out=highest)
+    # scores were (f_i + g_j - c_ij)/epsilon - log n_t, so sums / n_s are the columns' masses
+    reached = sums > 1e-30
+    logs = np.where(reached, np.log(np.where(reached, sums, 1)), highest)
+    return row, column - epsilon * (logs - np.log(len(source) / len(target)))
+
+
+def collect_entries(
+    source: Array, target: Array, row: np.ndarray, column: np.ndarray, epsilon: float, depth: float
+) -> Entries:
+    """Entries (i, j) of which the plan of the potentials, n_s n_t p_ij, is above e^-depth; per row also those
+    within e^-depth of the row's largest. Where that makes more than a thousand per row, depth is reduced.
+    """
+    while True:
+        found = _collect(source, target, row, column, epsilon, depth)
+        if found is not None:
+            return found
+        depth *= 0.7
+
+
+def _collect(
+    source: Array, target: Array, row: np.ndarray, column: np.ndarray, epsilon: float, depth: float
+) -> Entries | None:
+    counts, indices, costs = np.empty(len(source), np.int64), [], []
+    limit, found = MOST_PER_ROW * len(source), 0
+    # In float64: epsilon magnifies what the expansion of the squares loses.
+    for start, scores in _score_blocks(source, target, column, epsilon, np.float64):
+        potentials = row[start : start + len(scores)] / epsilon
+        least = np.minimum(scores.max(axis=1), -potentials) - depth
+        places = np.flatnonzero(scores > least[:, None])
+        counts[start : start + len(scores)] = np.bincount(places // len(target), minlength=len(scores))
+        indices.append((places % len(target)).astype(np.int32))
+        costs.append(column[indices[-1]] - epsilon * scores.ravel()[places])
+        found += len(places)
+        if found > limit:
+            return None
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    return Entries(indptr, np.concatenate(indices), np.concatenate(costs))
+
+
+def _score_blocks(
+    source: Array, target: Array, column: np.ndarray, epsilon: float, precision: type
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(g_j - c_ij) / epsilon, block by block of rows, with the number of the first row."""
+    size = max(1, BLOCK_BYTES // (np.dtype(precision).itemsize * len(target)))
+    if not isinstance(source, np.ndarray):
+        yield from _score_blocks_torch(source, target, column, epsilon, size)
+        return
+    rows = source.astype(precision, copy=False)
+    scaled = np.ascontiguousarray((target.astype(np.float64) * (2 / epsilon)).T).astype(precision)
+    offset = ((column - (target.astype(np.float64) ** 2).sum(axis=1)) / epsilon).astype(precision)
+    lengths = ((source.astype(np.float64) ** 2).sum(axis=1) / epsilon).astype(precision)
+    for start in range(0, len(rows), size):
+        scores = rows[start : start + size] @ scaled
+        scores += offset
+        scores -= lengths[start : start + size, None]
+        yield start, scores
+
+
+def _score_blocks_torch(
+    source: Array, target: Array, column: np.ndarray, epsilon: float, size: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """The same from tensors of a GPU, in float64 throughout."""
+    import torch
+
+    rows, columns = source.double(), target.double()
+    offset = torch.as_tensor(column, device=source.device) - (columns**2).sum(1)
+    for start in range(0, len(rows), size):
+        block = rows[start : start + size]
+        scores = (2 * block @ columns.T + offset - (block**2).sum(1)[:, None]) / epsilon
+        yield start, scores.cpu().numpy()

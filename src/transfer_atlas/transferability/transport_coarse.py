@@ -1,0 +1,47 @@
+"""A first potential for large transport problems, from an exact plan between representatives."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from transfer_atlas.transferability.arrays import Array, to_numpy
+from transfer_atlas.transferability.domain_distance import squared_distances
+
+REPRESENTATIVES = 1000
+BLOCK_ROWS = 4096
+
+
+def coarse_potential(source: Array, target: Array, epsilon: float) -> np.ndarray:
+    """Potentials (n_t,) of the target's samples, about right for transport from `source` (n_s, d) to `target`.
+
+    Evenly spaced samples represent either side, each with the share of samples that are closest to it, so that
+    clusters keep their exact weights. The dual potentials u of the exact plan between them are extended by the
+    smooth minimum g(y) = -epsilon log sum_i w_i exp((u_i - |x_i - y|^2) / epsilon).
+    """
+    import ot  # late: POT imports torch where it finds it, which takes seconds
+
+    first, weights = _representatives(source)
+    second, others = _representatives(target)
+    cost = to_numpy(squared_distances(first, second)).astype(np.float64)
+    log = ot.emd(weights, others, cost, numItermax=10_000_000, log=True)[1]
+    potential = np.empty(len(target))
+    for start in range(0, len(target), BLOCK_ROWS):
+        block = to_numpy(squared_distances(target[start : start + BLOCK_ROWS], first))
+        values = (log["u"] - block) / epsilon
+        top = values.max(axis=1)
+        sums = np.exp(values - top[:, None]) @ weights
+        potential[start : start + BLOCK_ROWS] = -epsilon * (top + np.log(sums))
+    return potential
+
+
+def _representatives(samples: Array) -> tuple[Array, np.ndarray]:
+    """Up to a thousand samples, evenly spaced in their order, and the share of all samples closest to each."""
+    number = min(len(samples), REPRESENTATIVES)
+    chosen = samples[np.linspace(0, len(samples) - 1, number).round().astype(np.int64)]
+    if number == len(samples):
+        return chosen, np.full(number, 1 / number)
+    counts = np.zeros(number)
+    for start in range(0, len(samples), BLOCK_ROWS):
+        nearest = squared_distances(samples[start : start + BLOCK_ROWS], chosen).argmin(1)
+        counts += np.bincount(to_numpy(nearest), minlength=number)
+    return chosen, counts / counts.sum()

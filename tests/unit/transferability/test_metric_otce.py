@@ -1,0 +1,163 @@
+"""OTCE: goldens, POT, properties of the plan, refusal of unconverged plans, fitted coefficients."""
+
+from __future__ import annotations
+
+import numpy as np
+import ot
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from metric_examples import golden, seeds
+
+from transfer_atlas.transferability import (
+    MetricInputError,
+    UnconvergedError,
+    fit_coefficients,
+    leave_one_target_out,
+    otce,
+)
+from transfer_atlas.transferability.leep import conditional_entropy
+from transfer_atlas.transferability.transport import entropic_plan
+
+
+def sides(arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    return tuple(arrays[name] for name in ("Xs", "ys", "Xt", "yt"))
+
+
+def clusters(seed: int, n: int, m: int, d: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels of five classes on either side, in unequal shares."""
+    generator = np.random.default_rng(seed)
+    means = generator.standard_normal((5, d))
+    source = generator.choice(5, n, p=[0.4, 0.3, 0.1, 0.1, 0.1])
+    target = generator.choice(5, m)
+    moved = means + 0.3 * generator.standard_normal((5, d))
+    return (
+        means[source] + 0.4 * generator.standard_normal((n, d)),
+        source,
+        moved[target] + 0.4 * generator.standard_normal((m, d)),
+        target,
+    )
+
+
+def test_converged_golden():
+    arrays, expected = golden("ot_small")
+    result = otce(*sides(arrays), tolerance=1e-5)
+    reference = expected["POT/sinkhorn(knopp)_reg0.1"]
+    assert result.task_difference == pytest.approx(reference["CE"], abs=1e-5)
+    assert result.domain_difference == pytest.approx(reference["linear_cost"], rel=1e-5)
+    assert result.score == -result.task_difference
+    assert result.marginal_error <= 1.1e-5
+
+
+def test_golden_whose_references_had_not_converged():
+    # POT needed 20,000 iterations for this accuracy; its default of 1000 says 0.4207
+    arrays, expected = golden("ot_mid")
+    result = otce(*sides(arrays))
+    assert result.task_difference == pytest.approx(expected["POT/sinkhorn(knopp)_reg0.1"]["CE"], abs=1e-3)
+    assert result.marginal_error < 1e-3
+
+
+@pytest.mark.parametrize("case", ["ot_small", "ot_mid"])
+def test_exact_goldens(case):
+    arrays, expected = golden(case)
+    result = otce(*sides(arrays), epsilon=None)
+    reference = expected["tanyang1231_OTCE_CVPR21/demo(ot.emd, no eps)"]
+    assert result.domain_difference == pytest.approx(reference["W_D_emd_sqeucl"], rel=1e-6)
+    assert result.task_difference == pytest.approx(reference["CE"], abs=1e-6)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seeds, st.integers(30, 120), st.integers(30, 120))
+def test_plan_is_pots(seed, n, m):
+    source, ys, target, yt = clusters(seed, n, m)
+    cost = ot.dist(source, target)
+    reference = ot.sinkhorn([], [], cost, 0.1, method="sinkhorn_log", numItermax=20_000, stopThr=1e-6)
+    plan = entropic_plan(source, target, 0.1, tolerance=2e-5)
+    np.testing.assert_allclose(plan.plan.toarray(), reference, atol=2e-5)
+    assert plan.linear_cost == pytest.approx((reference * cost).sum(), rel=1e-4)
+    joint = np.eye(5)[ys].T @ reference @ np.eye(5)[yt]
+    result = otce(source, ys, target, yt, tolerance=2e-5)
+    assert result.task_difference == pytest.approx(conditional_entropy(joint), abs=1e-3)
+
+
+def test_marginals_of_the_plan_beyond_the_representatives():
+    source, _, target, _ = clusters(0, 2500, 2100)
+    found = entropic_plan(source.astype(np.float32), target.astype(np.float32), 0.1)
+    np.testing.assert_allclose(found.plan.sum(axis=1), 1 / 2500, rtol=1e-9)
+    assert np.abs(found.plan.sum(axis=0) - 1 / 2100).sum() <= found.marginal_error <= 2e-4
+    # the plan is of the form exp((f + g - c) / epsilon): log ratios of a 2 x 2 minor are those of the costs
+    row = found.plan[0]
+    first, second = row.indices[np.argsort(row.data)[-2:]]
+    other = next(i for i in range(1, 2500) if found.plan[i, first] > 0 and found.plan[i, second] > 0)
+    minor = found.plan[[0, other]][:, [first, second]].toarray()
+    cost = ((source[[0, other], None] - target[None, [first, second]]) ** 2).sum(axis=2)
+    ratio = np.log(minor[0, 0] * minor[1, 1] / (minor[0, 1] * minor[1, 0]))
+    assert ratio == pytest.approx(-(cost[0, 0] + cost[1, 1] - cost[0, 1] - cost[1, 0]) / 0.1, abs=1e-3)
+
+
+def test_a_plan_that_does_not_converge_is_no_number(monkeypatch):
+    monkeypatch.setattr("transfer_atlas.transferability.transport.ROUNDS", 1)
+    with pytest.raises(UnconvergedError, match=r"did not converge at epsilon 0\.1: its marginals are off by"):
+        otce(*clusters(1, 300, 300))
+
+
+def test_identical_tasks_transfer_perfectly():
+    source, ys, _, _ = clusters(2, 200, 10)
+    exact = otce(10 * source, ys, 10 * source, ys, epsilon=None)
+    assert (exact.domain_difference, exact.task_difference) == pytest.approx((0, 0), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((np.eye(3), np.arange(3), np.eye(4), np.arange(4)), "take both from the source model"),
+        ((np.eye(3), np.arange(2), np.eye(3), np.arange(3)), "2 source_labels, but 3 rows"),
+    ],
+)
+def test_bad_input_is_named(arguments, words):
+    with pytest.raises(MetricInputError, match=words):
+        otce(*arguments)
+    with pytest.raises(MetricInputError, match="epsilon is -1; expected a positive"):
+        otce(np.eye(3), np.arange(3), np.eye(3), np.arange(3), epsilon=-1)
+
+
+def transfers() -> pd.DataFrame:
+    generator = np.random.default_rng(0)
+    table = pd.DataFrame({"target": np.repeat(["a", "b", "c"], 4)})
+    table["domain_difference"] = 1000 * generator.random(12)
+    table["task_difference"] = generator.random(12)
+    table["performance"] = 0.9 - 2e-4 * table["domain_difference"] - 0.3 * table["task_difference"]
+    return table
+
+
+def test_coefficients_are_found_again():
+    table = transfers()
+    found = fit_coefficients(table["domain_difference"], table["task_difference"], table["performance"])
+    assert (found.domain, found.task, found.intercept) == pytest.approx((-2e-4, -0.3, 0.9), rel=1e-9)
+
+
+def test_leave_one_target_out_does_not_look_at_the_target():
+    table = transfers()
+    scores = leave_one_target_out(table)
+    pd.testing.assert_series_equal(scores["score"], table["performance"], check_names=False)
+    spoilt = table.assign(performance=table["performance"].where(table["target"] != "b", 17.0))
+    again = leave_one_target_out(spoilt)
+    own = table["target"] == "b"
+    pd.testing.assert_series_equal(again["score"][own], scores["score"][own])
+    assert not np.allclose(again["score"][~own], scores["score"][~own])
+    assert (scores["fitted_on"] == 8).all()
+
+
+def test_a_constant_difference_gets_no_coefficient():
+    found = fit_coefficients(np.array([5.0, 5, 5]), np.array([1.0, 2, 3]), np.array([3.0, 2, 1]))
+    assert (found.domain, found.task, found.intercept) == pytest.approx((0, -1, 4))
+
+
+def test_bad_transfers_are_named():
+    with pytest.raises(MetricInputError, match="need at least 3"):
+        fit_coefficients(np.ones(2), np.ones(2), np.ones(2))
+    with pytest.raises(MetricInputError, match="lack the columns performance"):
+        leave_one_target_out(transfers().drop(columns="performance"))
+    with pytest.raises(MetricInputError, match="for a need 3 transfers to other targets; found 0"):
+        leave_one_target_out(transfers().head(4))
