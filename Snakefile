@@ -21,6 +21,7 @@ if "datasets" not in config:
 
 
 include: "rules/common.smk"
+include: "rules/presence.smk"
 
 
 STUDY = load_study(config)
@@ -43,6 +44,7 @@ include: "rules/datasets.smk"
 include: "rules/models.smk"
 include: "rules/transfers.smk"
 include: "rules/analysis.smk"
+include: "rules/sharing.smk"
 
 
 onstart:
@@ -56,6 +58,7 @@ localrules:
     sources,
     transfers,
     plan,
+    pull,
 
 
 rule all:
