@@ -21,13 +21,15 @@ if "datasets" not in config:
 
 
 include: "rules/common.smk"
-include: "rules/presence.smk"
 
 
 STUDY = load_study(config)
 PLAN = load_plan(STUDY)
 RUNS = PLAN.by_key()
 TABLE_KEY = PLAN.table_key()
+
+
+include: "rules/presence.smk"
 
 
 wildcard_constraints:

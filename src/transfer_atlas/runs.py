@@ -88,16 +88,14 @@ def execute(request: dict[str, Any], progress_to: TextIO = sys.stderr) -> None:
 
 
 def check_parents(request: dict[str, Any]) -> None:
-    """Refuse to build on a result that is damaged, or of unknown provenance. Raises StoreError that names it.
-
-    A checkpoint's content is compared with its run.json; a prepared dataset's only where it is pulled or verified.
-    """
+    """Refuse to start from a checkpoint that is damaged, or of unknown provenance. Raises StoreError that names it."""
     for parent in request["parents"].values():
-        problems = problems_of(Path(parent["folder"]), only=(MODEL_FILE,))
+        folder = Path(parent["folder"])
+        problems = problems_of(folder, only=(MODEL_FILE,)) if (folder / MODEL_FILE).is_file() else []
         if problems:
             raise StoreError(
-                f"{' '.join(problems)} Remove {parent['folder']} and run snakemake again to compute or pull it; or "
-                "`python -m transfer_atlas.sharing verify --refetch` fetches what is recorded again."
+                f"{' '.join(problems)} Remove {folder} and run snakemake again; or fetch what is recorded again "
+                "with `python -m transfer_atlas.sharing verify --refetch`."
             )
 
 

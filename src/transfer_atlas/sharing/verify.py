@@ -27,7 +27,7 @@ def verify(repository: Repository, below: Iterable[Path] = ()) -> tuple[int, lis
     """Check every run that is here. Returns how many were looked at, and those that are not whole.
 
     below: folders; only runs in them, or runs themselves, are looked at.
-    Raises SharingError for one outside the layers. A folder with nothing in it, as jobs have before they begin, is passed over.
+    Raises SharingError for one outside the layers. An empty folder, as jobs have before they begin, is passed over.
     """
     recordings = Recordings(repository)
     count, findings = 0, []
