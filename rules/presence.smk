@@ -33,12 +33,15 @@ def missing(runs, may_pull=True):
     return [run for run in runs if not PRESENT(run)]
 
 
-def runs_to_pull(wildcards):
+def things_to_pull(wildcards):
     """What of the study is recorded, missing, and needed by what is asked for; as one dict of built-ins."""
     try:
-        repository = Repository.around(Path.cwd())
-        runs_of_study, data, size = PULLER.what(repository, leaves(PLAN))
+        wants, _ = PULLER.what(Repository.around(Path.cwd()), leaves(PLAN))
     except AtlasError as error:
         raise WorkflowError(str(error))
-    folders = [str(run.folder(STUDY.store)) for run in runs_of_study]
-    return {"bytes": size, "data": [str(path) for path in data], "runs": folders}
+    return {
+        "data": wants.data,
+        "records": wants.records,
+        "runs": wants.runs,
+        "size": wants.size,
+    }

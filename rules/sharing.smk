@@ -10,7 +10,7 @@ rule pull:
     resources:
         dvc=1,
     params:
-        wanted=runs_to_pull,
+        wanted=things_to_pull,
     message:
         "pull what is recorded of study {STUDY.study}"
     script:

@@ -87,6 +87,15 @@ def pull_runs(repository: Repository, folders: Iterable[Path]) -> Pulled:
     return result
 
 
+def pull_records(repository: Repository, folders: Iterable[Path]) -> list[str]:
+    """Pull the run.json of some runs, and nothing else of them. Returns the problems."""
+    problems = []
+    for portion in batches([f"{repository.relative(folder)}/{RUN_FILE}" for folder in folders]):
+        done = repository.dvc("pull", "--quiet", *portion)
+        problems += [f"`dvc pull` of run.json failed: {why(done)}"] if done.returncode else []
+    return problems
+
+
 def pull_data(repository: Repository, paths: Iterable[Path]) -> list[str]:
     """Pull raw datasets, whose `.dvc` files lie beside the given paths. Returns the problems."""
     targets = [f"{path}.dvc" for path in paths]

@@ -110,8 +110,9 @@ def _merged(repository: Repository, layer: Layer, listed: dict[str, dict[str, st
     runs: dict[str, Files] = dict(known.runs)
     result = Recorded(layer, known)
     for run, digests in sorted(listed.items()):
-        if run in runs and {name: md5 for name, (md5, _) in runs[run].items()} == digests:
-            continue
+        recorded = {name: md5 for name, (md5, _) in runs.get(run, {}).items()}
+        if digests.items() <= recorded.items():
+            continue  # as it is recorded, or a part of that
         folder = layer.folder / run
         found = problems_of(repository.folder / folder)
         if found:

@@ -11,7 +11,7 @@ from transfer_atlas.sharing.layers import Layer, layers_of
 from transfer_atlas.sharing.pull import Recordings, discard, pull_runs
 from transfer_atlas.sharing.record import run_folders
 from transfer_atlas.sharing.repository import Repository, SharingError
-from transfer_atlas.store import problems_of
+from transfer_atlas.store import RUN_FILE, problems_of
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,14 @@ def verify(repository: Repository, below: Iterable[Path] = ()) -> tuple[int, lis
     recordings = Recordings(repository)
     count, findings = 0, []
     for run in _runs(repository, list(below)):
-        if not os.listdir(repository.folder / run):  # noqa: PTH208 (one system call)
+        names = os.listdir(repository.folder / run)  # noqa: PTH208 (one system call)
+        if not names:
             continue
         count += 1
-        problems = problems_of(repository.folder / run)
+        only_record = names == [
+            RUN_FILE
+        ]  # pulled for the tables; Snakemake does not take the run for present
+        problems = problems_of(repository.folder / run, only=() if only_record else None)
         if problems:
             shown = tuple(problem.replace(f"{repository.folder}/", "") for problem in problems)
             findings.append(Finding(run, shown, recordings.files_of(run) is not None))
