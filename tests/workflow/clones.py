@@ -136,6 +136,12 @@ class Clone:
         """Run git in the clone."""
         git(self.folder, *arguments)
 
+    def git_output(self, *arguments: str) -> str:
+        """What a git command prints."""
+        return subprocess.run(
+            ["git", *arguments], cwd=self.folder, check=True, capture_output=True, text=True
+        ).stdout
+
     def dvc(self, *arguments: str, status: int = 0) -> str:
         """Run dvc in the clone, expecting an exit status. Returns what it printed."""
         command = [sys.executable, "-m", "dvc", *arguments]
