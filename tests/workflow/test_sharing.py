@@ -337,10 +337,11 @@ def test_garbage_is_listed_and_removed_when_told_to(pulled):
     pulled.change(lambda study: study["experiments"][0].update(seeds=[0, 1]))
     pulled.snakemake("transfers", "--config", "keep_target_models=false").well()
     pulled.change(lambda study: study["experiments"][0].update(seeds=[0]))
+    pulled.sharing("record")
     said = pulled.sharing("garbage", "--study", STUDY_FILE)
     unreached = {line.split("  ")[-2].strip() for line in said.splitlines() if "store/" in line}
     assert len([name for name in unreached if "meadow" in name and "seed1" not in name]) == 4
-    assert said.count("NOT RECORDED") == 5  # the second seed
+    assert said.count("recorded, NOT PUSHED") == 5  # the second seed
     assert (pulled.folder / MEADOW).exists(), "nothing is removed unless told to"
     said = pulled.sharing("garbage", "--study", STUDY_FILE, "--remove", status=1)
     assert "4 removed" in said and "5 kept: no remote is known to have them" in said

@@ -84,7 +84,8 @@ class Puller:
         wanted = list(wanted)
 
         def recorded(run: Run) -> bool:
-            return recordings.files_of(run.folder(self.study.store)) is not None
+            files = recordings.files_of(run.folder(self.study.store))
+            return files is not None and all(Path(path).name in files for path in self.present.outputs(run))
 
         found = need(wanted, self.present, recorded)
         folders = [run.folder(self.study.store) for run in found.pull]
