@@ -29,6 +29,9 @@ RUNS = PLAN.by_key()
 TABLE_KEY = PLAN.table_key()
 
 
+include: "rules/presence.smk"
+
+
 wildcard_constraints:
     name="[a-z0-9_.-]+",
     key="[0-9a-f]{16}",
@@ -43,6 +46,7 @@ include: "rules/datasets.smk"
 include: "rules/models.smk"
 include: "rules/transfers.smk"
 include: "rules/analysis.smk"
+include: "rules/sharing.smk"
 
 
 onstart:
@@ -56,6 +60,7 @@ localrules:
     sources,
     transfers,
     plan,
+    pull,
 
 
 rule all:

@@ -4,7 +4,7 @@
 
 rule tables:
     input:
-        ancient(run_files_of("transfer")),
+        run_files_of("transfer"),
     output:
         runs=f"{STUDY.results}/tables/runs.parquet",
         transfers=f"{STUDY.results}/tables/transfers.parquet",

@@ -72,10 +72,15 @@ def files_of(run):
 
 
 def results_of(kind):
-    """Outputs of all runs of a kind. Times never matter, a missing output does: hence ancient."""
-    return [
-        ancient(path) for run in PLAN.of_kind(kind) for path in files_of(run).values()
-    ]
+    """Input function: outputs of the runs of a kind that are not there. Times never matter: hence ancient."""
+
+    def inputs(wildcards):
+        runs_of_kind = missing(PLAN.of_kind(kind))
+        return [
+            ancient(path) for run in runs_of_kind for path in files_of(run).values()
+        ]
+
+    return inputs
 
 
 def planned_run(kind, wildcards):
@@ -90,10 +95,12 @@ def planned_run(kind, wildcards):
 
 
 def parents_of(kind, wildcards):
-    """Inputs of a run: the results it builds on, by role."""
+    """Inputs of a run: the results it builds on that are not there, by role."""
     found = {}
-    for role, parent in planned_run(kind, wildcards).parents.items():
-        for name, path in files_of(parent).items():
+    parents = planned_run(kind, wildcards).parents
+    lacking = missing(parents.values())
+    for role, parent in parents.items():
+        for name, path in files_of(parent).items() if parent in lacking else ():
             found[f"{role}_{name}"] = ancient(path)
     return found
 
@@ -150,8 +157,18 @@ def minutes_of_training(wildcards, attempt):
 
 
 def run_files_of(kind):
-    """The run.json of every run of a kind."""
-    return [files_of(run)["run"] for run in PLAN.of_kind(kind)]
+    """Input function of the tables: the run.json of every run of a kind that is not there."""
+
+    def inputs(wildcards):
+        lacking = missing(PLAN.of_kind(kind), may_pull=not tables_are_there())
+        return [ancient(files_of(run)["run"]) for run in lacking]
+
+    return inputs
+
+
+def tables_are_there():
+    """Whether the tables show this plan."""
+    return Path(f"{STUDY.results}/.shows/tables-{TABLE_KEY}").exists()
 
 
 def regimes():

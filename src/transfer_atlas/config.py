@@ -265,6 +265,10 @@ class Study(Strict):
     )
     scratch: Path = Field(Path("scratch"), description="Where unfinished runs keep their state.")
     results: Path = Field(Path("results"), description="Where tables and figures of this study are written.")
+    pull: bool = Field(
+        False,
+        description="Pull missing runs and raw datasets that DVC has recorded, instead of computing them.",
+    )
     backbone: BackboneSettings = BackboneSettings()
     ilsvrc: IlsvrcOrigin = Field(
         description="Where the ILSVRC checkpoint comes from; one set of weights throughout."

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.plan import Run
 from transfer_atlas.provenance import surroundings
-from transfer_atlas.store import publish
+from transfer_atlas.store import MODEL_FILE, StoreError, problems_of, publish
 
 Outcome = dict[str, Any]  # metrics of a finished run
 Runner = Callable[[dict[str, Any], Path, TextIO], Outcome]
@@ -47,6 +47,7 @@ def execute(request: dict[str, Any], progress_to: TextIO = sys.stderr) -> None:
 
     State of an interrupted attempt is taken up from the run's scratch folder.
     """
+    check_parents(request)
     scratch, folder = Path(request["scratch"]), Path(request["folder"])
     output = scratch / "output"
     shutil.rmtree(output, ignore_errors=True)
@@ -84,6 +85,18 @@ def execute(request: dict[str, Any], progress_to: TextIO = sys.stderr) -> None:
     }
     publish(output, folder, record)
     shutil.rmtree(scratch)
+
+
+def check_parents(request: dict[str, Any]) -> None:
+    """Refuse to start from a checkpoint that is damaged, or of unknown provenance. Raises StoreError that names it."""
+    for parent in request["parents"].values():
+        folder = Path(parent["folder"])
+        problems = problems_of(folder, only=(MODEL_FILE,)) if (folder / MODEL_FILE).is_file() else []
+        if problems:
+            raise StoreError(
+                f"{' '.join(problems)} Remove {folder} and run snakemake again; or fetch what is recorded again "
+                "with `python -m transfer_atlas.sharing verify --refetch`."
+            )
 
 
 def _earlier_seconds(scratch: Path) -> float:

@@ -11,10 +11,12 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from transfer_atlas.errors import AtlasError
+from transfer_atlas.keys import key_of
 
 FOLDERS = {
     "prepared": "prepared",
@@ -68,6 +70,44 @@ def read_run(folder: Path) -> dict[str, Any]:
     return record
 
 
+def problems_of(folder: Path, only: Collection[str] | None = None) -> list[str]:
+    """What is wrong with the result of a run, each problem as a sentence that names the file; empty if whole.
+
+    The run.json must be there and be that of the folder, its key must follow from what it says (else the result's
+    provenance is unknown), and every file must have the size and sha256 that it states; no other may lie there.
+    only: names of the files whose content is looked at; all if None.
+    """
+    try:
+        record = read_run(folder)
+    except StoreError as error:
+        return [str(error)]
+    path = Path(folder) / RUN_FILE
+    facts = record.get("files")
+    told = ("kind", "settings", "versions", "parents", "code_versions")
+    if not isinstance(facts, dict) or any(name not in record for name in told):
+        return [f"{path} does not say how the result was made: its provenance is unknown."]
+    identity = {"code" if name == "code_versions" else name: record[name] for name in told}
+    if key_of(identity) != record["key"]:
+        return [
+            f"{path} was changed: what it says gives the key {key_of(identity)}. Its provenance is unknown."
+        ]
+    problems = []
+    there = {file.relative_to(folder).as_posix() for file in Path(folder).rglob("*") if file.is_file()}
+    surplus = {name for name in there - facts.keys() - {RUN_FILE} if not name.endswith(".part")}
+    problems += [
+        f"{folder}/{name} is not named by {RUN_FILE}: its provenance is unknown." for name in sorted(surplus)
+    ]
+    for name in facts if only is None else [name for name in facts if name in only]:
+        file, expected = Path(folder) / name, facts[name]
+        if name not in there:
+            problems.append(f"{file} is missing.")
+        elif (size := file.stat().st_size) != expected["bytes"]:
+            problems.append(f"{file} is damaged: it has {size} bytes, expected {expected['bytes']}.")
+        elif _sha256(file) != expected["sha256"]:
+            problems.append(f"{file} is damaged: its sha256 is not the one that {RUN_FILE} states.")
+    return problems
+
+
 def publish(work: Path, folder: Path, record: dict[str, Any]) -> None:
     """Move everything in `work` into the store folder, then write run.json, whose presence says: complete.
 
@@ -99,10 +139,16 @@ def file_facts(folder: Path) -> dict[str, dict[str, Any]]:
     facts = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            facts[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": digest}
+            facts[path.relative_to(folder).as_posix()] = {
+                "bytes": path.stat().st_size,
+                "sha256": _sha256(path),
+            }
     return facts
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _remove(path: Path) -> None:

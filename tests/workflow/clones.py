@@ -21,7 +21,7 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGINS = Path(__file__).resolve().parent / "plugins"
 STUDY_FILE = "tests/config/tiny_study.yaml"
-TARGET_RULES = {"all", "prepared_datasets", "ilsvrc", "sources", "transfers"}
+TARGET_RULES = {"all", "prepared_datasets", "ilsvrc", "sources", "transfers", "pull"}
 TABLES_AND_FIGURES = {
     "tables",
     "gains_heat_map segmentation small_target",
@@ -136,6 +136,34 @@ class Clone:
         """Run git in the clone."""
         git(self.folder, *arguments)
 
+    def git_output(self, *arguments: str) -> str:
+        """What a git command prints."""
+        return subprocess.run(
+            ["git", *arguments], cwd=self.folder, check=True, capture_output=True, text=True
+        ).stdout
+
+    def dvc(self, *arguments: str, status: int = 0) -> str:
+        """Run dvc in the clone, expecting an exit status. Returns what it printed."""
+        command = [sys.executable, "-m", "dvc", *arguments]
+        surroundings = os.environ | {"DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(self.folder / "src")}
+        surroundings |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=surroundings,
+            text=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+        )
+        assert (done.returncode == 0) == (status == 0), done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def sharing(self, *arguments: str, status: int = 0) -> str:
+        """Run the command line of sharing, expecting an exit status. Returns what it printed."""
+        done = self.python("-m", "transfer_atlas.sharing", *arguments)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
     def study(self) -> dict[str, Any]:
         """The study file as it is now, without shared parts, free to be changed."""
         text = (self.folder / STUDY_FILE).read_text(encoding="utf-8")
@@ -218,6 +246,13 @@ def checkout(folder: Path) -> Clone:
             shutil.copy2(source, target, follow_symlinks=False)
     git(folder, "init", "--quiet", "--initial-branch", "main")
     commit(folder, "The repository as it is")
+    return Clone(folder)
+
+
+def cloned(origin: Clone, folder: Path) -> Clone:
+    """`git clone`, with a copy of harbour, which is under no version control."""
+    subprocess.run(["git", "clone", "--quiet", origin.folder, folder], check=True)
+    shutil.copytree(origin.folder / "data/harbour", folder / "data/harbour")
     return Clone(folder)
 
 

@@ -7,8 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from clones import ALL_RUNS, TABLES_AND_FIGURES, Clone, checkout, commit, dvc_add
+from clones import ALL_RUNS, TABLES_AND_FIGURES, Clone, checkout, cloned, commit, dvc_add
 from tiny_data import draw_all
+
+VERSIONED = ("things", "meadow", "street")  # harbour is under no version control: everybody has a copy of it
 
 
 def pytest_collection_modifyitems(items):
@@ -23,7 +25,7 @@ def blank(tmp_path_factory) -> Clone:
     """A clone with raw data, of which harbour alone is not under version control; nothing has been run."""
     clone = checkout(tmp_path_factory.mktemp("blank") / "atlas")
     draw_all(clone.folder / "data")
-    for name in ("things", "meadow", "street"):
+    for name in VERSIONED:
         dvc_add(clone.folder / "data" / name)
     ignored = clone.folder / "data" / ".gitignore"
     ignored.write_text(ignored.read_text(encoding="utf-8") + "/harbour\n", encoding="utf-8")
@@ -58,6 +60,42 @@ def fresh(finished, tmp_path) -> Clone:
     folder = tmp_path / "fresh"
     subprocess.run(["git", "clone", "--quiet", finished.folder, folder], check=True)
     return Clone(folder)
+
+
+@pytest.fixture(scope="session")
+def published(finished, tmp_path_factory) -> Clone:
+    """The tiny study, run, recorded and pushed. Tests clone it and leave it as it is."""
+    folder = tmp_path_factory.mktemp("published")
+    shutil.copytree(finished.folder, folder / "atlas", symlinks=True)
+    clone = Clone(folder / "atlas")
+    (folder / "remote").mkdir()
+    clone.dvc("remote", "add", "--default", "storage", str(folder / "remote"))
+    clone.dvc("add", *(f"data/{name}" for name in VERSIONED))
+    said = clone.sharing("record")
+    assert "transfers" in said and "7 of them new" in said
+    commit(clone.folder, "The tiny study, recorded")
+    clone.dvc("push")
+    return clone
+
+
+@pytest.fixture(scope="session")
+def pulled_once(published, tmp_path_factory) -> Clone:
+    """A fresh clone after `dvc pull`, with a copy of harbour."""
+    clone = cloned(published, tmp_path_factory.mktemp("pulled") / "atlas")
+    clone.dvc("pull")
+    return clone
+
+
+@pytest.fixture
+def blank_clone(published, tmp_path) -> Clone:
+    """A fresh clone, with a copy of harbour; nothing has been pulled."""
+    return cloned(published, tmp_path / "blank")
+
+
+@pytest.fixture
+def pulled(pulled_once, tmp_path) -> Clone:
+    """A fresh clone after `dvc pull`, of the test's own."""
+    return _copied(pulled_once, tmp_path / "pulled")
 
 
 def _copied(clone: Clone, folder: Path) -> Clone:

@@ -9,23 +9,25 @@ from pathlib import Path
 
 import yaml
 
+from transfer_atlas.datasets.manifest import manifest_file, manifest_version
 from transfer_atlas.errors import DatasetError
 
 ABSENT = "absent"  # instead of a version, where a dataset is neither here nor recorded: enough to plan with
 
 
 def is_absent(path: Path) -> bool:
-    """Whether there is neither a raw dataset at `path` nor a .dvc file that records its version."""
-    return not path.exists() and not path.with_name(path.name + ".dvc").exists()
+    """Whether there is neither a raw dataset at `path` nor a file beside it that records its version."""
+    recorded = (path.with_name(path.name + ".dvc"), manifest_file(path))
+    return not path.exists() and not any(file.exists() for file in recorded)
 
 
 def dataset_version(path: Path, cache_file: Path | None = None) -> str:
     """Return the content version of the raw dataset at `path`: 32 hexadecimal digits.
 
-    Where `<path>.dvc` exists, the md5 it records, whether or not the files are there; else the md5 over the
-    sorted relative paths, sizes and md5s of all files, hidden ones left out. cache_file: JSON file in which
-    the md5s of files are kept by relative path, size and time of change, so that a second call only asks for
-    these; one file serves any number of datasets.
+    Where `<path>.dvc` or `<path>.manifest.json` exists, the md5 it records, whether or not the files are there;
+    a folder's ends in `.dir`. Else the md5 over the sorted relative paths, sizes and md5s of all files, hidden
+    ones left out. cache_file: JSON file in which the md5s of files are kept by relative path, size and time of
+    change, so that a second call only asks for these; one file serves any number of datasets.
 
     Raises DatasetError if there is neither, or the .dvc file is not one.
     """
@@ -33,6 +35,8 @@ def dataset_version(path: Path, cache_file: Path | None = None) -> str:
     dvc_file = path.with_name(path.name + ".dvc")
     if dvc_file.is_file():
         return _recorded(dvc_file)
+    if manifest_file(path).is_file():
+        return manifest_version(manifest_file(path))
     if path.is_dir():
         return _hashed(path, cache_file)
     found = "is a file" if path.exists() else "does not exist"

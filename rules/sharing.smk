@@ -1,0 +1,17 @@
+# Pulling what DVC has recorded, as a target of its own; `pull: true` in a study does it before computing.
+
+
+rule pull:
+    log:
+        "logs/pull.txt",
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        dvc=1,
+    params:
+        wanted=things_to_pull,
+    message:
+        "pull what is recorded of study {STUDY.study}"
+    script:
+        "../workflow_scripts/pull.py"

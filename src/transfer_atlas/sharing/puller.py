@@ -1,0 +1,137 @@
+"""Pulling as part of a workflow: what a plan lacks and DVC has recorded comes from the remote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from transfer_atlas.config import Study
+from transfer_atlas.errors import AtlasError
+from transfer_atlas.plan import Plan, Run
+from transfer_atlas.sharing.need import need
+from transfer_atlas.sharing.presence import Presence
+from transfer_atlas.sharing.pull import (
+    Pulled,
+    Recordings,
+    pull_data,
+    pull_records,
+    pull_runs,
+    raw_data_to_pull,
+)
+from transfer_atlas.sharing.repository import Repository
+from transfer_atlas.store import RUN_FILE
+
+
+@dataclass(frozen=True)
+class Wants:
+    """What is to be pulled: folders of runs, folders of runs of which the run.json is enough, raw datasets.
+
+    Tables tell of every run (the number of its images, say), also of those whose files nobody needs here.
+    """
+
+    runs: list[str]
+    records: list[str]
+    data: list[str]
+    size: int  # bytes of the runs
+
+    def __bool__(self) -> bool:
+        return bool(self.runs or self.records or self.data)
+
+    def __str__(self) -> str:
+        things = [f"{len(self.runs)} runs ({self.size / 1e6:.1f} MB)"] if self.runs else []
+        things += [f"the run.json of {len(self.records)} others"] if self.records else []
+        return ", ".join(things + [f"raw dataset {path}" for path in self.data])
+
+
+@dataclass
+class Puller:
+    """Pulls for one study; `say` gets what people should know, a line at a time.
+
+    After a failure it does not try again: without network, every attempt would cost time.
+    """
+
+    study: Study
+    present: Presence
+    say: Callable[[str], None]
+    failed: bool = False
+
+    def pull_for(self, wanted: Iterable[Run], *, only_say: bool) -> None:
+        """Pull what it takes to have some runs. What does not come is computed, and `say` is told.
+
+        only_say: pull nothing, but count what would be pulled as present, for a dry run.
+        """
+        if self.failed:
+            return
+        try:
+            repository = Repository.around(Path.cwd())
+            wants, runs = self.what(repository, wanted)
+            if not wants:
+                return
+            self.say(f"{'would pull' if only_say else 'pulling'} {wants}")
+            if only_say:
+                for run in runs:
+                    self.present.add(run)
+            else:
+                self._report(pull(repository, wants))
+                self.present.forget()
+        except AtlasError as error:
+            self._report(Pulled(problems=[str(error)]))
+
+    def what(self, repository: Repository, wanted: Iterable[Run]) -> tuple[Wants, list[Run]]:
+        """What to pull to have some runs; and those of it that are runs to be used, not only told about."""
+        recordings = Recordings(repository)
+        wanted = list(wanted)
+
+        def recorded(run: Run) -> bool:
+            files = recordings.files_of(run.folder(self.study.store))
+            return files is not None and all(Path(path).name in files for path in self.present.outputs(run))
+
+        found = need(wanted, self.present, recorded)
+        folders = [run.folder(self.study.store) for run in found.pull]
+        computed = {run.folder(self.study.store) for run in found.compute}
+        told = {run.folder(self.study.store) for run in ancestry(wanted)} - computed - set(folders)
+        records = [
+            folder for folder in told if recordings.files_of(folder) and not (folder / RUN_FILE).exists()
+        ]
+        wants = Wants(
+            runs=sorted(map(str, folders)),
+            records=sorted(map(str, records)),
+            data=[str(path) for path in raw_data_to_pull(self.study, found.compute)],
+            size=recordings.size_of(folders),
+        )
+        return wants, list(found.pull)
+
+    def _report(self, pulled: Pulled) -> None:
+        for problem in pulled.problems:
+            self.say(problem)
+        if pulled.problems:
+            self.failed = True
+            self.say("not everything could be pulled; going on with what can be computed")
+
+
+def pull(repository: Repository, wants: Wants) -> Pulled:
+    """Pull runs, the run.json of others, and raw datasets."""
+    pulled = pull_runs(repository, map(Path, wants.runs))
+    if not pulled.problems:  # else without network or remote, as a rule: once is enough
+        pulled.problems += pull_records(repository, map(Path, wants.records))
+        pulled.problems += pull_data(repository, map(Path, wants.data))
+    return pulled
+
+
+def ancestry(runs: Iterable[Run]) -> list[Run]:
+    """All that some runs build on, directly or not; each once."""
+    found: dict[tuple[str, str], Run] = {}
+    waiting = list(runs)
+    while waiting:
+        for parent in waiting.pop().parents.values():
+            if (parent.kind, parent.key) not in found:
+                found[parent.kind, parent.key] = parent
+                waiting.append(parent)
+    return list(found.values())
+
+
+def leaves(plan: Plan) -> list[Run]:
+    """Runs that no other run of the plan builds on: what tables are made of."""
+    parents = {(parent.kind, parent.key) for run in plan for parent in run.parents.values()}
+    return [run for run in plan if (run.kind, run.key) not in parents]
