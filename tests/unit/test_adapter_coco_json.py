@@ -155,6 +155,29 @@ def test_file_names_may_hold_folders(toy):
     assert len(records_of(settings(splits={"train": "train"}), toy)) == 2
 
 
+def test_images_of_all_splits_may_lie_in_one_folder(toy, tmp_path):
+    others = content()
+    others["images"] = [{"id": 10, "file_name": "c.png"}]  # sizes need not be stated
+    others["annotations"] = others["annotations"][:1]
+    write(toy / "toy/annotations/val.json", others)
+    chosen = settings(images="images/train/*.png")
+    assert [(r.split, r.id[-1]) for r in records_of(chosen, toy)] == [
+        ("train", "a"),
+        ("train", "b"),
+        ("val", "c"),
+    ]
+    others["images"][0]["file_name"] = "a.png"
+    write(toy / "toy/annotations/val.json", others)
+    with pytest.raises(DatasetError, match=r"images/train/a: this id occurs twice \(again in split val\)"):
+        prepare(chosen, toy, tmp_path / "prepared", dataset="toy", domain="indoor")
+
+
+def test_keypoints_outside_the_image_are_kept_as_coco_does(toy):
+    outside = [-2, 1, 2, 9, 1, 1, 0, 0, 0]
+    rewrite(toy, lambda c: c["annotations"][0].update(keypoints=outside))
+    assert records_of(settings(keypoints={}), toy)[0].objects.keypoints[0].ravel().tolist() == outside
+
+
 def rewrite(toy: Path, change) -> None:
     """Change the training annotations."""
     changed = content()
@@ -177,6 +200,7 @@ BROKEN = {
     "negative size": (first(bbox=[1, 1, -2, 2]), r"box \[1, 1, -1, 3\] .*x_min <= x_max"),
     "no numbers": (first(bbox=["a", 1, 2, 2]), r"bbox \['a', 1, 2, 2\]; expected bbox as four numbers"),
     "infinite": (first(bbox=[1, 1, float("inf"), 2]), r"box \[1, 1, inf, 3\]"),
+    "not a number": (first(bbox=[1, 1, float("nan"), 2]), r"box \[1, 1, nan, 3\]"),
     "no box": (lambda c: c["annotations"][0].pop("bbox"), "bbox None; expected bbox as four numbers"),
     "too few keypoints": (first(keypoints=[1, 1, 2]), "3 numbers for keypoints; expected 9"),
     "visibility": (

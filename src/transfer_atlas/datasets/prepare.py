@@ -26,7 +26,9 @@ def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict
         domain=request["identity"]["domain"],
     )
     absent = description.segmentation.absent_classes if description.segmentation else {}
-    for split, classes in absent.items():
-        if classes:
-            print(f"  {request['name']}: no pixel of {', '.join(classes)} in {split}", file=progress_to)
+    absent_boxes = description.detection.absent_classes if description.detection else {}
+    for what, by_split in (("pixel", absent), ("box", absent_boxes)):
+        for split, classes in by_split.items():
+            if classes:
+                print(f"  {request['name']}: no {what} of {', '.join(classes)} in {split}", file=progress_to)
     return {"counts": description.counts, "absent_classes": absent}

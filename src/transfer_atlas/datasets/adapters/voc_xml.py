@@ -119,10 +119,10 @@ def _objects(
         expected = f"the image's {size[0]} x {size[1]} (width x height)"
         remedy = "Fetch the image anew, or scale its annotation."
         problems.add(where, f"boxes for {stated[0]:g} x {stated[1]:g}", expected, remedy)
-    # direct children only: parts of objects have boxes of their own
     for number, entry in enumerate(annotation.findall("object"), start=1):
         place = f"{where}, object {number}"
         label = classes.index((entry.findtext("name") or "").strip(), place, problems)
+        # the object's own: its parts have boxes, too
         corners = [_number(entry.find(f"bndbox/{corner}")) for corner in CORNERS]
         if None in corners:
             found = f"corners {corners}"
