@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from transfer_atlas import code_versions
 from transfer_atlas.analysis.tables import BASELINES, relation
 from transfer_atlas.config import load_study
 from transfer_atlas.plan import make_plan
@@ -66,10 +65,7 @@ def transfers(study):
 
 def transfers_of(study):
     """Identities of all transfers of a study; none of the datasets is there."""
-    with pytest.MonkeyPatch.context() as patch:
-        # which version the code has is no matter here, nor whether it was declared
-        patch.setattr(code_versions, "versions", lambda stages, *_: dict.fromkeys(stages, 1))
-        plan = make_plan(study, dict.fromkeys(study.datasets, "absent"))
+    plan = make_plan(study, dict.fromkeys(study.datasets, "absent"))
     return [run.identity for run in plan.of_kind("transfer")]
 
 
@@ -195,6 +191,15 @@ def test_optimizers_and_batches_are_those_of_section_4(study, task_type, optimiz
             assert (training.optimizer.name, training.batch_size) == (optimizer, batch_size)
             poly = each in ("segmentation/suim", "segmentation/kitti")
             assert training.schedule.policy == ("poly" if poly else "step")
+
+
+@pytest.mark.parametrize("name", ["paper", "miniature_full"])
+def test_boxes_are_scored_as_in_appendix_a(name):
+    chosen = load_study(ROOT / "studies" / f"{name}.yaml")
+    for each in (task for task in chosen.tasks() if task.startswith("detection/")):
+        at_half = each.split("/")[1] in ("pascal_voc_2007", "pascal_voc", "underwater_trash")
+        expected = {"measure": "ap50", "nms": 0.3} if at_half else {"measure": "coco_map", "nms": None}
+        assert chosen.evaluation(each) == {"evaluation": expected}
 
 
 def test_the_miniature_study_has_the_same_transfers(transfers):
