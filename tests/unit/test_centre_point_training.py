@@ -10,6 +10,7 @@ import study_examples
 import torch
 
 from transfer_atlas.config import EvaluationSettings, Optimizer, TrainingSettings
+from transfer_atlas.datasets import miniature
 from transfer_atlas.datasets.prepared import Objects, Record
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.datasets.writing import write_prepared
@@ -80,6 +81,7 @@ def trained(name, dataset, training, folder):
         watch=lambda done, loss: None,
     )
     after = evaluate(model, task, dataset, training, accelerator=accelerator, scoring=scoring)
+    print(name, curve[0], curve[-1], before["value"], after["value"])
     return curve, before["value"], after["value"]
 
 
@@ -98,6 +100,33 @@ def test_four_images_are_learnt_by_heart(name, rectangles, tmp_path):
     curve, before, after = trained(name, rectangles, training, tmp_path)
     assert before < 0.1 and after > 0.95
     assert curve[-1][1] < 0.1 * curve[0][1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "dataset", "bound"),
+    [("detection", "underwater_trash", 0.15), ("keypoints", "stanford_dogs", 0.25)],
+)
+def test_the_miniature_world_is_learnt(name, dataset, bound, tmp_path):
+    """A source after 300 steps against its untrained self, which finds next to nothing."""
+    records = [
+        record
+        for split, count in (("train", 200), ("val", 40))
+        for record in miniature.render(dataset, split, range(count), seed=0, image_size=64)
+    ]
+    write_prepared(tmp_path / "prepared", miniature.describe(dataset), records)
+    training = TrainingSettings(
+        resolution=(64, 64),
+        crop=(64, 64),
+        scale=(0.7, 1.4),
+        batch_size=8,
+        steps=300,
+        learning_rate=4e-3,
+        optimizer=Optimizer(name="adam", weight_decay=0),
+    )
+    opened = PreparedDataset.open(tmp_path / "prepared", cache_bytes=2**26)
+    _, before, after = trained(name, opened, training, tmp_path)
+    assert before < 0.02 and after > bound
 
 
 SMALL = {"crop": [32, 32], "resolution": [32, 32], "batch_size": 2, "steps": 1}
