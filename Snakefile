@@ -25,7 +25,8 @@ include: "rules/common.smk"
 
 STUDY = load_study(config)
 PLAN = load_plan(STUDY)
-RUNS = PLAN.by_key()
+RECOMMENDATION = load_recommendation(STUDY, PLAN, config)
+RUNS = PLAN.by_key() | all_runs(RECOMMENDATION)
 TABLE_KEY = PLAN.table_key()
 
 
@@ -43,6 +44,7 @@ include: "rules/datasets.smk"
 include: "rules/models.smk"
 include: "rules/transfers.smk"
 include: "rules/analysis.smk"
+include: "rules/transferability.smk"
 
 
 onstart:
@@ -55,7 +57,9 @@ localrules:
     ilsvrc,
     sources,
     transfers,
+    scores,
     plan,
+    recommend,
 
 
 rule all:
@@ -63,6 +67,7 @@ rule all:
     input:
         result_tables(),
         result_figures(),
+        result_scores(),
         kept_target_models(),
 
 
@@ -84,3 +89,8 @@ rule sources:
 rule transfers:
     input:
         results_of("transfer"),
+
+
+rule scores:
+    input:
+        results_of("score"),
