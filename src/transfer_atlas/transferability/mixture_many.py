@@ -29,24 +29,27 @@ def fit_many(
 ) -> tuple[np.ndarray, int, float]:
     """Responsibilities (n, K), iterations and mean log likelihood, from samples (n, p) and responsibilities `start`.
 
-    log N = constant - |U_k'(x - m_k)|^2 / 2. All components are evaluated for all samples in iterations 1, 2, 4, 8,
-    ... and at the end; in the others, for each sample those within e^-100 of its best one at the last such time. Each
+    log N = constant - |U_k'(x - m_k)|^2 / 2. All components are considered for all samples in iterations 1, 2, 4, 8,
+    ... and at the end; in the others, for each sample those within e^-100 of its best one at the last such time. To
+    consider a component, the square is summed over leading dimensions first, which need the leading block of U_k only,
+    and given up where the sum already puts the component e^-100 below the sample's best one of the step before. Each
     M step takes the samples with a share in the component. If at the end an unwatched component has a share after all,
     the iteration goes on. So the result is that of evaluating everything always, but for shares below 1e-9.
 
-    2 n p^2 K operations for a complete evaluation, 2 n p^2 for the others. Raises LinAlgError where a covariance plus
-    `ridge` is not positive definite.
+    At most 2 n p^2 K operations for a complete evaluation, 2 n p^2 for the others. Raises LinAlgError where a
+    covariance plus `ridge` is not positive definite.
     """
     parameters = _maximise(samples, start, ridge)
-    likelihood, watched = -np.inf, None
+    likelihood, watched, best = -np.inf, None, start.argmax(axis=1)
     for count in range(1, iterations + 1):
         if count & (count - 1) == 0:
             watched = None
-        shares, now, watched = _expect(samples, parameters, watched)
+        shares, now, watched = _expect(samples, parameters, watched, best)
+        best = shares.argmax(axis=1)
         parameters = _maximise(samples, shares, ridge)
         change, likelihood = now - likelihood, now
         if abs(change) < tolerance or count == iterations:
-            shares, likelihood, _ = _expect(samples, parameters, None)
+            shares, likelihood, _ = _expect(samples, parameters, None, best)
             if count == iterations or not (shares[~watched] > MISSED).any():
                 return shares, count, likelihood
             watched = None
@@ -71,21 +74,61 @@ def _maximise(samples: np.ndarray, shares: np.ndarray, ridge: float) -> _Paramet
 
 
 def _expect(
-    samples: np.ndarray, parameters: _Parameters, watched: np.ndarray | None
+    samples: np.ndarray, parameters: _Parameters, watched: np.ndarray | None, best: np.ndarray
 ) -> tuple[np.ndarray, float, np.ndarray]:
-    """Responsibilities (n, K), mean log likelihood, and which (n, K) to watch; of `watched` ones only, if given."""
-    n, number = len(samples), len(parameters.constants)
-    logs = np.full((n, number), -np.inf)
-    for start in range(0, n, BLOCK):
-        block = samples[start : start + BLOCK]
-        for k, (mean, factor) in enumerate(zip(parameters.means, parameters.factors, strict=True)):
-            rows = slice(None) if watched is None else np.flatnonzero(watched[start : start + BLOCK, k])
-            whitened = (block[rows] - mean) @ factor
-            squares = np.einsum("ij,ij->i", whitened, whitened)
-            logs[start : start + BLOCK][rows, k] = parameters.constants[k] - squares / 2
+    """Responsibilities (n, K), mean log likelihood, and which (n, K) to watch; of `watched` ones only, if given.
+
+    `best` (n,) is a guess at the best component of each sample, whose density is a lower bound of the best one.
+    """
+    constants = parameters.constants
+    logs = np.full((len(samples), len(constants)), -np.inf)
+    for start in range(0, len(samples), BLOCK):
+        part = slice(start, start + BLOCK)
+        block, own = samples[part], logs[part]
+        if watched is None:
+            guess = best[part]
+            for k in np.unique(guess):
+                rows = np.flatnonzero(guess == k)
+                own[rows, k] = (
+                    constants[k] - _squares(block[rows] - parameters.means[k], parameters.factors[k]) / 2
+                )
+            least = own[np.arange(len(block)), guess] - WATCHED
+            for k, constant in enumerate(constants):
+                rows = np.flatnonzero(guess != k)
+                rows, squares = _near(
+                    block, rows, parameters.means[k], parameters.factors[k], 2 * (constant - least)
+                )
+                own[rows, k] = constant - squares / 2
+        else:
+            for k, constant in enumerate(constants):
+                rows = np.flatnonzero(watched[part, k])
+                own[rows, k] = (
+                    constant - _squares(block[rows] - parameters.means[k], parameters.factors[k]) / 2
+                )
     top = logs.max(axis=1)
     if watched is None:
         watched = logs > top[:, None] - WATCHED
     shares = np.exp(logs - top[:, None])
     sums = shares.sum(axis=1)
     return shares / sums[:, None], float((top + np.log(sums)).mean()), watched
+
+
+def _squares(centred: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """|U'x|^2 of each row (n,)."""
+    whitened = centred @ factor
+    return np.einsum("ij,ij->i", whitened, whitened)
+
+
+def _near(
+    samples: np.ndarray, rows: np.ndarray, mean: np.ndarray, factor: np.ndarray, limits: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Those of `rows` whose |U'(x - m)|^2 is below their limit, and these squares."""
+    p, first = len(mean), 0
+    rows = rows[limits[rows] > 0]
+    squares = np.zeros(len(rows))
+    for last in (p // 4, p // 2, p):  # U is upper triangular: leading columns need leading dimensions only
+        centred = samples[rows, :last] - mean[:last]
+        squares += _squares(centred, factor[:last, first:last])
+        near = squares < limits[rows]
+        rows, squares, first = rows[near], squares[near], last
+    return rows, squares
