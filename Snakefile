@@ -25,7 +25,8 @@ include: "rules/common.smk"
 
 STUDY = load_study(config)
 PLAN = load_plan(STUDY)
-RUNS = PLAN.by_key()
+RECOMMENDATION = load_recommendation(STUDY, PLAN, config)
+RUNS = PLAN.by_key() | all_runs(RECOMMENDATION)
 TABLE_KEY = PLAN.table_key()
 
 
@@ -46,6 +47,7 @@ include: "rules/datasets.smk"
 include: "rules/models.smk"
 include: "rules/transfers.smk"
 include: "rules/analysis.smk"
+include: "rules/transferability.smk"
 include: "rules/sharing.smk"
 
 
@@ -59,8 +61,10 @@ localrules:
     ilsvrc,
     sources,
     transfers,
+    scores,
     plan,
     pull,
+    recommend,
 
 
 rule all:
@@ -68,6 +72,7 @@ rule all:
     input:
         result_tables(),
         result_figures(),
+        result_scores(),
         kept_target_models(),
 
 
@@ -89,3 +94,8 @@ rule sources:
 rule transfers:
     input:
         results_of("transfer"),
+
+
+rule scores:
+    input:
+        results_of("score"),

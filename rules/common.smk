@@ -13,15 +13,21 @@ from transfer_atlas.datasets.versions import ABSENT
 from transfer_atlas.errors import AtlasError
 from transfer_atlas.estimates import plan_table, regime_table
 from transfer_atlas.jobs import SOCKET_VARIABLE, wait_for_socket
-from transfer_atlas.plan import make_plan
+from transfer_atlas.models.packages import WEIGHT_PACKAGES, package_version
+from transfer_atlas.plan import make_plan, prepared_run
+from transfer_atlas.recommendation_plan import all_runs, recommendation_runs
+from transfer_atlas.scoring_plan import SCORING
 from transfer_atlas.store import FOLDERS
-from transfer_atlas.versions import content_versions
+from transfer_atlas.versions import content_versions, version_of
+
+# What `snakemake recommend --config target=... models=...` asks for: no part of a study.
+ASKED = ("target", "models")
 
 
 def load_study(config):
     """The validated study; a mistake in it ends the workflow with one message."""
     try:
-        return parse_study(config)
+        return parse_study({k: v for k, v in config.items() if k not in ASKED})
     except AtlasError as error:
         raise WorkflowError(str(error))
 
@@ -54,6 +60,50 @@ def absent_datasets(study, plan):
     return "\n".join(lines)
 
 
+def load_recommendation(study, plan, config):
+    """Scores of all candidates for the target that `snakemake recommend` is asked about."""
+    target = config.get("target")
+    if target is None:
+        return []
+    try:
+        models = [name for name in str(config.get("models") or "").split(",") if name]
+        if target not in study.tasks():
+            recommendation_runs(
+                study, plan, None, target, models, {}
+            )  # says what there is
+        dataset = target.split("/")[1]
+        prepared = prepared_run(study, dataset, version_of(study, dataset))
+        packages = {m: package_version(m) for m in models if m in WEIGHT_PACKAGES}
+        return recommendation_runs(study, plan, prepared, target, models, packages)
+    except AtlasError as error:
+        raise WorkflowError(str(error))
+
+
+def missing_of_recommendation(wildcards):
+    """run.json of every candidate's score that is not there."""
+    return [ancient(files_of(run)["run"]) for run in missing(RECOMMENDATION)]
+
+
+def recommendation(wildcards):
+    """What the ranking is made of, and where it goes."""
+    if not RECOMMENDATION:
+        raise WorkflowError(
+            "recommend needs a target: snakemake recommend --config target=segmentation/my_dataset "
+            "(a task of the study, which may be new), and perhaps models=resnet50.a1_in1k,vit_small_patch14_dinov2"
+        )
+    target = RECOMMENDATION[0].identity["target"]
+    runs_of_it = [
+        run for score in RECOMMENDATION for run in (score, score.parents["features"])
+    ]
+    return {
+        "computed": [files_of(run)["run"] for run in runs_of_it],
+        "evaluation": f"{STUDY.results}/tables/metric_evaluation.parquet",
+        "scores": [str(run.folder(STUDY.store)) for run in RECOMMENDATION],
+        "table": f"{STUDY.results}/recommendations/{target.replace('/', '-')}.parquet",
+        "transfers": f"{STUDY.store}/{FOLDERS['transfer']}",
+    }
+
+
 def result_path(kind, file):
     """Path pattern of a file of a run."""
     return f"{STUDY.store}/{FOLDERS[kind]}/{{name}}/{{key}}/{file}"
@@ -68,6 +118,8 @@ def files_of(run):
         names["model"] = "model.safetensors"
     elif run.kind == "prepared":
         names["description"] = "dataset.json"
+    elif run.kind in ("image_features", "features"):
+        names["samples"] = "samples.safetensors"
     return {role: f"{run.folder(STUDY.store)}/{file}" for role, file in names.items()}
 
 
@@ -120,6 +172,47 @@ def inputs_of_source(wildcards):
 
 def inputs_of_transfer(wildcards):
     return parents_of("transfer", wildcards)
+
+
+def inputs_of_image_features(wildcards):
+    return parents_of("image_features", wildcards)
+
+
+def inputs_of_features(wildcards):
+    return parents_of("features", wildcards)
+
+
+def inputs_of_score(wildcards):
+    return parents_of("score", wildcards)
+
+
+def request_of_image_features(wildcards):
+    return request_of("image_features", wildcards)
+
+
+def request_of_features(wildcards):
+    return request_of("features", wildcards)
+
+
+def request_of_score(wildcards):
+    return request_of("score", wildcards)
+
+
+def result_scores():
+    """Tables and figures of scores with their stamps, if the study asks for scores."""
+    if STUDY.transferability is None:
+        return []
+    names = [f"scores_{regime}" for regime in regimes()]
+    tables = ("scores", "domain_distances", "metric_evaluation")
+    files = [f"{STUDY.results}/tables/{name}.parquet" for name in tables]
+    files += [
+        f"{STUDY.results}/figures/{name}.{suffix}"
+        for name in names
+        for suffix in ("png", "svg")
+    ]
+    stamps = [f"{STUDY.results}/.shows/{name}-{TABLE_KEY}" for name in names]
+    stamps += [f"{STUDY.results}/.shows/score_tables-{TABLE_KEY}"]
+    return [ancient(path) for path in [*files, *stamps]]
 
 
 def request_of_prepared(wildcards):
@@ -224,15 +317,27 @@ def target_task_types(regime):
 
 def folders_of_runs(wildcards):
     """Where the runs of the study lie, by kind, for the tables."""
-    kinds = {kind: [] for kind in FOLDERS}
+    kinds = {kind: [] for kind in FOLDERS if kind not in SCORING}
     for run in PLAN:
-        kinds[run.kind].append(str(run.folder(STUDY.store)))
+        if run.kind not in SCORING:
+            kinds[run.kind].append(str(run.folder(STUDY.store)))
     return {
         "domains": {name: d.domain for name, d in sorted(STUDY.datasets.items())},
         "folders": kinds,
         "multi_sources": {
             name: [task.split("/")[1] for task in STUDY.tasks_of_multi_source(name)]
             for name in sorted(STUDY.multi_sources)
+        },
+    }
+
+
+def folders_of_scores(wildcards):
+    """Where scores and image features lie, for the tables of scores."""
+    return {
+        "domains": {name: d.domain for name, d in sorted(STUDY.datasets.items())},
+        "folders": {
+            kind: [str(run.folder(STUDY.store)) for run in PLAN.of_kind(kind)]
+            for kind in ("score", "image_features")
         },
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import yaml
 from pydantic import (
@@ -255,6 +255,40 @@ class TrainOrigin(Strict):
 IlsvrcOrigin = Annotated[TimmOrigin | PackageOrigin | FileOrigin | TrainOrigin, Field(discriminator="origin")]
 
 
+MetricName = Literal[
+    "leep", "nce", "n_leep", "h_score", "shrinkage_h_score", "logme", "gbc", "transrate", "parc", "otce"
+]
+
+
+class TransferabilitySettings(Strict):
+    """Scores of every source of the experiments for every target, without fine-tuning (docs/metrics.md)."""
+
+    metrics: list[MetricName] = Field(
+        list(get_args(MetricName)), min_length=1, description="Metrics to score with."
+    )
+    sampling: Literal["class_balanced", "uniform", "boundary"] = Field(
+        "class_balanced", description="Which pixels of a segmentation target are scored."
+    )
+    pixels: int = Field(1000, ge=1, description="Pixels of each target image at most (Pandy et al.: 1000).")
+    source_images: int = Field(150, ge=1, description="Images from which OTCE draws the source's pixels.")
+    samples: int = Field(
+        10_000, ge=10, description="Samples of either side in one repeat (Tan et al.: 10,000 pixels)."
+    )
+    repeats: int = Field(3, ge=1, description="Draws whose mean and deviation are reported (Tan et al.: 10).")
+    parc_samples: int = Field(2000, ge=10, description="Samples of which PARC compares all pairs.")
+    epsilon: float | None = Field(
+        0.1, gt=0, description="Regularisation of OTCE's transport; `null` computes the exact plan."
+    )
+    depth_bins: int = Field(10, ge=2, description="Classes into which depth is quantised.")
+    seed: int = Field(0, ge=0, description="Seed of sampling and of N-LEEP's start.")
+    domain_features: str = Field(
+        "ilsvrc",
+        description="The backbone whose image features give domain distances: `ilsvrc`, or a source of the "
+        "experiments such as `multi_segmentation` (the paper's choice).",
+    )
+    domain_images: int = Field(1000, ge=1, description="Images of each dataset in domain distances.")
+
+
 class Study(Strict):
     """A study: what is measured, on what, starting from what."""
 
@@ -304,6 +338,9 @@ class Study(Strict):
         0.2, gt=0, lt=1, description="Share of training images held out by `held_out`."
     )
     source_seed: int = Field(0, ge=0, description="Seed of every source: one set of weights for each source.")
+    transferability: TransferabilitySettings | None = Field(
+        None, description="Scores without fine-tuning, and how well they predict; none if absent."
+    )
     keep_target_models: bool = Field(False, description="Keep the fine-tuned model of every transfer.")
 
     @field_validator("task_types", mode="before")

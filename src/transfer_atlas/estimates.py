@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from transfer_atlas.plan import KINDS, Plan, Run
+from transfer_atlas.scoring_plan import SCORING
 from transfer_atlas.store import FOLDERS, RUN_FILE
 
 TITLES = {
@@ -16,9 +17,10 @@ TITLES = {
     "ilsvrc": "ILSVRC checkpoint",
     "source": "sources",
     "transfer": "transfers",
+    "image_features": "image features",
+    "features": "features of targets",
+    "score": "scores",
 }
-
-
 def pixels(settings: Mapping[str, Any]) -> float | None:
     """Training pixels a run goes through, which its time is proportional to; None if it does not train."""
     training = settings.get("training")
@@ -41,6 +43,8 @@ def plan_table(plan: Plan, store: Path, workers: int) -> str:
     total, unknown = 0.0, False
     for kind in KINDS:
         runs = plan.of_kind(kind)
+        if not runs and kind in SCORING:
+            continue
         missing = [run for run in runs if not present[run.key]]
         guesses = [_guess(run, speeds, fixed) for run in missing]
         known = [guess for guess in guesses if guess is not None]

@@ -12,7 +12,8 @@ from transfer_atlas.config import PackageOrigin, Study, TimmOrigin, TrainOrigin
 from transfer_atlas.keys import key_of
 from transfer_atlas.store import run_folder
 
-KINDS = ("prepared", "ilsvrc", "source", "transfer")  # the layers, in the order data flows
+# the layers, in the order data flows; the last three only if a study asks for scores
+KINDS = ("prepared", "ilsvrc", "source", "transfer", "image_features", "features", "score")
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ class Plan:
     def table_key(self) -> str:
         """Key of the study's tables: which transfers they show, and the code that makes them."""
         facts = {name: settings.domain for name, settings in self.study.datasets.items()}
-        code = code_versions.versions(["analysis"])
+        stages = ["analysis", "metrics"] if self.study.transferability else ["analysis"]
+        code = code_versions.versions(stages)
         return key_of({"runs": sorted(run.key for run in self.runs), "domains": facts, "code": code})
 
 
@@ -92,6 +94,8 @@ def make_plan(study: Study, dataset_versions: Mapping[str, str], origin_version:
     origin_version
         Content version of the ILSVRC checkpoint if it is a file or a package.
     """
+    from transfer_atlas.scoring_plan import scoring_runs  # late: it builds on this module
+
     stages = _stages_of(study)
     declared = code_versions.versions({stage for group in stages.values() for stage in group})
     planner = _Planner(study, dataset_versions, origin_version, stages, declared)
@@ -104,10 +108,17 @@ def make_plan(study: Study, dataset_versions: Mapping[str, str], origin_version:
         if target not in planner.left_out(source, experiment.to_own_targets)
     ]
     found: dict[tuple[str, str], Run] = {}
-    for transfer in transfers:
-        _collect(transfer, found)
+    for run in [*transfers, *scoring_runs(study, transfers)]:
+        _collect(run, found)
     ordered = sorted(found.values(), key=lambda run: KINDS.index(run.kind))
     return Plan(study=study, runs=tuple(ordered))
+
+
+def prepared_run(study: Study, name: str, version: str) -> Run:
+    """The run that prepares one dataset of the study, whether or not its experiments use it."""
+    stages = _stages_of(study)
+    declared = code_versions.versions(stages[f"adapter:{study.datasets[name].adapter.name}"])
+    return _Planner(study, {name: version}, None, stages, declared).prepared(name)
 
 
 def used_datasets(study: Study) -> list[str]:

@@ -62,6 +62,8 @@ def execute(request: dict[str, Any], progress_to: TextIO = sys.stderr) -> None:
         output.mkdir()
         if request["kind"] in ("ilsvrc", "source") or request["location"].get("keep_model") == "yes":
             _save_no_model(output, status, reason)
+        elif request["kind"] in ("image_features", "features"):
+            _save_no_samples(output, status, reason)
     record = {
         key: request[key]
         for key in (
@@ -112,6 +114,10 @@ def _runner(kind: str) -> Runner:
         from transfer_atlas.datasets.prepare import prepare
 
         return prepare
+    if kind in ("image_features", "features", "score"):
+        from transfer_atlas.transferability.extraction import runners as scoring
+
+        return {"image_features": scoring.image_features, "features": scoring.features, "score": scoring.score}[kind]
     from transfer_atlas.training import runners
 
     return {"ilsvrc": runners.ilsvrc, "source": runners.source, "transfer": runners.transfer}[kind]
@@ -122,6 +128,13 @@ def _save_no_model(output: Path, status: str, reason: str) -> None:
     from transfer_atlas.models.checkpoints import save_checkpoint
 
     save_checkpoint(output / "model.safetensors", {}, {"status": status, "reason": reason})
+
+
+def _save_no_samples(output: Path, status: str, reason: str) -> None:
+    """Samples of a run that legitimately has none."""
+    from transfer_atlas.transferability.extraction.sample_files import save_samples
+
+    save_samples(output, {}, {"status": status, "reason": reason})
 
 
 def _dataset_versions(run: Run) -> dict[str, str]:

@@ -23,6 +23,9 @@ FOLDERS = {
     "ilsvrc": "ilsvrc",
     "source": "sources",
     "transfer": "transfers",
+    "image_features": "image_features",
+    "features": "features",
+    "score": "scores",
 }  # by kind
 RUN_FILE = "run.json"
 MODEL_FILE = "model.safetensors"

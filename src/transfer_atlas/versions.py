@@ -21,15 +21,7 @@ def content_versions(study: Study) -> tuple[dict[str, str], str | None]:
     Hashes of files are kept in the scratch folder, so that only changed files are read again.
     Raises DatasetError for a raw dataset that is empty or no folder, CheckpointError for a checkpoint that is missing.
     """
-    cache = Path(study.scratch) / "content_versions.json"
-    versions = {}
-    for name in used_datasets(study):
-        relative = raw_path(study.datasets[name].adapter)
-        if relative is None:
-            versions[name] = "generated"
-            continue
-        path = Path(study.data_root) / relative
-        versions[name] = ABSENT if is_absent(path) else dataset_version(path, cache)
+    versions = {name: version_of(study, name) for name in used_datasets(study)}
     origin = None
     if isinstance(study.ilsvrc, PackageOrigin):
         origin = package_version(study.ilsvrc.package)
@@ -42,3 +34,13 @@ def content_versions(study: Study) -> tuple[dict[str, str], str | None]:
         with path.open("rb") as file:
             origin = hashlib.file_digest(file, "md5").hexdigest()
     return versions, origin
+
+
+def version_of(study: Study, dataset: str) -> str:
+    """Version of one dataset of the study; see `content_versions`."""
+    relative = raw_path(study.datasets[dataset].adapter)
+    if relative is None:
+        return "generated"
+    path = Path(study.data_root) / relative
+    cache = Path(study.scratch) / "content_versions.json"
+    return ABSENT if is_absent(path) else dataset_version(path, cache)

@@ -342,7 +342,9 @@ def as_markdown() -> str:
         "as metadata of the Arrow fields. All tables but `runs` are the same to the last byte when a study",
         "is repeated on the same machine.",
     ]
-    for table in TABLES.values():
+    from transfer_atlas.analysis.score_schema import SCORE_TABLES  # late: it builds on this module
+
+    for table in (TABLES | SCORE_TABLES).values():
         lines += ["", f"## {table.name}", "", table.description, ""]
         lines += [f"Rows are told apart, and sorted, by: {', '.join(f'`{c}`' for c in table.identity)}.", ""]
         lines += ["| column | type | unit | description |", "|---|---|---|---|"]

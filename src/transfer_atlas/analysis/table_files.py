@@ -9,7 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transfer_atlas.analysis.schema import TABLES
+from transfer_atlas.analysis.schema import TABLES as STUDY_TABLES
+from transfer_atlas.analysis.score_schema import SCORE_TABLES
+
+TABLES = STUDY_TABLES | SCORE_TABLES
 
 
 def write_table(frame: pd.DataFrame, path: Path | str, table: str | None = None) -> None:

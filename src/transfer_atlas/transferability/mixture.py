@@ -1,8 +1,9 @@
 """A mixture of Gaussians with full covariances, fitted by expectation and maximisation, for N-LEEP.
 
 The same start, steps and stopping rule as scikit-learn's GaussianMixture, hence the same result, at a fraction of
-the cost: a log density is linear in the products x_a x_b of a sample's coordinates, so that the densities of all
-components are one matrix product, and all sums of the maximisation another, in one pass over the samples.
+the cost. (A) In few dimensions: a log density is linear in the products x_a x_b of a sample's coordinates, so that the
+densities of all components are one matrix product, and all sums of the maximisation another. (B) In many dimensions a
+sample belongs to one component, or to few (`mixture_many.py`).
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import numpy as np
 import scipy.linalg
 
 from transfer_atlas.transferability.arrays import UnconvergedError, one_hot
+from transfer_atlas.transferability.mixture_many import fit_many
 
 RIDGE = 1e-6  # added to the diagonal of every covariance
+FEW_DIMENSIONS = 48  # up to here (A) is faster
 BLOCK_NUMBERS = 1_000_000  # products in memory at a time: 8 MB
 
 
@@ -36,9 +39,9 @@ def fit_mixture(
     E step: r_ik ~ w_k N(x_i; m_k, S_k). M step: weights, means and covariances (plus 1e-6 I) of the
     responsibilities. Ends when the mean log likelihood rises by less than `tolerance`.
 
-    With z_i (q,), q = 1 + p + p (p + 1) / 2, the products 1, x_a and x_a x_b (a <= b) of a sample, log densities
+    (A) With z_i (q,), q = 1 + p + p (p + 1) / 2, the products 1, x_a and x_a x_b (a <= b) of a sample, log densities
     are z' C with one column of C per component, and the sums of the M step are z r'. 4 n q K operations per
-    iteration, half of what component after component takes; 8 MB beside the samples.
+    iteration, half of what component after component takes; 8 MB beside the samples. (B) See `fit_many`.
 
     Where a covariance is not positive definite, the ridge is raised tenfold and the fit starts again. Raises
     UnconvergedError if that does not help either.
@@ -46,13 +49,18 @@ def fit_mixture(
     from sklearn.cluster import KMeans  # late: scikit-learn takes a second to import, and only this needs it
 
     start = KMeans(n_clusters=components, n_init=1, random_state=seed).fit(samples).labels_
-    centre = samples.mean(axis=0)  # products of centred samples keep more digits
-    columns = np.ascontiguousarray((samples - centre).T)
+    few = samples.shape[1] <= FEW_DIMENSIONS
+    centred = samples - samples.mean(axis=0)  # products of centred samples keep more digits
+    columns = np.ascontiguousarray(centred.T) if few else None
     scale = max(1.0, float(samples.var(axis=0).max()))
     ridge = RIDGE
     while ridge <= scale:
         try:
-            return _fit(columns, one_hot(start, components).T, ridge, iterations, tolerance)
+            if few:
+                found = _fit_few(columns, one_hot(start, components).T, ridge, iterations, tolerance)
+            else:
+                found = fit_many(centred, one_hot(start, components), ridge, iterations, tolerance)
+            return Mixture(*found, ridge)
         except np.linalg.LinAlgError:
             ridge *= 10
     raise UnconvergedError(
@@ -61,7 +69,9 @@ def fit_mixture(
     )
 
 
-def _fit(columns: np.ndarray, start: np.ndarray, ridge: float, iterations: int, tolerance: float) -> Mixture:
+def _fit_few(
+    columns: np.ndarray, start: np.ndarray, ridge: float, iterations: int, tolerance: float
+) -> tuple[np.ndarray, int, float]:
     """Iterate from the responsibilities `start` (K, n); samples come as columns (p, n)."""
     dimensions, n = columns.shape
     _, _, sums = _pass(columns, start, None)
@@ -74,7 +84,7 @@ def _fit(columns: np.ndarray, start: np.ndarray, ridge: float, iterations: int, 
             break
     # As in scikit-learn, the responsibilities are those of the last parameters.
     shares, likelihood, _ = _pass(columns, None, _coefficients(sums, n, dimensions, ridge))
-    return Mixture(shares.T, count, likelihood, ridge)
+    return shares.T, count, likelihood
 
 
 def _pass(

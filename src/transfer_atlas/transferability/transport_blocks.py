@@ -33,7 +33,10 @@ def sinkhorn_pass(
     row = np.empty(len(source))
     sums = np.zeros(len(target))
     highest = np.full(len(target), -np.inf)  # of (f_i - c_ij) / epsilon
-    for start, scores in _score_blocks(source, target, column, epsilon, np.float32):
+    # float32 does for a first iteration, unless its rounding of the squares is more than a tenth of epsilon
+    largest = max(float((side * side).sum(1).max()) for side in (source, target))
+    precision = np.float32 if largest * np.finfo(np.float32).eps < epsilon / 10 else np.float64
+    for start, scores in _score_blocks(source, target, column, epsilon, precision):
         top = scores.max(axis=1)
         scores -= top[:, None]
         # log of exp((f_i + g_j - c_ij) / epsilon) up to the row's normalisation
@@ -41,7 +44,7 @@ def sinkhorn_pass(
         totals = kernel.sum(axis=1, dtype=np.float64)
         row[start : start + len(scores)] = -epsilon * (top + np.log(totals) - np.log(len(target)))
         sums += (1 / totals) @ kernel
-        scores -= np.log(totals).astype(np.float32)[:, None]
+        scores -= np.log(totals).astype(scores.dtype)[:, None]
         np.maximum(highest, scores.max(axis=0), out=highest)
     # scores were (f_i + g_j - c_ij)/epsilon - log n_t, so sums / n_s are the columns' masses
     reached = sums > 1e-30

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from transfer_atlas.transferability.arrays import Array, to_numpy
+from transfer_atlas.transferability.arrays import Array, double, to_numpy
 from transfer_atlas.transferability.domain_distance import squared_distances
 
 REPRESENTATIVES = 1000
@@ -22,11 +22,11 @@ def coarse_potential(source: Array, target: Array, epsilon: float) -> np.ndarray
 
     first, weights = _representatives(source)
     second, others = _representatives(target)
-    cost = to_numpy(squared_distances(first, second)).astype(np.float64)
+    cost = to_numpy(squared_distances(double(first), double(second)))
     log = ot.emd(weights, others, cost, numItermax=10_000_000, log=True)[1]
     potential = np.empty(len(target))
     for start in range(0, len(target), BLOCK_ROWS):
-        block = to_numpy(squared_distances(target[start : start + BLOCK_ROWS], first))
+        block = to_numpy(squared_distances(double(target[start : start + BLOCK_ROWS]), double(first)))
         values = (log["u"] - block) / epsilon
         top = values.max(axis=1)
         sums = np.exp(values - top[:, None]) @ weights

@@ -28,7 +28,7 @@ def test_n_leep_survives_where_the_published_code_fails():
     assert -np.log(5) < n_leep(arrays["X"], arrays["y"], seed=123) < 0
 
 
-@pytest.mark.parametrize(("n", "p", "k"), [(300, 2, 3), (500, 7, 5)])
+@pytest.mark.parametrize(("n", "p", "k"), [(300, 2, 3), (500, 7, 5), (1500, 49, 4)])
 def test_mixture_is_scikit_learns(n, p, k):
     features, _ = labelled(n, n=n, d=p, c=k, spread=2)
     reference = GaussianMixture(k, random_state=4).fit(features)

@@ -1,0 +1,1 @@
+"""From a source model and a target's images to the samples that all metrics score."""

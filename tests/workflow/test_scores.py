@@ -1,0 +1,53 @@
+"""Scores without fine-tuning in the workflow: they add runs of their own, and rank sources for a new dataset."""
+
+from __future__ import annotations
+
+import pandas as pd
+from clones import TABLES_AND_FIGURES
+from tiny_data import draw_scenes
+
+
+def with_scores(study):
+    study["transferability"] = {"pixels": 40, "samples": 150, "repeats": 2}
+
+
+def test_scores_are_added_evaluated_and_recommend_for_a_new_dataset(done):
+    done.change(with_scores)
+    pairs = ("meadow--segmentation-street", "meadow--segmentation-harbour", "street--segmentation-harbour")
+    expected = {f"features segmentation-{pair}--small_target" for pair in pairs}
+    expected |= {f"score segmentation-{pair}--small_target" for pair in pairs}
+    expected |= {f"features segmentation-{name}--segmentation-{name}" for name in ("meadow", "street")}
+    expected |= {f"image_features {name}--ilsvrc" for name in ("meadow", "street", "harbour")}
+    expected |= {"score_tables", "score_scatter small_target"}
+    assert done.planned() == expected | TABLES_AND_FIGURES  # nothing is trained again
+    assert done.snakemake().well().finished == expected | TABLES_AND_FIGURES
+    assert done.planned() == set()
+
+    tables = done.folder / "results/tables"
+    scores = pd.read_parquet(tables / "scores.parquet")
+    assert len(scores) == 3 * 12 and (scores["status"] == "finished").all()
+    distances = pd.read_parquet(tables / "domain_distances.parquet")
+    assert len(distances) == 3 * 2 * 4 and (distances["distance"] > 0).all()
+    evaluation = pd.read_parquet(tables / "metric_evaluation.parquet")
+    assert {"logme", "otce", "domain_distance"} <= set(evaluation["metric"])
+
+    def with_a_new_dataset(study):
+        desert = {**study["datasets"]["harbour"]["adapter"], "path": "desert"}
+        study["datasets"]["desert"] = {**study["datasets"]["harbour"], "adapter": desert}
+
+    draw_scenes(done.folder / "data", "desert")
+    done.change(with_a_new_dataset)
+    call = done.snakemake("recommend", "--config", "target=segmentation/desert").well()
+    names = [f"segmentation-{name}--segmentation-desert--recommend" for name in ("meadow", "street")]
+    steps = {f"{step} {name}" for step in ("features", "score") for name in names}
+    assert call.finished == steps | {"prepare_dataset desert", "recommend"}
+    assert "Sources for segmentation/desert, without fine-tuning" in call.said
+    ranking = pd.read_parquet(done.folder / "results/recommendations/segmentation-desert.parquet")
+    assert set(ranking["source"]) == {"segmentation/meadow", "segmentation/street"}
+
+
+def test_recommend_says_what_it_needs(begun):
+    call = begun.snakemake("recommend")
+    assert call.status != 0 and "recommend needs a target" in call.said
+    call = begun.snakemake("recommend", "--config", "target=segmentation/desert")
+    assert call.status != 0 and "no task of this study (known:" in call.said

@@ -1,0 +1,18 @@
+"""Draw scores against measured gains, one figure per regime."""
+
+from pathlib import Path
+
+from transfer_atlas.analysis.score_figure import score_scatter
+from transfer_atlas.analysis.score_tables import scored_pairs
+from transfer_atlas.analysis.style import save_figure
+from transfer_atlas.analysis.table_files import read_table
+from transfer_atlas.jobs import clear_other_stamps, log_to
+
+log_to(snakemake.log[0])
+tables = [read_table(Path(snakemake.input[name])) for name in ("scores", "gains", "domain_distances")]
+save_figure(
+    score_scatter(scored_pairs(*tables), snakemake.wildcards.regime),
+    snakemake.output.png,
+    snakemake.output.svg,
+)
+clear_other_stamps(Path(snakemake.output.stamp))
