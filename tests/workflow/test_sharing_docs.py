@@ -67,8 +67,8 @@ def test_the_page_works_as_written(finished, tmp_path):
     (first / "config.yaml").write_text(study, encoding="utf-8")
     for path in (first / "studies").glob("*.yaml"):
         path.unlink()
-    shutil.copytree(first / "data/street", first / "data/camvid")
     commit(first, "Our study")
+    shutil.copytree(first / "data/street", first / "data/camvid")
     finished.git("init", "--quiet", "--bare", "--initial-branch", "main", str(hub))
     Clone(first).git("remote", "add", "origin", str(hub))
 
