@@ -25,12 +25,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _record(chosen: argparse.Namespace) -> int:
-    results = record.record(Repository.around(Path.cwd()))
+    results = record.record(Repository.around(Path.cwd()), replace=chosen.replace)
     for result in results:
         size = result.records.size / 1e6
         print(
             f"{result.layer.name:<12}{len(result.records.runs):>6} runs{size:>12.1f} MB, {len(result.new)} of them new"
         )
+    other = sum(len(result.other) for result in results)
+    if other:
+        print(f"{other} runs were computed here again; their recorded versions stay (--replace takes these)")
     problems = [problem for result in results for problem in result.problems]
     for problem in problems:
         print(f"not recorded: {problem}", file=sys.stderr)
@@ -107,6 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("record", help="put finished runs and tables under version control")
+    command.add_argument(
+        "--replace", action="store_true", help="take this clone's version of runs that are recorded already"
+    )
     command.set_defaults(command=_record)
 
     command = commands.add_parser("merge", help="finish a git merge of branches that both recorded runs")

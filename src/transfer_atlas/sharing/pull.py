@@ -20,10 +20,19 @@ from transfer_atlas.store import RUN_FILE, problems_of
 
 @dataclass
 class Pulled:
-    """What came of a pull; the runs are folders relative to the repository, as strings."""
+    """What came of a pull; the runs are folders relative to the repository, as strings.
+
+    failed: whether DVC could not do it, and not only some result was damaged.
+    """
 
     runs: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    failed: bool = False
+
+    def fail(self, problem: str) -> None:
+        """Add a problem that is DVC's."""
+        self.problems.append(problem)
+        self.failed = True
 
 
 @dataclass
@@ -64,7 +73,7 @@ def pull_runs(repository: Repository, folders: Iterable[Path]) -> Pulled:
     if not wanted:
         return result
     if not repository.has_remote():
-        result.problems.append("no DVC remote is set: `dvc remote add --default NAME URL`.")
+        result.fail("no DVC remote is set: `dvc remote add --default NAME URL`.")
         return result
     for run in wanted:
         # What an interrupted job or a damaged copy left would make DVC ask for leave to remove it.
@@ -72,7 +81,7 @@ def pull_runs(repository: Repository, folders: Iterable[Path]) -> Pulled:
     for portion in batches(_targets(repository, wanted)):
         done = repository.dvc("pull", "--quiet", *portion)
         if done.returncode:
-            result.problems.append(f"`dvc pull` failed: {why(done)}")
+            result.fail(f"`dvc pull` failed: {why(done)}")
     for run in wanted:
         folder = repository.folder / run
         if not (folder / RUN_FILE).exists():
@@ -87,22 +96,24 @@ def pull_runs(repository: Repository, folders: Iterable[Path]) -> Pulled:
     return result
 
 
-def pull_records(repository: Repository, folders: Iterable[Path]) -> list[str]:
-    """Pull the run.json of some runs, and nothing else of them. Returns the problems."""
-    problems = []
+def pull_records(repository: Repository, folders: Iterable[Path]) -> Pulled:
+    """Pull the run.json of some runs, and nothing else of them."""
+    result = Pulled()
     for portion in batches([f"{repository.relative(folder)}/{RUN_FILE}" for folder in folders]):
         done = repository.dvc("pull", "--quiet", *portion)
-        problems += [f"`dvc pull` of run.json failed: {why(done)}"] if done.returncode else []
-    return problems
+        if done.returncode:
+            result.fail(f"`dvc pull` of run.json failed: {why(done)}")
+    return result
 
 
-def pull_data(repository: Repository, paths: Iterable[Path]) -> list[str]:
-    """Pull raw datasets, whose `.dvc` files lie beside the given paths. Returns the problems."""
-    targets = [f"{path}.dvc" for path in paths]
-    if not targets:
-        return []
-    done = repository.dvc("pull", "--quiet", *targets)
-    return [f"`dvc pull {' '.join(targets)}` failed: {why(done)}"] if done.returncode else []
+def pull_data(repository: Repository, paths: Iterable[Path]) -> Pulled:
+    """Pull raw datasets, whose `.dvc` files lie beside the given paths."""
+    result, targets = Pulled(), [f"{path}.dvc" for path in paths]
+    if targets:
+        done = repository.dvc("pull", "--quiet", *targets)
+        if done.returncode:
+            result.fail(f"`dvc pull {' '.join(targets)}` failed: {why(done)}")
+    return result
 
 
 def discard(repository: Repository, run: Path) -> None:

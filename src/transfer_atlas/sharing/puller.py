@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from transfer_atlas.config import Study
@@ -55,28 +55,33 @@ class Puller:
     present: Presence
     say: Callable[[str], None]
     failed: bool = False
+    refused: set[str] = field(default_factory=set)  # keys of runs that came damaged, or not at all
 
     def pull_for(self, wanted: Iterable[Run], *, only_say: bool) -> None:
         """Pull what it takes to have some runs. What does not come is computed, and `say` is told.
 
         only_say: pull nothing, but count what would be pulled as present, for a dry run.
         """
-        if self.failed:
-            return
+        wanted = list(wanted)
         try:
-            repository = Repository.around(Path.cwd())
-            wants, runs = self.what(repository, wanted)
-            if not wants:
-                return
-            self.say(f"{'would pull' if only_say else 'pulling'} {wants}")
-            if only_say:
-                for run in runs:
-                    self.present.add(run)
-            else:
+            while not self.failed:
+                repository = Repository.around(Path.cwd())
+                wants, runs = self.what(repository, wanted)
+                if not wants:
+                    return
+                self.say(f"{'would pull' if only_say else 'pulling'} {wants}")
+                if only_say:
+                    for run in runs:
+                        self.present.add(run)
+                    return
                 self._report(pull(repository, wants))
                 self.present.forget()
+                refused = {run.key for run in runs if not self.present(run)}
+                if not refused:
+                    return
+                self.refused |= refused  # what it takes to compute these may be there to be pulled
         except AtlasError as error:
-            self._report(Pulled(problems=[str(error)]))
+            self._report(Pulled(problems=[str(error)], failed=True))
 
     def what(self, repository: Repository, wanted: Iterable[Run]) -> tuple[Wants, list[Run]]:
         """What to pull to have some runs; and those of it that are runs to be used, not only told about."""
@@ -85,7 +90,9 @@ class Puller:
 
         def recorded(run: Run) -> bool:
             files = recordings.files_of(run.folder(self.study.store))
-            return files is not None and all(Path(path).name in files for path in self.present.outputs(run))
+            if files is None or run.key in self.refused:
+                return False
+            return all(Path(path).name in files for path in self.present.outputs(run))
 
         found = need(wanted, self.present, recorded)
         folders = [run.folder(self.study.store) for run in found.pull]
@@ -106,16 +113,18 @@ class Puller:
         for problem in pulled.problems:
             self.say(problem)
         if pulled.problems:
-            self.failed = True
             self.say("not everything could be pulled; going on with what can be computed")
+        self.failed |= pulled.failed
 
 
 def pull(repository: Repository, wants: Wants) -> Pulled:
     """Pull runs, the run.json of others, and raw datasets."""
     pulled = pull_runs(repository, map(Path, wants.runs))
-    if not pulled.problems:  # else without network or remote, as a rule: once is enough
-        pulled.problems += pull_records(repository, map(Path, wants.records))
-        pulled.problems += pull_data(repository, map(Path, wants.data))
+    for act, paths in ((pull_records, wants.records), (pull_data, wants.data)):
+        if not pulled.failed:  # without network or remote, one failure says it all
+            found = act(repository, map(Path, paths))
+            pulled.problems += found.problems
+            pulled.failed = found.failed
     return pulled
 
 

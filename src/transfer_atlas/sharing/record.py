@@ -28,18 +28,20 @@ from transfer_atlas.store import problems_of
 
 @dataclass
 class Recorded:
-    """What recording a layer came to: the runs that are new or replaced, and what was refused."""
+    """What recording a layer came to: runs that are new or replaced, runs that differ from the record, refusals."""
 
     layer: Layer
     records: Records
     new: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
-def record(repository: Repository) -> list[Recorded]:
+def record(repository: Repository, *, replace: bool = False) -> list[Recorded]:
     """Record all finished runs of all layers, and the tables. Needs no remote; `dvc push` comes after it.
 
     A run whose files are not what its run.json says, or that has none, is not recorded; it is among the problems.
+    Of a run that is recorded already and was computed here again, the recorded version stays, unless `replace`.
     """
     layers = layers_of(repository)
     before = read_lock(repository)
@@ -56,7 +58,7 @@ def record(repository: Repository) -> list[Recorded]:
     for layer in layers:
         if layer.keyed and layer in present:
             version = locked_version(lock.get(layer.name))
-            results.append(_merged(repository, layer, _listed(repository, layer, version)))
+            results.append(_merged(repository, layer, _listed(repository, layer, version), replace))
         elif layer.keyed:
             results.append(Recorded(layer, layer.records(repository)))
     write_layers(repository, lock, {result.layer: result.records for result in results})
@@ -104,7 +106,9 @@ def _listed(repository: Repository, layer: Layer, version: str | None) -> dict[s
     return runs
 
 
-def _merged(repository: Repository, layer: Layer, listed: dict[str, dict[str, str]]) -> Recorded:
+def _merged(
+    repository: Repository, layer: Layer, listed: dict[str, dict[str, str]], replace: bool
+) -> Recorded:
     """The recorded runs of a layer with those that are new or differ, if they are whole."""
     known = layer.records(repository)
     runs: dict[str, Files] = dict(known.runs)
@@ -117,6 +121,9 @@ def _merged(repository: Repository, layer: Layer, listed: dict[str, dict[str, st
         found = problems_of(repository.folder / folder)
         if found:
             result.problems += [problem.replace(f"{repository.folder}/", "") for problem in found]
+            continue
+        if recorded and digests.keys() <= recorded.keys() and not replace:
+            result.other.append(run)
             continue
         sizes = {name: (repository.folder / folder / name).stat().st_size for name in digests}
         runs[run] = {name: (digests[name], sizes[name]) for name in sorted(digests)}

@@ -107,7 +107,7 @@ class Repository:
 def why(done: subprocess.CompletedProcess[str]) -> str:
     """The last error that a dvc command printed."""
     errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
-    return errors[-1].removeprefix("ERROR: ") if errors else _without_advice(done.stderr)
+    return errors[-1].removeprefix("ERROR: ").rstrip(":") if errors else _without_advice(done.stderr)
 
 
 def batches(targets: Sequence[str]) -> Iterator[Sequence[str]]:
