@@ -6,7 +6,8 @@ thousands of passes over n_s n_t entries, of which some 100 in a row matter. So 
 1. an exact plan between about a thousand representatives of either side, each weighing as many samples as are
    closest to it, gives potentials that are right in the large (`transport_coarse.py`);
 2. a pass over blocks of the cost matrix extends them to all samples and collects every entry of the plan above
-   e^-12 / (n_s n_t) (more, where that is fewer than thirty a row), in the library and on the device of the features (`transport_blocks.py`);
+   e^-12 / (n_s n_t) (more, where that is fewer than thirty a row), in the library and on the device of the features
+   (`transport_blocks.py`);
 3. Newton steps with a trust region on this sparse part move mass between clusters, where Sinkhorn's iteration is
    slow, with Sinkhorn steps between them for what is fast (`transport_newton.py`);
 4. steps 2 and 3 repeat until a fresh collection, made at the final potentials, has the marginals asked for.
