@@ -20,7 +20,6 @@ from transfer_atlas.scoring_plan import SCORING
 from transfer_atlas.store import FOLDERS
 from transfer_atlas.versions import content_versions, version_of
 
-
 # What `snakemake recommend --config target=... models=...` asks for: no part of a study.
 ASKED = ("target", "models")
 
@@ -69,7 +68,9 @@ def load_recommendation(study, plan, config):
     try:
         models = [name for name in str(config.get("models") or "").split(",") if name]
         if target not in study.tasks():
-            recommendation_runs(study, plan, None, target, models, {})  # says what there is
+            recommendation_runs(
+                study, plan, None, target, models, {}
+            )  # says what there is
         dataset = target.split("/")[1]
         prepared = prepared_run(study, dataset, version_of(study, dataset))
         packages = {m: package_version(m) for m in models if m in WEIGHT_PACKAGES}
@@ -91,7 +92,9 @@ def recommendation(wildcards):
             "(a task of the study, which may be new), and perhaps models=resnet50.a1_in1k,vit_small_patch14_dinov2"
         )
     target = RECOMMENDATION[0].identity["target"]
-    runs_of_it = [run for score in RECOMMENDATION for run in (score, score.parents["features"])]
+    runs_of_it = [
+        run for score in RECOMMENDATION for run in (score, score.parents["features"])
+    ]
     return {
         "computed": [files_of(run)["run"] for run in runs_of_it],
         "evaluation": f"{STUDY.results}/tables/metric_evaluation.parquet",
