@@ -54,9 +54,10 @@ def recommendation_runs(
             "dataset under `datasets`, as docs/add_a_dataset.md tells; it need not be part of an experiment."
         )
     settings = study.transferability or TransferabilitySettings()
-    candidates = [
+    untrained = [
         run for run in plan.of_kind("source") if prepared.key not in {p.key for p in run.parents.values()}
     ]
+    candidates = sorted(untrained, key=lambda run: run.name)
     candidates += [_pretrained(name, package_versions) for name in pretrained]
     if not candidates:
         raise ConfigurationError(

@@ -121,7 +121,7 @@ def scored_pairs(scores: pd.DataFrame, gains: pd.DataFrame, distances: pd.DataFr
     return pd.concat([part[columns] for part in parts if len(part)], ignore_index=True)
 
 
-def metric_evaluation_table(pairs: pd.DataFrame, *, draws: int = 500) -> pd.DataFrame:
+def metric_evaluation_table(pairs: pd.DataFrame, *, draws: int = 300) -> pd.DataFrame:
     """Statistics of every metric and regime: over all pairs, for a fixed target, and for a fixed source."""
     rows = []
     for (regime, metric), group in pairs.groupby(["regime", "metric"], sort=True):

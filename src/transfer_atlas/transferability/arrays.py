@@ -142,5 +142,7 @@ def _plain(values: Any) -> Array:
         return values
     if hasattr(values, "detach"):
         tensor = values.detach()
+        if tensor.element_size() < 4 and tensor.is_floating_point():  # NumPy has no bfloat16
+            tensor = tensor.float()
         return tensor.numpy() if tensor.device.type == "cpu" else tensor
     return np.asarray(values)

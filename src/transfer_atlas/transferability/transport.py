@@ -6,7 +6,8 @@ thousands of passes over n_s n_t entries, of which some 100 in a row matter. So 
 1. an exact plan between about a thousand representatives of either side, each weighing as many samples as are
    closest to it, gives potentials that are right in the large (`transport_coarse.py`);
 2. a pass over blocks of the cost matrix extends them to all samples and collects every entry of the plan above
-   e^-12 / (n_s n_t), in the library and on the device of the features (`transport_blocks.py`);
+   e^-12 / (n_s n_t) (more, where that is fewer than thirty a row), in the library and on the device of the features
+   (`transport_blocks.py`);
 3. Newton steps with a trust region on this sparse part move mass between clusters, where Sinkhorn's iteration is
    slow, with Sinkhorn steps between them for what is fast (`transport_newton.py`);
 4. steps 2 and 3 repeat until a fresh collection, made at the final potentials, has the marginals asked for.
@@ -27,6 +28,7 @@ from transfer_atlas.transferability.transport_coarse import coarse_potential
 from transfer_atlas.transferability.transport_newton import SparseDual, maximise
 
 NEGLIGIBLE = 12.0  # natural logarithm: entries below e^-12 / (n_s n_t) are left out
+FEWEST_PER_ROW = 30  # entries: with fewer, potentials soon move beyond what was collected
 ROUNDS = 40  # collections of the sparse part
 
 
@@ -37,11 +39,11 @@ class EntropicPlan:
     Attributes
     ----------
     plan
-        (n_s, n_t) sparse, float64: all entries above e^-12 / (n_s n_t). Rows sum to 1/n_s to the last bits.
+        (n_s, n_t) sparse, float64: at least all entries above e^-12 / (n_s n_t). Rows sum to 1/n_s to the last bits.
     linear_cost
         sum of plan times cost.
     marginal_error
-        Sum of |row sums - 1/n_s| and |column sums - 1/n_t|, plus the bound e^-12 on the mass left out.
+        Sum of |row sums - 1/n_s| and |column sums - 1/n_t|, plus a bound on the mass left out, at most e^-12.
     iterations
         Newton steps.
     passes
@@ -64,18 +66,23 @@ def entropic_plan(source: Array, target: Array, epsilon: float, *, tolerance: fl
     """
     column = coarse_potential(source, target, epsilon)
     row, column = sinkhorn_pass(source, target, column, epsilon)
-    steps, error = 0, math.inf
-    for passes in range(2, ROUNDS + 2):
-        entries = collect_entries(source, target, row, column, epsilon, NEGLIGIBLE)
+    steps, error, depth, passes = 0, math.inf, NEGLIGIBLE, 1
+    for round_number in range(ROUNDS):
+        entries = collect_entries(source, target, row, column, epsilon, depth)
+        passes += 1
+        while len(entries.cost) < len(row) * min(FEWEST_PER_ROW, len(column) // 2):
+            depth *= 2  # costs are many times epsilon: a plan of few entries, found among many
+            entries = collect_entries(source, target, row, column, epsilon, depth)
+            passes += 1
         dual = SparseDual(entries.indptr, entries.indices, entries.cost, len(column), epsilon)
         state = dual.evaluate(column)
-        error = float(np.abs(state.columns - 1 / len(column)).sum()) + math.exp(-NEGLIGIBLE)
-        if passes > 2 and error <= tolerance:
+        error = float(np.abs(state.columns - 1 / len(column)).sum()) + math.exp(-entries.depth)
+        if round_number and error <= tolerance:
             plan = csr_matrix((state.plan, entries.indices, entries.indptr), shape=(len(row), len(column)))
             cost = float(state.plan @ entries.cost)
             rows = float(np.abs(np.asarray(plan.sum(axis=1)).ravel() - 1 / len(row)).sum())
             return EntropicPlan(plan, cost, error + rows, steps, passes)
-        state, taken = maximise(dual, state, tolerance / 2, limit=(NEGLIGIBLE - 2) * epsilon)
+        state, taken = maximise(dual, state, tolerance / 2, limit=(entries.depth - 2) * epsilon)
         row, column = state.row, state.column
         steps += taken
     raise UnconvergedError(

@@ -15,11 +15,15 @@ MOST_PER_ROW = 1000  # entries collected per row on average; where potentials ar
 
 @dataclass(frozen=True)
 class Entries:
-    """The sparse part of a plan in rows: `indptr` (n_s + 1,), `indices` (nnz,) int32, `cost` (nnz,) float64."""
+    """The sparse part of a plan in rows: `indptr` (n_s + 1,), `indices` (nnz,) int32, `cost` (nnz,) float64.
+
+    Entries left out are below e^-depth / (n_s n_t), and so below e^-depth in sum.
+    """
 
     indptr: np.ndarray
     indices: np.ndarray
     cost: np.ndarray
+    depth: float
 
 
 def sinkhorn_pass(
@@ -56,7 +60,8 @@ def collect_entries(
     source: Array, target: Array, row: np.ndarray, column: np.ndarray, epsilon: float, depth: float
 ) -> Entries:
     """Entries (i, j) of which the plan of the potentials, n_s n_t p_ij, is above e^-depth; per row also those
-    within e^-depth of the row's largest. Where that makes more than a thousand per row, depth is reduced.
+    within e^-depth of the row's largest; and the largest of every column that would have none, without which nothing
+    could bring mass there. Where that makes more than a thousand per row, depth is reduced.
     """
     while True:
         found = _collect(source, target, row, column, epsilon, depth)
@@ -68,21 +73,50 @@ def collect_entries(
 def _collect(
     source: Array, target: Array, row: np.ndarray, column: np.ndarray, epsilon: float, depth: float
 ) -> Entries | None:
-    counts, indices, costs = np.empty(len(source), np.int64), [], []
+    rows, indices, costs = [], [], []
     limit, found = MOST_PER_ROW * len(source), 0
     # In float64: epsilon magnifies what the expansion of the squares loses.
     for start, scores in _score_blocks(source, target, column, epsilon, np.float64):
         potentials = row[start : start + len(scores)] / epsilon
         least = np.minimum(scores.max(axis=1), -potentials) - depth
         places = np.flatnonzero(scores > least[:, None])
-        counts[start : start + len(scores)] = np.bincount(places // len(target), minlength=len(scores))
-        indices.append((places % len(target)).astype(np.int32))
+        rows.append(places // len(target) + start)
+        indices.append(places % len(target))
         costs.append(column[indices[-1]] - epsilon * scores.ravel()[places])
         found += len(places)
         if found > limit:
             return None
-    indptr = np.concatenate([[0], np.cumsum(counts)])
-    return Entries(indptr, np.concatenate(indices), np.concatenate(costs))
+    every = np.concatenate(indices)
+    empty = np.flatnonzero(np.bincount(every, minlength=len(target)) == 0)
+    if len(empty):
+        best_rows, best_costs = _largest_of_columns(source, target[empty], row, column[empty], epsilon)
+        rows.append(best_rows)
+        costs.append(best_costs)
+        every = np.concatenate([every, empty])
+    return _in_rows(np.concatenate(rows), every, np.concatenate(costs), len(source), depth)
+
+
+def _largest_of_columns(
+    source: Array, target: Array, row: np.ndarray, column: np.ndarray, epsilon: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """For each column the row with the largest entry of the plan, and the cost of that entry."""
+    best = np.full(len(target), -np.inf)  # (f_i + g_j - c_ij) / epsilon
+    rows = np.zeros(len(target), np.int64)
+    for start, scores in _score_blocks(source, target, column, epsilon, np.float64):
+        scores += row[start : start + len(scores), None] / epsilon
+        highest = scores.argmax(axis=0)
+        values = scores[highest, np.arange(len(target))]
+        higher = values > best
+        best[higher], rows[higher] = values[higher], highest[higher] + start
+    return rows, row[rows] + column - epsilon * best
+
+
+def _in_rows(rows: np.ndarray, columns: np.ndarray, costs: np.ndarray, height: int, depth: float) -> Entries:
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=height))])
+    if (np.diff(rows) < 0).any():
+        order = np.argsort(rows, kind="stable")
+        columns, costs = columns[order], costs[order]
+    return Entries(indptr, columns.astype(np.int32), costs, depth)
 
 
 def _score_blocks(

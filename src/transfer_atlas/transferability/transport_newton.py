@@ -9,6 +9,7 @@ from scipy.sparse import csr_matrix
 
 STEPS = 60  # Newton steps per collection of entries
 INNER = 200  # conjugate gradient steps per Newton step
+TINY = 1e-100  # a mass below this is none
 SINKHORN = 5  # Sinkhorn iterations between Newton steps
 
 
@@ -97,12 +98,17 @@ def _sinkhorn(dual: SparseDual, state: DualState) -> DualState:
     turned = plan.T.tocsr()
     height, width = plan.shape
     left = np.ones(height)
-    right = np.ones(width)
     for _ in range(SINKHORN):
-        right = 1 / (width * np.maximum(turned @ left, 1e-200))
-        left = 1 / (height * np.maximum(plan @ right, 1e-200))
-    right = 1 / (width * np.maximum(turned @ left, 1e-200))
-    return dual.evaluate(state.column + dual.epsilon * np.log(right))
+        right = 1 / (width * np.maximum(turned @ left, TINY))
+        left = 1 / (height * np.maximum(plan @ right, TINY))
+    masses = turned @ left
+    reached = masses > TINY
+    raised = state.column + dual.epsilon * np.log(1 / (width * np.where(reached, masses, 1)))
+    if not reached.all():  # below what floating point holds: the hard minimum over rows of c_ij - f_i instead
+        height_of = np.full(width, np.inf)
+        np.minimum.at(height_of, dual.indices, dual.cost - np.repeat(state.row, np.diff(dual.indptr)))
+        raised = np.where(reached, raised, height_of)
+    return dual.evaluate(raised)
 
 
 def _newton_step(

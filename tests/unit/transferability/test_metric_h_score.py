@@ -101,3 +101,5 @@ def test_torch_tensors_give_the_same():
     features, labels = labelled(0)
     value = h_score(torch.tensor(features, requires_grad=True), torch.tensor(labels))
     assert value == h_score(features, labels)
+    half = torch.tensor(features).bfloat16()
+    assert h_score(half, torch.tensor(labels)) == h_score(half.double().numpy(), labels)

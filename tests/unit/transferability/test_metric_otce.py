@@ -96,6 +96,26 @@ def test_marginals_of_the_plan_beyond_the_representatives():
     assert ratio == pytest.approx(-(cost[0, 0] + cost[1, 1] - cost[0, 1] - cost[1, 0]) / 0.1, abs=1e-3)
 
 
+def test_costs_far_above_epsilon_and_more_samples_than_representatives():
+    generator = np.random.default_rng(0)
+    source = 3 * generator.standard_normal((1200, 8))
+    target = 3 * generator.standard_normal((1100, 8))
+    plan = entropic_plan(source, target, 0.1)
+    assert plan.marginal_error <= 1e-4
+    exact = ot.emd2(
+        [], [], ot.dist(source, target), numItermax=1_000_000
+    )  # median cost 130, 1300 times epsilon
+    assert exact * (1 - 1e-4) < plan.linear_cost < exact + 0.1 * np.log(1200)
+
+
+def test_repeated_samples_and_dead_features_are_transported():
+    generator = np.random.default_rng(0)
+    source, labels = np.repeat(generator.standard_normal((40, 8)), 5, axis=0), generator.integers(0, 3, 200)
+    assert otce(source, labels, source, labels).domain_difference < 1e-2
+    dead = otce(np.zeros((50, 4)), labels[:50], np.ones((60, 4)), labels[:60])
+    assert dead.domain_difference == pytest.approx(4, rel=1e-9)
+
+
 def test_a_plan_that_does_not_converge_is_no_number(monkeypatch):
     monkeypatch.setattr("transfer_atlas.transferability.transport.ROUNDS", 1)
     with pytest.raises(UnconvergedError, match=r"did not converge at epsilon 0\.1: its marginals are off by"):

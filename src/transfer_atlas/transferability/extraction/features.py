@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transfer_atlas.datasets.reading import PreparedDataset, Sample
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import STRIDE, Backbone, join_branches
-from transfer_atlas.training.geometry import complete_image
+from transfer_atlas.training.geometry import complete_image, fitting_scale
 from transfer_atlas.transferability.extraction.annotations import Annotation, annotation_of
 from transfer_atlas.transferability.extraction.sampling import (
     NOT_SAMPLED,
@@ -61,11 +61,9 @@ def extract_samples(
     Raises LegitimateFailure("no_samples") where nothing is annotated.
     """
     annotations = [
-        annotation_of(sample, extent, task_type, dataset.description)
+        annotation_of(sample, _extent(sample, resolution), task_type, dataset.description)
         for _, batch in _batches(dataset, indices, task_type)
-        for sample, (_, extent) in (
-            (s, complete_image(s, resolution, dataset.description.mean)) for s in batch
-        )
+        for sample in batch
     ]
     chosen = _choose(annotations, sampling)
     if not sum(len(labels) for _, labels in chosen):
@@ -112,6 +110,13 @@ def pooled_features(
         features, _, extents = _forward(backbone, None, batch, dataset, resolution, device)
         rows += [_at(features[place], None, extent) for place, extent in enumerate(extents)]
     return np.concatenate(rows).astype(np.float32)
+
+
+def _extent(sample: Sample, resolution: tuple[int, int]) -> tuple[int, int]:
+    """The (height, width) that an image fills of the network's input, as `complete_image` says."""
+    height, width = sample.image.shape[1:]
+    factor = fitting_scale(height, width, resolution)
+    return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 def _batches(
