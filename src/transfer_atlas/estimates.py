@@ -21,6 +21,8 @@ TITLES = {
     "features": "features of targets",
     "score": "scores",
 }
+
+
 def pixels(settings: Mapping[str, Any]) -> float | None:
     """Training pixels a run goes through, which its time is proportional to; None if it does not train."""
     training = settings.get("training")

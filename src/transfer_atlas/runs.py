@@ -117,7 +117,11 @@ def _runner(kind: str) -> Runner:
     if kind in ("image_features", "features", "score"):
         from transfer_atlas.transferability.extraction import runners as scoring
 
-        return {"image_features": scoring.image_features, "features": scoring.features, "score": scoring.score}[kind]
+        return {
+            "image_features": scoring.image_features,
+            "features": scoring.features,
+            "score": scoring.score,
+        }[kind]
     from transfer_atlas.training import runners
 
     return {"ilsvrc": runners.ilsvrc, "source": runners.source, "transfer": runners.transfer}[kind]

@@ -103,7 +103,9 @@ RECOMMENDATIONS = Table(
         Column("target", "text", "", "Task to be learned"),
         Column("source", "text", "", "Candidate: a source of the study, or a pretrained model"),
         Column("overall_rank", "number", "", "1 is the recommendation; by the weighted mean of the votes"),
-        Column("mean_vote", "number", "", "Weighted mean of the metrics' votes: 0 if all favour it, 1 if none"),
+        Column(
+            "mean_vote", "number", "", "Weighted mean of the metrics' votes: 0 if all favour it, 1 if none"
+        ),
         Column("metric", "text", "", "Metric that votes"),
         Column("score", "number", "of the metric", "Its score; higher promises more"),
         Column("rank", "number", "", "Its rank of the source, 1 the favourite; equal scores share the mean"),
@@ -112,4 +114,6 @@ RECOMMENDATIONS = Table(
     ),
 )
 
-SCORE_TABLES: dict[str, Table] = {t.name: t for t in (SCORES, DOMAIN_DISTANCES, METRIC_EVALUATION, RECOMMENDATIONS)}
+SCORE_TABLES: dict[str, Table] = {
+    t.name: t for t in (SCORES, DOMAIN_DISTANCES, METRIC_EVALUATION, RECOMMENDATIONS)
+}
