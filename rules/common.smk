@@ -12,7 +12,7 @@ from transfer_atlas.config import parse_study
 from transfer_atlas.datasets.versions import ABSENT
 from transfer_atlas.errors import AtlasError
 from transfer_atlas.estimates import plan_table, regime_table
-from transfer_atlas.jobs import SOCKET_VARIABLE, wait_for_socket
+from transfer_atlas.jobs import SCORES_VARIABLE, SOCKET_VARIABLE, wait_for_socket
 from transfer_atlas.models.packages import WEIGHT_PACKAGES, package_version
 from transfer_atlas.plan import make_plan, prepared_run
 from transfer_atlas.recommendation_plan import all_runs, recommendation_runs
@@ -361,6 +361,8 @@ def start_warm_process():
     if workflow.deployment_settings.deployment_method:
         return
     address = Path(tempfile.mkdtemp(prefix="transfer-atlas-")) / "warm"
+    if STUDY.transferability or RECOMMENDATION:
+        os.environ[SCORES_VARIABLE] = "yes"
     # Its forks write to the terminals of their jobs. Whoever reads what Snakemake prints need not wait for it.
     subprocess.Popen(
         [sys.executable, "-m", "transfer_atlas.jobs", str(address), str(os.getpid())],

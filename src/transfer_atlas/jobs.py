@@ -26,6 +26,7 @@ from typing import Any
 from transfer_atlas.errors import AtlasError
 
 SOCKET_VARIABLE = "TRANSFER_ATLAS_WARM_PROCESS"
+SCORES_VARIABLE = "TRANSFER_ATLAS_WARM_SCORES"  # set: import what scores need, too
 LENGTH = struct.Struct("!Q")
 
 
@@ -124,7 +125,13 @@ def serve(address: str, parent: int) -> None:
     server.listen(64)
     server.settimeout(1.0)
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the imports; each run sets its own number of threads
-    import transfer_atlas.training.runners  # noqa: F401 (the point of it all)
+    import transfer_atlas.training.runners  # the point of it all
+
+    if os.environ.get(SCORES_VARIABLE):
+        import ot  # noqa: F401
+        import sklearn.cluster  # noqa: F401
+
+        import transfer_atlas.transferability.extraction.runners  # noqa: F401
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # finished forks need no waiting for
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted workflow ends its jobs itself

@@ -8,7 +8,8 @@ from tiny_data import draw_scenes
 
 
 def with_scores(study):
-    study["transferability"] = {"pixels": 40, "samples": 150, "repeats": 2}
+    # After two steps of training, features are so large that 0.1 is below their costs' last digit: exact transport.
+    study["transferability"] = {"pixels": 40, "samples": 150, "repeats": 2, "epsilon": None}
 
 
 def test_scores_are_added_evaluated_and_recommend_for_a_new_dataset(done):

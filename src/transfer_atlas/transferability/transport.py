@@ -29,6 +29,7 @@ from transfer_atlas.transferability.transport_newton import SparseDual, maximise
 
 NEGLIGIBLE = 12.0  # natural logarithm: entries below e^-12 / (n_s n_t) are left out
 FEWEST_PER_ROW = 30  # entries: with fewer, potentials soon move beyond what was collected
+LARGEST_DEPTH = 1e9  # beyond, float64 does not tell entries apart
 ROUNDS = 40  # collections of the sparse part
 
 
@@ -70,7 +71,8 @@ def entropic_plan(source: Array, target: Array, epsilon: float, *, tolerance: fl
     for round_number in range(ROUNDS):
         entries = collect_entries(source, target, row, column, epsilon, depth)
         passes += 1
-        while len(entries.cost) < len(row) * min(FEWEST_PER_ROW, len(column) // 2):
+        fewest = len(row) * min(FEWEST_PER_ROW, len(column) // 2)
+        while len(entries.cost) < fewest and entries.depth == depth < LARGEST_DEPTH:
             depth *= 2  # costs are many times epsilon: a plan of few entries, found among many
             entries = collect_entries(source, target, row, column, epsilon, depth)
             passes += 1

@@ -76,7 +76,9 @@ def test_invariances_and_range(seed):
 @given(seeds)
 def test_affine_maps_leave_full_covariances_alone(seed):
     features, labels = labelled(seed, n=200)
-    linear = 100 * (np.random.default_rng(seed).standard_normal((5, 5)) + 3 * np.eye(5))
+    generator = np.random.default_rng(seed)
+    first, second = (np.linalg.qr(generator.standard_normal((5, 5)))[0] for _ in range(2))
+    linear = first @ np.diag(generator.uniform(10, 100, 5)) @ second
     score = gbc(100 * features, labels, covariance="full", components=None)  # where the added 1e-4 is nothing
     assert gbc(100 * features @ linear - 1, labels, covariance="full", components=None) == pytest.approx(
         score, rel=1e-3, abs=1e-9

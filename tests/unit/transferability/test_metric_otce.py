@@ -122,6 +122,13 @@ def test_a_plan_that_does_not_converge_is_no_number(monkeypatch):
         otce(*clusters(1, 300, 300))
 
 
+def test_costs_beyond_what_float64_tells_apart_are_no_number():
+    source, ys, target, yt = clusters(1, 150, 150)
+    with pytest.raises(UnconvergedError, match="Use the exact plan"):
+        otce(1e7 * source, ys, 1e7 * target, yt)
+    assert 0 < otce(1e7 * source, ys, 1e7 * target, yt, epsilon=None).task_difference < np.log(5)
+
+
 def test_identical_tasks_transfer_perfectly():
     source, ys, _, _ = clusters(2, 200, 10)
     exact = otce(10 * source, ys, 10 * source, ys, epsilon=None)

@@ -134,7 +134,10 @@ def test_the_runs_of_a_study_end_to_end(tmp_path):
     (score,) = plan.of_kind("score")
     record = carry_out(score)
     assert record["status"] == "finished"
-    assert {entry["status"] for entry in record["metrics"]["scores"].values()} <= {"finished", "undefined"}
+    found = {name: entry["status"] for name, entry in record["metrics"]["scores"].items()}
+    # after two steps of training, features may be so large that epsilon is below their costs' last digit
+    assert found.pop("otce") in ("finished", "unconverged")
+    assert set(found.values()) == {"finished"}
     assert record["metrics"]["scores"]["logme"]["value"] is not None
     found = load_samples(score.parents["features"].folder(tmp_path / "store"))
     assert found["features"].shape[1] == 120 and found["probabilities"].shape[1] == 2
