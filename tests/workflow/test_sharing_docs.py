@@ -72,6 +72,8 @@ def test_the_page_works_as_written(finished, tmp_path):
     finished.git("init", "--quiet", "--bare", "--initial-branch", "main", str(hub))
     Clone(first).git("remote", "add", "origin", str(hub))
 
+    carry_out("dvc add data/things data/meadow data/street", first, places)  # in the cache as well
+
     for commands in blocks("The first machine"):
         carry_out(commands, first, places)
 
