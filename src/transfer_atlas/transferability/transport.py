@@ -6,7 +6,7 @@ thousands of passes over n_s n_t entries, of which some 100 in a row matter. So 
 1. an exact plan between about a thousand representatives of either side, each weighing as many samples as are
    closest to it, gives potentials that are right in the large (`transport_coarse.py`);
 2. a pass over blocks of the cost matrix extends them to all samples and collects every entry of the plan above
-   e^-9 / (n_s n_t) (more, where that is fewer than thirty a row), in the library and on the device of the features
+   e^-9 / (n_s n_t) (more, where that is fewer than 150 a row), in the library and on the device of the features
    (`transport_blocks.py`);
 3. Newton steps with a trust region on this sparse part move mass between clusters, where Sinkhorn's iteration is
    slow, with Sinkhorn steps between them for what is fast (`transport_newton.py`);
@@ -29,9 +29,9 @@ from transfer_atlas.transferability.transport_newton import SparseDual, maximise
 
 NEGLIGIBLE = 9.0  # natural logarithm: entries below e^-9 / (n_s n_t) are left out
 BOUND_ENOUGH = 0.1  # share of the tolerance up to which the bound on what is left out stands for its mass
-FEWEST_PER_ROW = 30  # entries: with fewer, potentials soon move beyond what was collected
+FEWEST_PER_ROW = 150  # entries: with fewer, potentials soon move beyond what was collected
 LARGEST_DEPTH = 1e9  # beyond, float64 does not tell entries apart
-ROUNDS = 40  # collections of the sparse part
+ROUNDS = 100  # collections of the sparse part
 
 
 @dataclass(frozen=True)
