@@ -8,6 +8,8 @@ UV_VERSION := 0.13.8
 READY := $(VENV)/.ready
 RUN := PATH="$(abspath $(VENV))/bin:$$PATH"
 
+# Tests at a time; the files of tests are shared out among them.
+WORKERS ?= 2
 # Parallel tests and runs share the processor cores: one arithmetic thread each.
 export OMP_NUM_THREADS ?= 1
 
@@ -20,7 +22,7 @@ plan: $(READY)
 	$(RUN) snakemake plan $(if $(STUDY),--configfile $(STUDY)) $(ARGUMENTS)
 
 test: check
-	$(RUN) python -m pytest $(ARGUMENTS)
+	$(RUN) python -m pytest -n $(WORKERS) --dist loadfile $(ARGUMENTS)
 
 # What needs no run: style, format, generated documents.
 check: $(READY)

@@ -5,7 +5,7 @@ rule pull:
     log:
         "logs/pull.txt",
     conda:
-        "../envs/analysis.yaml"
+        "../envs/sharing.yaml"
     threads: 1
     resources:
         dvc=1,

@@ -49,9 +49,9 @@ def write_page(tables: Mapping[str, pd.DataFrame], path: Path | str) -> None:
     sections = []
     for name, frame in tables.items():
         hidden = [column for column in frame if "key" in column or frame[column].isna().all()]
-        body = frame.drop(columns=hidden).to_html(
-            index=False, border=0, float_format="{:.3g}".format, na_rep=""
-        )
+        shown = frame.drop(columns=hidden)
+        shown = shown.astype(object).where(shown.notna(), "")  # else integer columns would say <NA>
+        body = shown.to_html(index=False, border=0, float_format="{:.3g}".format)
         sections.append(f"<h2>{name.replace('_', ' ')}</h2>\n{body}")
     style = (
         "body{font-family:sans-serif;font-size:13px} table{border-collapse:collapse} "
