@@ -6,12 +6,12 @@ thousands of passes over n_s n_t entries, of which some 100 in a row matter. So 
 1. an exact plan between about a thousand representatives of either side, each weighing as many samples as are
    closest to it, gives potentials that are right in the large (`transport_coarse.py`);
 2. a pass over blocks of the cost matrix extends them to all samples and collects every entry of the plan above
-   e^-12 / (n_s n_t) (more, where that is fewer than thirty a row), in the library and on the device of the features
+   e^-9 / (n_s n_t) (more, where that is fewer than 150 a row), in the library and on the device of the features
    (`transport_blocks.py`);
 3. Newton steps with a trust region on this sparse part move mass between clusters, where Sinkhorn's iteration is
    slow, with Sinkhorn steps between them for what is fast (`transport_newton.py`);
-4. steps 2 and 3 repeat until a fresh collection, made at the final potentials, has the marginals asked for.
-   Entries left out then weigh less than e^-12 together, so that the marginal error is one of the whole plan.
+4. steps 2 and 3 repeat until a fresh collection, made at the final potentials, has the marginals asked for. What is
+   left out is bounded by e^-depth, or else summed up in one more pass, so that the error is that of the whole plan.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from transfer_atlas.transferability.arrays import Array, UnconvergedError
-from transfer_atlas.transferability.transport_blocks import collect_entries, sinkhorn_pass
+from transfer_atlas.transferability.transport_blocks import collect_entries, marginal_error, sinkhorn_pass
 from transfer_atlas.transferability.transport_coarse import coarse_potential
 from transfer_atlas.transferability.transport_newton import SparseDual, maximise
 
-NEGLIGIBLE = 12.0  # natural logarithm: entries below e^-12 / (n_s n_t) are left out
-FEWEST_PER_ROW = 30  # entries: with fewer, potentials soon move beyond what was collected
+NEGLIGIBLE = 9.0  # natural logarithm: entries below e^-9 / (n_s n_t) are left out
+BOUND_ENOUGH = 0.1  # share of the tolerance up to which the bound on what is left out stands for its mass
+FEWEST_PER_ROW = 150  # entries: with fewer, potentials soon move beyond what was collected
 LARGEST_DEPTH = 1e9  # beyond, float64 does not tell entries apart
-ROUNDS = 40  # collections of the sparse part
+ROUNDS = 100  # collections of the sparse part
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ class EntropicPlan:
     Attributes
     ----------
     plan
-        (n_s, n_t) sparse, float64: at least all entries above e^-12 / (n_s n_t). Rows sum to 1/n_s to the last bits.
+        (n_s, n_t) sparse, float64: about all entries above e^-9 / (n_s n_t). Rows sum to 1/n_s to the last bits.
     linear_cost
         sum of plan times cost.
     marginal_error
-        Sum of |row sums - 1/n_s| and |column sums - 1/n_t|, plus a bound on the mass left out, at most e^-12.
+        Sum of |row sums - 1/n_s| and |column sums - 1/n_t|, the mass left out included.
     iterations
         Newton steps.
     passes
@@ -78,12 +79,17 @@ def entropic_plan(source: Array, target: Array, epsilon: float, *, tolerance: fl
             passes += 1
         dual = SparseDual(entries.indptr, entries.indices, entries.cost, len(column), epsilon)
         state = dual.evaluate(column)
-        error = float(np.abs(state.columns - 1 / len(column)).sum()) + math.exp(-entries.depth)
+        error = float(np.abs(state.columns - 1 / len(column)).sum())
+        if round_number and error <= tolerance:
+            if math.exp(-entries.depth) <= BOUND_ENOUGH * tolerance:
+                error += math.exp(-entries.depth)
+            else:
+                error = marginal_error(source, target, state.row, column, epsilon)
+                passes += 1
         if round_number and error <= tolerance:
             plan = csr_matrix((state.plan, entries.indices, entries.indptr), shape=(len(row), len(column)))
             cost = float(state.plan @ entries.cost)
-            rows = float(np.abs(np.asarray(plan.sum(axis=1)).ravel() - 1 / len(row)).sum())
-            return EntropicPlan(plan, cost, error + rows, steps, passes)
+            return EntropicPlan(plan, cost, error, steps, passes)
         state, taken = maximise(dual, state, tolerance / 2, limit=(entries.depth - 2) * epsilon)
         row, column = state.row, state.column
         steps += taken

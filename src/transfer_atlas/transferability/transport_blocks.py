@@ -37,9 +37,7 @@ def sinkhorn_pass(
     row = np.empty(len(source))
     sums = np.zeros(len(target))
     highest = np.full(len(target), -np.inf)  # of (f_i - c_ij) / epsilon
-    # float32 does for a first iteration, unless its rounding of the squares is more than a tenth of epsilon
-    largest = max(float((side * side).sum(1).max()) for side in (source, target))
-    precision = np.float32 if largest * np.finfo(np.float32).eps < epsilon / 10 else np.float64
+    precision = _precision(source, target, 0.1 * epsilon)
     for start, scores in _score_blocks(source, target, column, epsilon, precision):
         top = scores.max(axis=1)
         scores -= top[:, None]
@@ -54,6 +52,27 @@ def sinkhorn_pass(
     reached = sums > 1e-30
     logs = np.where(reached, np.log(np.where(reached, sums, 1)), highest)
     return row, column - epsilon * (logs - np.log(len(source) / len(target)))
+
+
+def marginal_error(
+    source: Array, target: Array, row: np.ndarray, column: np.ndarray, epsilon: float
+) -> float:
+    """Sum of |row sums - 1/n_s| and |column sums - 1/n_t| of the whole plan of potentials f (n_s,) and g (n_t,)."""
+    columns, error = np.zeros(len(target)), 0.0
+    size = len(source) * len(target)
+    precision = _precision(source, target, 1e-4 * epsilon)
+    for start, scores in _score_blocks(source, target, column, epsilon, precision):
+        scores += (row[start : start + len(scores), None] / epsilon).astype(scores.dtype)
+        np.exp(scores, out=scores)
+        error += float(np.abs(scores.sum(axis=1, dtype=np.float64) / size - 1 / len(source)).sum())
+        columns += scores.sum(axis=0, dtype=np.float64)
+    return error + float(np.abs(columns / size - 1 / len(target)).sum())
+
+
+def _precision(source: Array, target: Array, allowed: float) -> type:
+    """float32, unless its rounding of the squares is more than allowed."""
+    largest = max(float((side * side).sum(1).max()) for side in (source, target))
+    return np.float32 if largest * np.finfo(np.float32).eps < allowed else np.float64
 
 
 def collect_entries(
@@ -80,8 +99,8 @@ def _collect(
         potentials = row[start : start + len(scores)] / epsilon
         least = np.minimum(scores.max(axis=1), -potentials) - depth
         places = np.flatnonzero(scores > least[:, None])
-        rows.append(places // len(target) + start)
-        indices.append(places % len(target))
+        rows.append((places // len(target) + start).astype(np.int32))
+        indices.append((places % len(target)).astype(np.int32))
         costs.append(column[indices[-1]] - epsilon * scores.ravel()[places])
         found += len(places)
         if found > limit:
