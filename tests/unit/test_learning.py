@@ -1,4 +1,4 @@
-"""Depth, segmentation and classification learn from the miniature world; datasets of one image can be trained on."""
+"""Depth and segmentation learn from the miniature world; datasets of one image can be trained on."""
 
 import copy
 
@@ -81,7 +81,7 @@ def test_four_depth_maps_are_learnt_by_heart(tmp_path):
     ).model_copy(update={"optimizer": ADAM})
     before, after, curve = trained("depth", dataset, settings, tmp_path)
     assert after < 0.15 < before  # metres
-    assert curve[-1][1] < 0.1 * curve[0][1]
+    assert curve[-1][1] < 0.07 < curve[0][1]  # the first value is the mean of twenty steps
 
 
 @pytest.mark.slow
@@ -90,7 +90,6 @@ def test_four_depth_maps_are_learnt_by_heart(tmp_path):
     [
         ("segmentation", "camvid", {"learning_rate": 0.03, "steps": 120}, 3.0),
         ("depth", "sun_rgbd", {"learning_rate": 0.003, "steps": 120, "optimizer": ADAM}, 1.3),
-        ("classification", "ilsvrc", {"learning_rate": 0.03, "steps": 200, "batch_size": 16}, 2.0),
     ],
 )
 def test_the_miniature_world_is_learnt(name, dataset, changes, improvement, tmp_path):
