@@ -92,6 +92,7 @@ def recommendation(wildcards):
             "(a task of the study, which may be new), and perhaps models=resnet50.a1_in1k,vit_small_patch14_dinov2"
         )
     target = RECOMMENDATION[0].identity["target"]
+    readable = "-".join(target.split("/"))
     runs_of_it = [
         run for score in RECOMMENDATION for run in (score, score.parents["features"])
     ]
@@ -99,7 +100,7 @@ def recommendation(wildcards):
         "computed": [files_of(run)["run"] for run in runs_of_it],
         "evaluation": f"{STUDY.results}/tables/metric_evaluation.parquet",
         "scores": [str(run.folder(STUDY.store)) for run in RECOMMENDATION],
-        "table": f"{STUDY.results}/recommendations/{target.replace('/', '-')}.parquet",
+        "table": f"{STUDY.results}/recommendations/{readable}.parquet",
         "transfers": f"{STUDY.store}/{FOLDERS['transfer']}",
     }
 
