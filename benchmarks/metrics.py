@@ -240,8 +240,8 @@ def pair(images: int = 2) -> None:
     """
     import torch
 
-    from transfer_atlas.config import TransferabilitySettings
     from transfer_atlas.models.backbone import build_backbone, join_branches
+    from transfer_atlas.settings import TransferabilitySettings
     from transfer_atlas.transferability.extraction.scores import ScoreSettings, score_pair
 
     torch.set_num_threads(1)

@@ -9,7 +9,6 @@ from snakemake.exceptions import WorkflowError
 
 from transfer_atlas import runs
 from transfer_atlas.config import parse_study
-from transfer_atlas.datasets.versions import ABSENT
 from transfer_atlas.errors import AtlasError
 from transfer_atlas.estimates import plan_table, regime_table
 from transfer_atlas.jobs import SCORES_VARIABLE, SOCKET_VARIABLE, wait_for_socket
@@ -18,7 +17,7 @@ from transfer_atlas.plan import make_plan, prepared_run
 from transfer_atlas.recommendation_plan import all_runs, recommendation_runs
 from transfer_atlas.scoring_plan import SCORING
 from transfer_atlas.store import FOLDERS
-from transfer_atlas.versions import content_versions, version_of
+from transfer_atlas.versions import absent_datasets, content_versions, version_of
 
 # What `snakemake recommend --config target=... models=...` asks for: no part of a study.
 ASKED = ("target", "models")
@@ -43,21 +42,6 @@ def load_plan(study):
     if absent:
         raise WorkflowError(absent)
     return plan
-
-
-def absent_datasets(study, plan):
-    """What to say of needed raw datasets that are neither here nor recorded by DVC; empty if there is none."""
-    lines = [
-        f"The raw dataset {study.data_root / run.location['path']} does not exist"
-        for run in plan.of_kind("prepared")
-        if run.versions["dataset"] == ABSENT
-    ]
-    if lines:
-        lines.append(
-            "Expected a folder, or beside it a .dvc file that records its version (`dvc pull` brings the files): put "
-            "the files there, or correct data_root or the dataset's `path`. `snakemake plan` works without."
-        )
-    return "\n".join(lines)
 
 
 def load_recommendation(study, plan, config):

@@ -24,8 +24,9 @@ from transfer_atlas.config import Study
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 HEADER = """# Configuration reference
 
-Generated from the models in `src/transfer_atlas/config.py` by `python -m transfer_atlas.config_reference`;
-a test fails if it is stale. A study is one YAML file; unknown keys are refused, and the nearest known key is named.
+Generated from the models in `src/transfer_atlas/settings.py` and `config.py` by
+`python -m transfer_atlas.config_reference`; a test fails if it is stale. A study is one YAML file; unknown keys are
+refused, and the nearest known key is named.
 The same in machine-readable form, for completion in editors: [config.schema.json](config.schema.json).
 Numbers with an exponent need a decimal point (`1.0e-3`), or YAML reads them as text.
 """

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from transfer_atlas import code_versions
-from transfer_atlas.config import PackageOrigin, Study, TimmOrigin, TrainOrigin
+from transfer_atlas.config import Study
 from transfer_atlas.keys import key_of
+from transfer_atlas.settings import PackageOrigin, TimmOrigin, TrainOrigin
 from transfer_atlas.store import run_folder
 
 # the layers, in the order data flows; the last three only if a study asks for scores

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from transfer_atlas import code_versions
-from transfer_atlas.config import Study, TransferabilitySettings
+from transfer_atlas.config import Study
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.models.packages import WEIGHT_PACKAGES
 from transfer_atlas.plan import Plan, Run
 from transfer_atlas.scoring_plan import FEATURE_STAGES, SAMPLING
+from transfer_atlas.settings import TransferabilitySettings
 
 METRICS = (
     "leep",

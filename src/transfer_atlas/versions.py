@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from transfer_atlas.config import FileOrigin, PackageOrigin, Study
+from transfer_atlas.config import Study
 from transfer_atlas.datasets.adapters import raw_path
 from transfer_atlas.datasets.versions import ABSENT, dataset_version, is_absent
 from transfer_atlas.errors import CheckpointError
 from transfer_atlas.models.packages import package_version
-from transfer_atlas.plan import used_datasets
+from transfer_atlas.plan import Plan, used_datasets
+from transfer_atlas.settings import FileOrigin, PackageOrigin
 
 
 def content_versions(study: Study) -> tuple[dict[str, str], str | None]:
@@ -44,3 +45,18 @@ def version_of(study: Study, dataset: str) -> str:
     path = Path(study.data_root) / relative
     cache = Path(study.scratch) / "content_versions.json"
     return ABSENT if is_absent(path) else dataset_version(path, cache)
+
+
+def absent_datasets(study: Study, plan: Plan) -> str:
+    """What to say of raw datasets that a plan needs and that are neither here nor recorded by DVC; empty if none."""
+    lines = [
+        f"The raw dataset {study.data_root / run.location['path']} does not exist"
+        for run in plan.of_kind("prepared")
+        if run.versions["dataset"] == ABSENT
+    ]
+    if lines:
+        lines.append(
+            "Expected a folder, or beside it a .dvc file that records its version (`dvc pull` brings the files): put "
+            "the files there, or correct data_root or the dataset's `path`. `snakemake plan` works without."
+        )
+    return "\n".join(lines)

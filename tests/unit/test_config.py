@@ -6,8 +6,9 @@ import pytest
 import study_examples as examples
 import yaml
 
-from transfer_atlas.config import PolySchedule, StepSchedule, load_study, parse_study
+from transfer_atlas.config import load_study, parse_study
 from transfer_atlas.errors import ConfigurationError
+from transfer_atlas.settings import PolySchedule, StepSchedule
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

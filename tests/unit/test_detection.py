@@ -5,9 +5,9 @@ import pytest
 import torch
 from centre_point_examples import CLASSES, description, perfect_maps, sample
 
-from transfer_atlas.config import EvaluationSettings
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import build_backbone
+from transfer_atlas.settings import EvaluationSettings
 from transfer_atlas.tasks import TASK_TYPES
 from transfer_atlas.tasks.detection import DetectionHead, decode
 

@@ -152,7 +152,7 @@ def test_a_sample_without_mask_is_augmented_and_the_original_untouched():
 def test_evaluation_sees_the_complete_image_at_one_scale(height, width, resolution):
     original = sample(height, width, (0, 0, height, width))
     pixels, extent = complete_image(original, resolution, MEAN)
-    assert pixels.shape == (3, *padded_size(resolution)) and pixels.dtype == torch.uint8
+    assert pixels.shape == (3, *padded_size(extent)) and pixels.dtype == torch.uint8
     assert all(side <= most for side, most in zip(extent, resolution, strict=True))
     # one side matches the resolution; the other keeps the shape to the pixel
     assert any(side == most for side, most in zip(extent, resolution, strict=True))

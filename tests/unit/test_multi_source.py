@@ -9,11 +9,11 @@ import study_examples as examples
 import torch
 
 from transfer_atlas.analysis.records import dataset_facts
-from transfer_atlas.config import TrainingSettings
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.model import Model, MultiHeadModel
 from transfer_atlas.runs import execute, request
+from transfer_atlas.settings import TrainingSettings
 from transfer_atlas.store import read_run
 from transfer_atlas.tasks import TASK_TYPES
 from transfer_atlas.training import fit as fitting

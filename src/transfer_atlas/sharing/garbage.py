@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transfer_atlas.config import load_study
-from transfer_atlas.errors import AtlasError
+from transfer_atlas.errors import AtlasError, DatasetError
 from transfer_atlas.plan import make_plan
 from transfer_atlas.sharing.layers import Layer, layers_of, read_lock, write_layers
 from transfer_atlas.sharing.record import run_folders
 from transfer_atlas.sharing.records import Records
 from transfer_atlas.sharing.repository import Repository, SharingError
-from transfer_atlas.versions import content_versions
+from transfer_atlas.versions import absent_datasets, content_versions
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ def reached(repository: Repository, study_files: Iterable[Path]) -> set[Path]:
         try:
             study = load_study(file)
             plan = make_plan(study, *content_versions(study))
+            absent = absent_datasets(study, plan)
+            if absent:  # the keys of its runs hold the version of the data
+                raise DatasetError(absent)
         except AtlasError as error:
             raise SharingError(
                 f"{file} cannot be planned, so what it still needs is not known and nothing is listed. "

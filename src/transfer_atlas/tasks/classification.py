@@ -10,11 +10,11 @@ from timm.models.resnet import Bottleneck
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from transfer_atlas.config import EvaluationSettings
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import Backbone
+from transfer_atlas.settings import EvaluationSettings
 
 
 class ClassificationHead(nn.Module):

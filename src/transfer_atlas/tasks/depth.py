@@ -10,30 +10,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from transfer_atlas.config import EvaluationSettings
 from transfer_atlas.datasets.prepared import DatasetDescription, DepthDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import STRIDE, Backbone
+from transfer_atlas.settings import EvaluationSettings
 from transfer_atlas.tasks.pixelwise import PixelwiseHead, upsample
 
 
 class DepthHead(PixelwiseHead):
     """Regression layer, then softplus: depth (B, 1, H/4, W/4), positive, in the dataset's unit (Fig. 7a).
 
-    channels + 1 parameters, 721 for HRNetV2-W48. Its bias starts where the predicted depth is the geometric
-    middle of the dataset's range, since a rate that suits the weights would take long to bring it there.
+    channels + 1 parameters, 721 for HRNetV2-W48. The softplus is in units of the geometric middle of the dataset's
+    range, and begins at it: so metres and millimetres train alike, and far depths need no large activations, whose
+    noise drives a softplus in metres so far below 0 that its gradient vanishes.
     """
 
     def __init__(self, widths: list[int], strides: list[int], depth: DepthDescription) -> None:
         super().__init__(widths, strides, outputs=1)
-        middle = math.sqrt(max(depth.minimum, 1e-3 * depth.maximum) * depth.maximum)
-        # the inverse of softplus, in the form that does not overflow
-        nn.init.constant_(self.classifier.bias, middle + math.log(-math.expm1(-middle)))
+        self.middle = math.sqrt(max(depth.minimum, 1e-3 * depth.maximum) * depth.maximum)
+        nn.init.constant_(self.classifier.bias, math.log(math.expm1(1)))  # softplus of it is 1
 
     def forward(self, branches: list[Tensor]) -> Tensor:
         """Depth (B, 1, H/4, W/4)."""
-        return F.softplus(super().forward(branches))
+        return self.middle * F.softplus(super().forward(branches))
 
 
 def depth_errors(predicted: Tensor, annotated: Tensor) -> dict[str, float]:

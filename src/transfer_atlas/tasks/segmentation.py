@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from transfer_atlas.config import EvaluationSettings
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import STRIDE, Backbone
+from transfer_atlas.settings import EvaluationSettings
 from transfer_atlas.tasks.pixelwise import PixelwiseHead, upsample
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from transfer_atlas.config import EvaluationSettings, TrainingSettings
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.models.model import Model
+from transfer_atlas.settings import EvaluationSettings, TrainingSettings
 from transfer_atlas.tasks.interface import TaskType
-from transfer_atlas.training.geometry import complete_image
+from transfer_atlas.training.geometry import complete_images
 
 
 @torch.inference_mode()
@@ -39,9 +39,9 @@ def evaluate(
     mean = dataset.description.mean
     for start in range(0, len(places), settings.batch_size):
         samples = dataset.read(split, places[start : start + settings.batch_size].tolist(), task.name)
-        inputs, extents = zip(*(complete_image(s, settings.resolution, mean) for s in samples), strict=True)
-        images = torch.stack(inputs).to(accelerator.device, memory_format=torch.channels_last)
-        with accelerator.autocast():
-            outputs = model(images)
-        evaluator.update(outputs, samples, extents)
+        for places_of, inputs, extents in complete_images(samples, settings.resolution, mean):
+            images = inputs.to(accelerator.device, memory_format=torch.channels_last)
+            with accelerator.autocast():
+                outputs = model(images)
+            evaluator.update(outputs, [samples[place] for place in places_of], extents)
     return evaluator.result()

@@ -12,10 +12,10 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from transfer_atlas.config import TrainingSettings
 from transfer_atlas.errors import CheckpointError, LegitimateFailure
 from transfer_atlas.models.checkpoints import load_checkpoint, save_checkpoint
 from transfer_atlas.models.model import Model, MultiHeadModel
+from transfer_atlas.settings import TrainingSettings
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.training.batches import Batches, InterleavedBatches
 from transfer_atlas.training.device import make_optimizer
@@ -28,15 +28,27 @@ Watch = Callable[[int, float], None]
 
 
 def training_step(
-    model: Model, task: TaskType, optimizer: torch.optim.Optimizer, accelerator: Accelerator
+    model: Model,
+    task: TaskType,
+    optimizer: torch.optim.Optimizer,
+    accelerator: Accelerator,
+    *,
+    compiled: bool = False,
 ) -> Callable[[Tensor, dict[str, Tensor]], Tensor]:
-    """The step: forward, loss, backward, update. Returns the loss without waiting for it."""
+    """The step: forward, loss, backward, update. Returns the loss without waiting for it.
+
+    compiled: by torch.compile, for one shape of batches; the weights stay those of `model`.
+    """
+    forward, loss_of = model, task.loss
+    if compiled:
+        forward = torch.compile(model, fullgraph=True, dynamic=False)
+        loss_of = torch.compile(task.loss, fullgraph=True, dynamic=False)
 
     def step(images: Tensor, targets: dict[str, Tensor]) -> Tensor:
         optimizer.zero_grad(set_to_none=True)
         with accelerator.autocast():
-            outputs = model(images)
-        loss = task.loss(outputs, targets)
+            outputs = forward(images)
+        loss = loss_of(outputs, targets)
         accelerator.backward(loss)
         optimizer.step()
         return loss.detach()
@@ -69,7 +81,7 @@ def fit(
         module.train()
     optimizer = make_optimizer(settings.optimizer, model, learning_rate)
     first, curve = _resume(state, model, optimizer)
-    steps = [training_step(part, task, optimizer, accelerator) for part in parts]
+    steps = [training_step(part, task, optimizer, accelerator, compiled=settings.compile) for part in parts]
     saved = time.monotonic()
     save_every = float(os.environ.get("TRANSFER_ATLAS_SAVE_SECONDS", SAVE_EVERY_SECONDS))
     losses: list[Tensor] = []

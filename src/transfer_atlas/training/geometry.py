@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -228,22 +228,40 @@ def augment(
     return replace(sample, **changed)
 
 
-def padded_size(resolution: tuple[int, int]) -> tuple[int, int]:
-    """The static input size of evaluation: the resolution, rounded up to what the backbone takes."""
-    height, width = (-(-side // PADDING_MULTIPLE) * PADDING_MULTIPLE for side in resolution)
+def padded_size(extent: tuple[int, int]) -> tuple[int, int]:
+    """The size of the input that an image of (height, width) `extent` gets: multiples of what the backbone takes."""
+    height, width = (-(-side // PADDING_MULTIPLE) * PADDING_MULTIPLE for side in extent)
     return height, width
 
 
 def complete_image(
     sample: Sample, resolution: tuple[int, int], mean: tuple[float, float, float]
 ) -> tuple[Tensor, tuple[int, int]]:
-    """The complete image at the evaluated size in the top left corner of a padded input.
+    """The complete image at the evaluated size in the top left corner of an input that is hardly larger.
 
-    Returns the input (3, *padded_size) uint8 and the (height, width) that the image fills.
+    Returns the input (3, *padded_size(extent)) uint8 and the extent: the (height, width) that the image fills. Near
+    what lies beyond, which it seldom saw in training, the network's answers are poor: so there is as little as can be.
     """
     height, width = sample.image.shape[1:]
     factor = fitting_scale(height, width, resolution)
     extent = (max(1, round(height * factor)), max(1, round(width * factor)))
-    size = padded_size(resolution)
     beyond = torch.tensor(mean).round().to(torch.uint8).view(3, 1, 1)
-    return cut(sample.image, Window(factor, 0, 0, False), size, fill=beyond, nearest=False), extent
+    return cut(
+        sample.image, Window(factor, 0, 0, False), padded_size(extent), fill=beyond, nearest=False
+    ), extent
+
+
+def complete_images(
+    samples: Sequence[Sample], resolution: tuple[int, int], mean: tuple[float, float, float]
+) -> Iterator[tuple[list[int], Tensor, list[tuple[int, int]]]]:
+    """Complete images in batches of one size: their places in `samples`, inputs (B, 3, H, W) uint8, extents.
+
+    An image's input does not depend on the others; datasets of one shape give one batch of one static size.
+    """
+    groups: dict[tuple[int, ...], list[tuple[int, Tensor, tuple[int, int]]]] = {}
+    for place, sample in enumerate(samples):
+        pixels, extent = complete_image(sample, resolution, mean)
+        groups.setdefault(tuple(pixels.shape), []).append((place, pixels, extent))
+    for group in groups.values():
+        places, inputs, extents = zip(*group, strict=True)
+        yield list(places), torch.stack(inputs), list(extents)

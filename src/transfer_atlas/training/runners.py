@@ -10,7 +10,6 @@ from typing import Any, TextIO
 import numpy as np
 import torch
 
-from transfer_atlas.config import EvaluationSettings, TrainingSettings
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models import origins
@@ -18,6 +17,7 @@ from transfer_atlas.models.backbone import Backbone, build_backbone
 from transfer_atlas.models.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from transfer_atlas.models.model import Model, MultiHeadModel
 from transfer_atlas.progress import Progress
+from transfer_atlas.settings import EvaluationSettings, TrainingSettings
 from transfer_atlas.store import MODEL_FILE, read_run, write_json
 from transfer_atlas.tasks import TASK_TYPES
 from transfer_atlas.tasks.interface import TaskType

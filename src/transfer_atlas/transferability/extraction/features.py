@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transfer_atlas.datasets.reading import PreparedDataset, Sample
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import STRIDE, Backbone, join_branches
-from transfer_atlas.training.geometry import complete_image, fitting_scale
+from transfer_atlas.training.geometry import complete_images, fitting_scale
 from transfer_atlas.transferability.extraction.annotations import Annotation, annotation_of
 from transfer_atlas.transferability.extraction.sampling import (
     NOT_SAMPLED,
@@ -68,17 +68,15 @@ def extract_samples(
     chosen = _choose(annotations, sampling)
     if not sum(len(labels) for _, labels in chosen):
         raise LegitimateFailure("no_samples", f"none of {len(indices)} images has an annotation to score")
-    parts: dict[str, list[np.ndarray]] = {"features": [], "probabilities": []}
+    names = ["features"] if head is None else ["features", "probabilities"]
+    parts: dict[str, list[np.ndarray]] = {name: [np.empty(0)] * len(indices) for name in names}
     backbone.to(device).eval()
     if head is not None:
         head.to(device)
     for start, batch in _batches(dataset, indices, task_type):
-        features, theta, extents = _forward(backbone, head, batch, dataset, resolution, device)
-        for place, extent in enumerate(extents):
-            positions = chosen[start + place][0]
-            parts["features"].append(_at(features[place], positions, extent))
-            if theta is not None:
-                parts["probabilities"].append(_at(theta[place], positions, extent))
+        for place, maps, extent in _forward(backbone, head, batch, dataset, resolution, device):
+            for name, values in zip(names, maps, strict=True):
+                parts[name][start + place] = _at(values, chosen[start + place][0], extent)
         watch(min(start + BATCH, len(indices)))
     values = np.concatenate([labels for _, labels in chosen])
     arrays = {
@@ -88,7 +86,7 @@ def extract_samples(
     }
     if annotations[0].kind == "values":
         arrays |= {"targets": values.astype(np.float64), "labels": quantise(values, sampling.depth_bins)}
-    if parts["probabilities"]:
+    if head is not None:
         arrays["probabilities"] = np.concatenate(parts["probabilities"]).astype(np.float32)
     return arrays
 
@@ -105,10 +103,10 @@ def pooled_features(
 ) -> np.ndarray:
     """One feature vector per image, averaged over the part of the map it fills: (n, d) float32 (section 3.2)."""
     backbone.to(device).eval()
-    rows = []
-    for _, batch in _batches(dataset, indices, task_type):
-        features, _, extents = _forward(backbone, None, batch, dataset, resolution, device)
-        rows += [_at(features[place], None, extent) for place, extent in enumerate(extents)]
+    rows = [np.empty(0)] * len(indices)
+    for start, batch in _batches(dataset, indices, task_type):
+        for place, (features,), extent in _forward(backbone, None, batch, dataset, resolution, device):
+            rows[start + place] = _at(features, None, extent)
     return np.concatenate(rows).astype(np.float32)
 
 
@@ -159,19 +157,21 @@ def _forward(
     dataset: PreparedDataset,
     resolution: tuple[int, int],
     device: torch.device,
-) -> tuple[Tensor, Tensor | None, list[tuple[int, int]]]:
-    """The joined representation (B, d, H/4, W/4), the head's probabilities, and the part each image fills."""
+) -> Iterator[tuple[int, list[Tensor], tuple[int, int]]]:
+    """For each image its place in `samples`, the joined representation (d, H/4, W/4) and, if there is a head, its
+    probabilities, and the part that the image fills.
+    """
     description = dataset.description
-    inputs, extents = zip(
-        *(complete_image(sample, resolution, description.mean) for sample in samples), strict=True
-    )
-    images = torch.stack(inputs).to(device).float()
     mean = torch.tensor(description.mean, device=device).view(1, 3, 1, 1)
     std = torch.tensor(description.std, device=device).clamp(min=1.0).view(1, 3, 1, 1)
-    branches = backbone.branches((images - mean) / std)
-    size = (images.shape[2] // STRIDE, images.shape[3] // STRIDE)
-    theta = None if head is None else probabilities(head, branches)
-    return join_branches(branches, size), theta, list(extents)
+    for places, inputs, extents in complete_images(samples, resolution, description.mean):
+        branches = backbone.branches((inputs.to(device).float() - mean) / std)
+        size = (inputs.shape[2] // STRIDE, inputs.shape[3] // STRIDE)
+        maps = [join_branches(branches, size)]
+        if head is not None:
+            maps.append(probabilities(head, branches))
+        for row, (place, extent) in enumerate(zip(places, extents, strict=True)):
+            yield place, [values[row] for values in maps], extent
 
 
 def _at(maps: Tensor, positions: np.ndarray | None, extent: tuple[int, int]) -> np.ndarray:

@@ -1,0 +1,176 @@
+"""A training step of each task type: images per second, and the share of the device's peak arithmetic.
+
+    python benchmarks/training_step.py                                     on a GPU: HRNetV2-W48, 512 x 1024, batch 8
+    python benchmarks/training_step.py --backbone hrnet_tiny --size 64 64 --peak-size 1024     tries it on a processor
+
+Floor: the operations of forward and backward pass, counted by torch's own counter, over the peak of one large bf16
+matrix product measured in the same run. Reference: the same model, batch and loss in a plain fp32 eager loop; ours is
+what `precision: bfloat16` and `compile: true` of a study's training settings do (channels-last always). Batches lie on
+the device; what the reader delivers is measured beside them, on JPEG images of the same size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from transfer_atlas.datasets.prepared import DatasetDescription, Objects, Record
+from transfer_atlas.datasets.reading import PreparedDataset, Sample
+from transfer_atlas.datasets.writing import write_prepared
+from transfer_atlas.models.backbone import build_backbone
+from transfer_atlas.models.model import Model
+from transfer_atlas.settings import Optimizer, TrainingSettings
+from transfer_atlas.tasks import TASK_TYPES
+from transfer_atlas.training.batches import Batches
+from transfer_atlas.training.device import make_accelerator, make_optimizer
+from transfer_atlas.training.fit import training_step
+
+DESCRIBED = {
+    "segmentation": {"classes": [f"class {number}" for number in range(19)]},
+    "detection": {"classes": [f"class {number}" for number in range(20)]},
+    "keypoints": {
+        "names": [f"point {n}" for n in range(17)],
+        "flips": list(range(17)),
+        "sigmas": [0.05] * 17,
+    },
+    "depth": {"unit": "metre", "minimum": 0.5, "maximum": 80.0, "scale": 0.01},
+    "classification": {"classes": [f"class {number}" for number in range(1000)]},
+}
+
+
+def drawn(number: int, split: str, size: tuple[int, int]) -> Record:
+    """A smooth random image with everything that a task type asks for."""
+    generator = np.random.default_rng(number)
+    height, width = size
+    coarse = generator.integers(0, 256, (height // 16 + 1, width // 16 + 1, 3), dtype=np.uint8)
+    image = coarse.repeat(16, axis=0).repeat(16, axis=1)[:height, :width]
+    corners = generator.uniform(0, 0.6, (6, 2)) * (width, height)
+    boxes = np.concatenate([corners, corners + 0.3 * np.array([width, height])], axis=1).astype(np.float32)
+    points = (
+        generator.uniform(0, 1, (6, 17, 2)) * (boxes[:, None, 2:] - boxes[:, None, :2]) + boxes[:, None, :2]
+    )
+    keypoints = np.concatenate([points, np.full((6, 17, 1), 2)], axis=2).astype(np.float32)
+    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    objects = Objects(boxes, np.arange(6), np.zeros(6, bool), area, keypoints)
+    mask = (image[..., 0] % 19).astype(np.uint8)
+    depth = (1 + image[..., 1] / 8).astype(np.float32)
+    return Record(f"{split}-{number}", split, image, objects=objects, mask=mask, depth=depth, label=number)
+
+
+def prepared(folder: Path, images: int, size: tuple[int, int]) -> PreparedDataset:
+    records = [
+        drawn(n, split, size) for split, count in (("train", images), ("val", 1)) for n in range(count)
+    ]
+    write_prepared(folder, {"name": "drawn", "domain": "consumer", **DESCRIBED}, records)
+    return PreparedDataset.open(folder, threads=16)
+
+
+def waited(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def peak_operations(device: torch.device, side: int) -> float:
+    """Operations a second of a bf16 matrix product of this side, the best of ten."""
+    a, b = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
+    seconds = []
+    for _ in range(10):
+        began = waited(device)
+        _ = a @ b
+        seconds.append(waited(device) - began)
+    return 2 * side**3 / min(seconds)
+
+
+def new_model(name: str, task_type: str, description: DatasetDescription, device: torch.device) -> Model:
+    backbone = build_backbone(name, seed=0)
+    head = TASK_TYPES[task_type].head(backbone, description)
+    return Model(backbone, head, description.mean, description.std).to(device).train()
+
+
+def stepper(model: Model, task_type: str, ours: bool) -> Callable[[Tensor, dict[str, Tensor]], Tensor]:
+    accelerator = make_accelerator("bfloat16" if ours else "float32")
+    optimizer = make_optimizer(Optimizer(), model, 1e-3)
+    if ours:
+        model.to(memory_format=torch.channels_last)
+    return training_step(model, TASK_TYPES[task_type], optimizer, accelerator, compiled=ours)
+
+
+def images_per_second(
+    step: Callable, images: Tensor, targets: dict[str, Tensor], steps: int
+) -> tuple[float, float, float]:
+    """Median, lowest and highest of `steps` steps after three to warm up."""
+    for _ in range(3):
+        step(images, targets)
+    rates = []
+    for _ in range(steps):
+        began = waited(images.device)
+        step(images, targets)
+        rates.append(len(images) / (waited(images.device) - began))
+    return statistics.median(rates), min(rates), max(rates)
+
+
+def reading(dataset: PreparedDataset, task_type: str, settings: TrainingSettings, steps: int) -> float:
+    """Images a second that the reader decodes, augments and encodes, with all its threads."""
+    batches = Batches(dataset, TASK_TYPES[task_type], np.arange(dataset.count("train")), settings, 0)
+    began = time.perf_counter()
+    for _ in batches(0, steps):
+        pass
+    return steps * settings.batch_size / (time.perf_counter() - began)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--backbone", default="hrnet_w48")
+    parser.add_argument("--size", type=int, nargs=2, default=(512, 1024), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--peak-size", type=int, default=8192)
+    parser.add_argument("--task-types", nargs="+", default=list(TASK_TYPES), choices=list(TASK_TYPES))
+    chosen = parser.parse_args()
+    size = tuple(chosen.size)
+    device = make_accelerator("float32").device
+    name = torch.cuda.get_device_name() if device.type == "cuda" else "processor"
+    peak = peak_operations(device, chosen.peak_size)
+    print(
+        f"{name}: bf16 peak {peak / 1e12:.2f} million million operations a second; torch {torch.__version__}"
+    )
+    print(f"{chosen.backbone}, {size[0]} x {size[1]}, batch {chosen.batch}, median (lowest to highest)")
+    settings = TrainingSettings(resolution=size, crop=size, batch_size=chosen.batch)
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = prepared(Path(folder) / "prepared", 2 * chosen.batch, size)
+        for task_type in chosen.task_types:
+            samples: list[Sample] = dataset.read("train", range(chosen.batch), task_type)
+            targets = {k: v.to(device) for k, v in TASK_TYPES[task_type].encode(samples).items()}
+            images = torch.stack([sample.image for sample in samples]).to(device)
+            rates = {}
+            for ours in (False, True):
+                torch._dynamo.reset()
+                model = new_model(chosen.backbone, task_type, dataset.description, device)
+                given = images.contiguous(memory_format=torch.channels_last) if ours else images
+                if not ours:
+                    with FlopCounterMode(display=False) as counter:
+                        stepper(model, task_type, ours)(given, targets)
+                    operations = counter.get_total_flops() / chosen.batch
+                rates[ours] = images_per_second(stepper(model, task_type, ours), given, targets, chosen.steps)
+            plain, own = rates[False], rates[True]
+            print(
+                f"{task_type:15} plain {plain[0]:7.1f} ({plain[1]:.1f} to {plain[2]:.1f})  ours {own[0]:7.1f} "
+                f"({own[1]:.1f} to {own[2]:.1f}) images/s  ratio {own[0] / plain[0]:.2f}  "
+                f"{operations / 1e9:.0f} thousand million operations an image: {own[0] * operations / peak:.0%} of "
+                f"the peak  reader {reading(dataset, task_type, settings, 4):.0f} images/s",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
