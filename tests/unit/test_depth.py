@@ -126,6 +126,17 @@ def test_the_head_has_the_papers_parameters_and_starts_within_the_range():
     torch.testing.assert_close(far(branches)[0, 0, 0, 0], torch.tensor(math.sqrt(655.0)))
 
 
+def test_the_unit_of_depth_changes_nothing_but_the_unit():
+    branches = [torch.randn(2, 6, 8, 8, generator=torch.Generator().manual_seed(0)) * 20]
+    heads = []
+    for unit in (1.0, 1000.0):
+        torch.manual_seed(1)
+        heads.append(
+            DepthHead([6], [4], DepthDescription(unit="metre", minimum=0.5 * unit, maximum=8 * unit))
+        )
+    torch.testing.assert_close(1000 * heads[0](branches), heads[1](branches))
+
+
 def test_the_task_type_says_that_lower_is_better():
     description = DatasetDescription(
         name="toy", domain="indoor", counts={"train": 1}, depth=METRES, mean=(1, 2, 3), std=(1, 1, 1)

@@ -13,6 +13,7 @@ from transfer_atlas.training.geometry import (
     Window,
     augment,
     complete_image,
+    complete_images,
     cut,
     fitting_scale,
     padded_size,
@@ -162,6 +163,24 @@ def test_evaluation_sees_the_complete_image_at_one_scale(height, width, resoluti
     beyond = torch.ones(pixels.shape[1:], dtype=torch.bool)
     beyond[: extent[0], : extent[1]] = False
     assert (pixels.permute(1, 2, 0)[beyond] == BEYOND).all()
+
+
+def test_images_of_one_shape_make_one_batch_and_no_image_depends_on_the_others():
+    shapes = [(40, 60), (60, 40), (20, 30), (50, 50), (40, 60)]
+    samples = [sample(*shape, (0, 0, 1, 1)) for shape in shapes]
+    found = {}
+    for places, inputs, extents in complete_images(samples, (96, 96), MEAN):
+        for place, pixels, extent in zip(places, inputs, extents, strict=True):
+            alone, extent_alone = complete_image(samples[place], (96, 96), MEAN)
+            assert torch.equal(pixels, alone) and extent == extent_alone
+            found[place] = tuple(inputs.shape)
+    assert found == {
+        0: (3, 3, 64, 96),
+        2: (3, 3, 64, 96),
+        4: (3, 3, 64, 96),
+        1: (1, 3, 96, 64),
+        3: (1, 3, 96, 96),
+    }
 
 
 def test_static_sizes_are_multiples_of_32():

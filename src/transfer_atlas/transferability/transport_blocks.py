@@ -10,7 +10,7 @@ import numpy as np
 from transfer_atlas.transferability.arrays import Array
 
 BLOCK_BYTES = 32_000_000  # of a block of the cost matrix
-MOST_PER_ROW = 1000  # entries collected per row on average; where potentials are poor, more would be noise
+COUNTED_ROWS = 500  # from which the number of entries of all rows is foretold
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,12 @@ def sinkhorn_pass(
     return row, column - epsilon * (logs - np.log(len(source) / len(target)))
 
 
-def marginal_error(
+def whole_plan(
     source: Array, target: Array, row: np.ndarray, column: np.ndarray, epsilon: float
-) -> float:
-    """Sum of |row sums - 1/n_s| and |column sums - 1/n_t| of the whole plan of potentials f (n_s,) and g (n_t,)."""
+) -> tuple[float, float]:
+    """Mass of the whole plan of potentials f (n_s,) and g (n_t,), and its marginal error: the sum of
+    |row sums - 1/n_s| and |column sums - 1/n_t|.
+    """
     columns, error = np.zeros(len(target)), 0.0
     size = len(source) * len(target)
     precision = _precision(source, target, 1e-4 * epsilon)
@@ -66,7 +68,7 @@ def marginal_error(
         np.exp(scores, out=scores)
         error += float(np.abs(scores.sum(axis=1, dtype=np.float64) / size - 1 / len(source)).sum())
         columns += scores.sum(axis=0, dtype=np.float64)
-    return error + float(np.abs(columns / size - 1 / len(target)).sum())
+    return float(columns.sum() / size), error + float(np.abs(columns / size - 1 / len(target)).sum())
 
 
 def _precision(source: Array, target: Array, allowed: float) -> type:
@@ -76,35 +78,31 @@ def _precision(source: Array, target: Array, allowed: float) -> type:
 
 
 def collect_entries(
-    source: Array, target: Array, row: np.ndarray, column: np.ndarray, epsilon: float, depth: float
+    source: Array,
+    target: Array,
+    row: np.ndarray,
+    column: np.ndarray,
+    epsilon: float,
+    depth: float,
+    most_per_row: int,
 ) -> Entries:
     """Entries (i, j) of which the plan of the potentials, n_s n_t p_ij, is above e^-depth; per row also those
     within e^-depth of the row's largest; and the largest of every column that would have none, without which nothing
-    could bring mass there. Where that makes more than a thousand per row, depth is reduced.
+    could bring mass there. Where that makes more than about `most_per_row` on average, depth is reduced.
     """
-    while True:
-        found = _collect(source, target, row, column, epsilon, depth)
-        if found is not None:
-            return found
+    counted = slice(None, None, -(-len(source) // COUNTED_ROWS))
+    rows_counted = row[counted]
+    while sum(
+        len(places)
+        for _, _, places in _notable(source[counted], target, rows_counted, column, epsilon, depth)
+    ) > most_per_row * len(rows_counted):
         depth *= 0.7
-
-
-def _collect(
-    source: Array, target: Array, row: np.ndarray, column: np.ndarray, epsilon: float, depth: float
-) -> Entries | None:
     rows, indices, costs = [], [], []
-    limit, found = MOST_PER_ROW * len(source), 0
-    # In float64: epsilon magnifies what the expansion of the squares loses.
-    for start, scores in _score_blocks(source, target, column, epsilon, np.float64):
-        potentials = row[start : start + len(scores)] / epsilon
-        least = np.minimum(scores.max(axis=1), -potentials) - depth
-        places = np.flatnonzero(scores > least[:, None])
-        rows.append((places // len(target) + start).astype(np.int32))
-        indices.append((places % len(target)).astype(np.int32))
-        costs.append(column[indices[-1]] - epsilon * scores.ravel()[places])
-        found += len(places)
-        if found > limit:
-            return None
+    for start, scores, places in _notable(source, target, row, column, epsilon, depth):
+        at, within = np.divmod(places.astype(np.int32), np.int32(len(target)))
+        rows.append(at + np.int32(start))
+        indices.append(within)
+        costs.append(column[within] - epsilon * scores.ravel()[places].astype(np.float64))
     every = np.concatenate(indices)
     empty = np.flatnonzero(np.bincount(every, minlength=len(target)) == 0)
     if len(empty):
@@ -113,6 +111,17 @@ def _collect(
         costs.append(best_costs)
         every = np.concatenate([every, empty])
     return _in_rows(np.concatenate(rows), every, np.concatenate(costs), len(source), depth)
+
+
+def _notable(
+    source: Array, target: Array, row: np.ndarray, column: np.ndarray, epsilon: float, depth: float
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Blocks of scores, each with the number of its first row and the (flat) places of what is to be collected."""
+    precision = _precision(source, target, 1e-4 * epsilon)
+    for start, scores in _score_blocks(source, target, column, epsilon, precision):
+        potentials = (row[start : start + len(scores)] / epsilon).astype(scores.dtype)
+        least = np.minimum(scores.max(axis=1), -potentials) - scores.dtype.type(depth)
+        yield start, scores, np.flatnonzero(scores > least[:, None])
 
 
 def _largest_of_columns(

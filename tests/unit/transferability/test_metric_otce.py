@@ -119,6 +119,7 @@ def test_repeated_samples_and_dead_features_are_transported():
 
 def test_a_plan_that_does_not_converge_is_no_number(monkeypatch):
     monkeypatch.setattr("transfer_atlas.transferability.transport.ROUNDS", 1)
+    monkeypatch.setattr("transfer_atlas.transferability.transport_newton.STEPS", 0)
     with pytest.raises(UnconvergedError, match=r"did not converge at epsilon 0\.1: its marginals are off by"):
         otce(*clusters(1, 300, 300))
 
