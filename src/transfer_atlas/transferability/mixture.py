@@ -48,7 +48,11 @@ def fit_mixture(
     """
     from sklearn.cluster import KMeans  # late: scikit-learn takes a second to import, and only this needs it
 
-    start = KMeans(n_clusters=components, n_init=1, random_state=seed).fit(samples).labels_
+    # the same steps by either algorithm; Elkan's leaves out distances that cannot matter
+    algorithm = "elkan" if components > 1 else "lloyd"
+    start = (
+        KMeans(n_clusters=components, n_init=1, random_state=seed, algorithm=algorithm).fit(samples).labels_
+    )
     few = samples.shape[1] <= FEW_DIMENSIONS
     centred = samples - samples.mean(axis=0)  # products of centred samples keep more digits
     columns = np.ascontiguousarray(centred.T) if few else None
