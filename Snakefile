@@ -99,3 +99,4 @@ rule transfers:
 rule scores:
     input:
         results_of("score"),
+        results_of("image_features"),

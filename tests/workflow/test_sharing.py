@@ -48,7 +48,7 @@ def test_recorded_files_are_no_second_copy(published):
 
 def test_recording_twice_changes_nothing(pulled):
     said = pulled.sharing("record")
-    assert said.count(" 0 of them new") == 5
+    assert said.count(" 0 of them new") == 6
     assert changes(pulled) == ""
 
 
