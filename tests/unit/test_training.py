@@ -167,6 +167,28 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(dataset, tmp_path, m
     assert not differing
 
 
+@pytest.mark.slow
+def test_compiled_training_is_the_same_to_rounding(dataset, tmp_path, monkeypatch):
+    """Traced as on a GPU; only the code generation, minutes on a processor, is left out."""
+    compiling, compiled = torch.compile, []
+
+    def traced(function, **options):
+        compiled.append(function)
+        return compiling(function, backend="aot_eager", **options)
+
+    monkeypatch.setattr(torch, "compile", traced)
+    torch._dynamo.reset()
+    training = QUICK.model_copy(update={"steps": 5, "learning_rate": 1e-3})
+    eager, curve = train(dataset, tmp_path / "eager", training)
+    assert not compiled
+    weights, compiled_curve = train(
+        dataset, tmp_path / "compiled", training.model_copy(update={"compile": True})
+    )
+    assert len(compiled) == 2  # the model, and its loss
+    assert list(weights) == list(eager)  # a state of either continues as the other
+    assert compiled_curve == [(5, pytest.approx(curve[0][1], rel=1e-3))]
+
+
 def test_a_damaged_state_is_started_anew(dataset, tmp_path, monkeypatch):
     training = QUICK.model_copy(update={"steps": 10})
     undisturbed, curve = train(dataset, tmp_path / "none", training)
