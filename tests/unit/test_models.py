@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 
 import pytest
 import timm
@@ -263,7 +264,28 @@ def test_the_packages_version_names_release_and_content():
     assert release and len(digest) == 32
 
 
-@pytest.mark.parametrize("name", ["hrnet_w18_small", "resnet18", "convnext_atto", "tf_efficientnet_lite0"])
+TRANSFORMERS = [
+    "test_vit",  # follows the size of its input
+    "vit_small_patch14_dinov2",  # in patches that do not fit into multiples of 32
+    "hiera_tiny_224",  # of one size only, at four strides
+    "vit_xsmall_patch16_clip_224",
+]
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_transformers_are_backbones_at_their_strides(name):
+    backbone = build_backbone(name, seed=0).eval()
+    with torch.inference_mode():
+        branches = backbone.branches(torch.randn(1, 3, 64, 96))
+    assert [tuple(branch.shape) for branch in branches] == [
+        (1, width, 64 // stride, 96 // stride)
+        for width, stride in zip(backbone.widths, backbone.strides, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["hrnet_w18_small", "resnet18", "convnext_atto", "tf_efficientnet_lite0", *TRANSFORMERS]
+)
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_timms_classifiers_give_their_backbones(tmp_path, name, suffix):
     torch.manual_seed(1)
@@ -275,7 +297,7 @@ def test_timms_classifiers_give_their_backbones(tmp_path, name, suffix):
     backbone = origins.backbone_from_file(name, path).eval()
     stored = classifier.state_dict()
     for key, tensor in backbone.body.state_dict().items():
-        bare = key.removeprefix("network.")
+        bare = re.sub(r"^((network|model)\.)+", "", key)
         dotted = bare if bare in stored else bare.replace("_", ".", 1)
         assert torch.equal(tensor, stored[dotted]), key
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 
 import pandas as pd
+import timm
 from clones import TABLES_AND_FIGURES
+from safetensors.torch import save_file
 from tiny_data import draw_scenes
 
 
@@ -49,6 +51,32 @@ def test_scores_are_added_evaluated_and_recommend_for_a_new_dataset(done):
     assert "Sources for segmentation/desert, without fine-tuning" in call.said
     ranking = pd.read_parquet(done.folder / "results/recommendations/segmentation-desert.parquet")
     assert set(ranking["source"]) == {"segmentation/meadow", "segmentation/street"}
+
+
+def cached(folder, model):
+    """Random weights where timm looks for downloaded ones of a model, in the layout of Hugging Face's cache."""
+    identifier = timm.get_pretrained_cfg(model).hf_hub_id
+    repository = folder / "hub" / f"models--{identifier.replace('/', '--')}"
+    snapshot = repository / "snapshots" / ("0" * 40)
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text("0" * 40)
+    save_file(timm.create_model(model, pretrained=False).state_dict(), snapshot / "model.safetensors")
+
+
+def test_recommend_ranks_timms_pretrained_models_too(done, tmp_path):
+    """A transformer, a convolutional network, and one that is not in the cache, which is a line of its own."""
+    models = ["test_vit.r160_in1k", "test_resnet.r160_in1k"]
+    for model in models:
+        cached(tmp_path, model)
+    offline = {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    asked = ("recommend", "--config", "target=segmentation/harbour")
+    done.snakemake(*asked, f"models={','.join(models)}", **offline).well()
+    ranking = pd.read_parquet(done.folder / "results/recommendations/segmentation-harbour.parquet")
+    assert set(ranking["source"]) == {"segmentation/meadow", "segmentation/street", *models}
+    assert ranking.loc[ranking["source"].isin(models), "score"].notna().any()
+    call = done.snakemake(*asked, "models=test_efficientnet.r160_in1k", **offline)
+    assert call.status != 0 and "test_efficientnet.r160_in1k could not be had" in call.said
 
 
 def test_recommend_says_what_it_needs(begun):

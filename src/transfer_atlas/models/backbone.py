@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from transfer_atlas.errors import ConfigurationError
+from transfer_atlas.models.feature_networks import at_strides_from, feature_network
 
 STRIDE = 4  # of the representation that heads see
 # PyTorch's own value, and HRNet's. Networks taken over from TensorFlow come with 0.01: after the hundred steps of
@@ -90,40 +91,9 @@ def build_backbone(name: str, *, seed: int) -> Backbone:
                 name, pretrained=False, features_only=True, feature_location="", out_indices=(1, 2, 3, 4)
             )
         else:
-            body = _feature_network(name)
-    kept = [index for index, reduction in enumerate(body.feature_info.reduction()) if reduction >= STRIDE]
-    widths = [body.feature_info.channels()[index] for index in kept]
-    strides = [body.feature_info.reduction()[index] for index in kept]
-    channels_last = str(getattr(body, "output_fmt", "NCHW")).endswith("NHWC")
-    if len(kept) < len(body.feature_info.reduction()) or channels_last:
-        body = _Selected(body, kept, channels_last)
+            body = feature_network(name)
+    body, widths, strides = at_strides_from(STRIDE, body)
     for module in body.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = BATCH_NORM_MOMENTUM
     return Backbone(body, widths, strides)
-
-
-def _feature_network(name: str) -> nn.Module:
-    """timm's feature network; a transformer's position embedding follows the size of the input."""
-    try:
-        return timm.create_model(name, pretrained=False, features_only=True, dynamic_img_size=True)
-    except TypeError:  # not a transformer: any input size will do
-        return timm.create_model(name, pretrained=False, features_only=True)
-
-
-class _Selected(nn.Module):
-    """Leaves out feature maps finer than stride 4, which would dominate the cost of every head.
-
-    Some transformers hand out maps (B, H, W, C); here all are (B, C, H, W).
-    """
-
-    def __init__(self, network: nn.Module, kept: list[int], channels_last: bool) -> None:
-        super().__init__()
-        self.network = network
-        self.kept = kept
-        self.channels_last = channels_last
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        maps = self.network(images)
-        chosen = [maps[index] for index in self.kept]
-        return [features.permute(0, 3, 1, 2) for features in chosen] if self.channels_last else chosen

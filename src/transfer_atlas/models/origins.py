@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import timm
@@ -11,6 +12,8 @@ from transfer_atlas.errors import CheckpointError, ConfigurationError
 from transfer_atlas.models.backbone import Backbone, build_backbone
 from transfer_atlas.models.checkpoints import load_foreign, load_weights
 from transfer_atlas.models.packages import WEIGHT_PACKAGES, package_file
+
+_WRAPPERS = re.compile(r"^((network|model)\.)+")
 
 
 def classifier_from_package(package: str) -> nn.Module:
@@ -97,13 +100,14 @@ def backbone_from_classifier(name: str, tensors: dict[str, Tensor], origin: str)
     """
     backbone = build_backbone(name, seed=0)
     expected = backbone.body.state_dict()
-    inner = "network." if all(key.startswith("network.") for key in expected) else ""
+    # the names within the network itself: feature networks are wrapped, ours as `network`, timm's as `model`
+    places = {_WRAPPERS.sub("", key): key for key in expected}
     chosen = {}
     for key, tensor in tensors.items():
         # timm's feature networks flatten module names: blocks.0.1 becomes blocks.0.1 or blocks_0.1
         for candidate in (key, key.replace(".", "_", 1)):
-            if f"{inner}{candidate}" in expected:
-                chosen[f"{inner}{candidate}"] = tensor
+            if candidate in places:
+                chosen[places[candidate]] = tensor
     if not chosen:
         raise CheckpointError(
             f"checkpoint {origin} is of another architecture than {name}: no weight has a name of that network "

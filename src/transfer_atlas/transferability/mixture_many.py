@@ -143,7 +143,12 @@ def _near(
     p, first = len(mean), 0
     rows = rows[limits[rows] > 0]
     squares = np.zeros(len(rows))
-    for last in (p // 4, p // 2, 3 * p // 4, p):  # U is upper triangular: leading columns need leading dimensions only
+    for last in (
+        p // 4,
+        p // 2,
+        3 * p // 4,
+        p,
+    ):  # U is upper triangular: leading columns need leading dimensions only
         centred = samples[rows, :last] - mean[:last]
         squares += _squares(centred, factor[:last, first:last])
         near = squares < limits[rows]
