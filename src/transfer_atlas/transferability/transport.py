@@ -5,9 +5,9 @@ thousands of passes over n_s n_t entries, of which some 100 in a row matter. So 
 
 1. an exact plan between about a thousand representatives of either side, each weighing as many samples as are
    closest to it, gives potentials that are right in the large (`transport_coarse.py`);
-2. a pass over blocks of the cost matrix extends them to all samples and collects every entry of the plan above
-   e^-9 / (n_s n_t) (more, where that is fewer than 150 a row), in the library and on the device of the features
-   (`transport_blocks.py`);
+2. a pass over blocks of the cost matrix collects the entries that matter to the plan of these potentials, in the
+   library and on the device of the features (`transport_blocks.py`): some two hundred a row the first time, then
+   every one above e^-9 / (n_s n_t), but at least 150 and at most a thousand a row;
 3. Newton steps with a trust region on this sparse part move mass between clusters, where Sinkhorn's iteration is
    slow, with Sinkhorn steps between them for what is fast (`transport_newton.py`);
 4. one more pass over the cost sums up the marginals of the whole plan, what was not collected included; steps 2 and
@@ -19,17 +19,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from scipy.sparse import csr_matrix
 
 from transfer_atlas.transferability.arrays import Array, UnconvergedError
-from transfer_atlas.transferability.transport_blocks import collect_entries, sinkhorn_pass, whole_plan
-from transfer_atlas.transferability.transport_coarse import coarse_potential
+from transfer_atlas.transferability.transport_blocks import collect_entries, whole_plan
+from transfer_atlas.transferability.transport_coarse import coarse_potential, nearest_representatives
 from transfer_atlas.transferability.transport_newton import SparseDual, maximise
 
 NEGLIGIBLE = 9.0  # natural logarithm: entries below e^-9 / (n_s n_t) are left out
+FIRST_PER_ROW = 200  # entries collected per row on average, while potentials are poor
 FEWEST_PER_ROW = 150  # entries: with fewer, potentials soon move beyond what was collected
 LARGEST_DEPTH = 1e9  # beyond, float64 does not tell entries apart
-MOST_PER_ROW = 1000  # entries collected per row on average; where potentials are poor, more would be noise
+MOST_PER_ROW = 1000  # the same, when they are good
+GROUPS = 128  # of target samples, among which Newton's equations are solved exactly first
 ROUNDS = 100  # collections of the sparse part
 
 
@@ -66,30 +69,34 @@ def entropic_plan(source: Array, target: Array, epsilon: float, *, tolerance: fl
     collected entry, of which there are some hundred per row.
     """
     column = coarse_potential(source, target, epsilon)
-    row, column = sinkhorn_pass(source, target, column, epsilon)
-    steps, error, depth, most, passes = 0, math.inf, NEGLIGIBLE, MOST_PER_ROW, 1
+    groups = nearest_representatives(target, GROUPS)
+    row, steps, error, depth, most, passes = None, 0, math.inf, NEGLIGIBLE, FIRST_PER_ROW, 0
     for _ in range(ROUNDS):
         entries = collect_entries(source, target, row, column, epsilon, depth, most)
         passes += 1
-        fewest = len(row) * min(FEWEST_PER_ROW, len(column) // 2)
+        fewest = len(source) * min(FEWEST_PER_ROW, len(target) // 2)
         while len(entries.cost) < fewest and entries.depth == depth < LARGEST_DEPTH:
             depth *= 2  # costs are many times epsilon: a plan of few entries, found among many
             entries = collect_entries(source, target, row, column, epsilon, depth, most)
             passes += 1
-        dual = SparseDual(entries.indptr, entries.indices, entries.cost, len(column), epsilon)
+        dual = SparseDual(entries.indptr, entries.indices, entries.cost, groups, len(target), epsilon)
         state = dual.evaluate(column)
-        state, taken = maximise(dual, state, tolerance / 2, limit=(entries.depth - 2) * epsilon)
-        row, column = state.row, state.column
+        state, taken = maximise(dual, state, tolerance / 2, limit=2 * entries.depth * epsilon)
         steps += taken
+        error = float(np.abs(state.columns - 1 / len(target)).sum())
+        first, row, column = row is None, state.row, state.column
+        if first:
+            most = MOST_PER_ROW
+            continue
+        if error > tolerance:
+            continue  # stopped where other entries matter
         mass, error = whole_plan(source, target, row, column, epsilon)
         passes += 1
         if error <= tolerance:
-            plan = csr_matrix((state.plan, entries.indices, entries.indptr), shape=(len(row), len(column)))
-            cost = float(state.plan @ entries.cost)
-            return EntropicPlan(plan, cost, error, steps, passes)
-        depth = entries.depth
+            plan = state.plan()
+            return EntropicPlan(plan, float(plan.data @ entries.cost), error, steps, passes)
         if mass - 1 > tolerance / 4 and error < 4 * (mass - 1):  # nothing but what was left out
-            depth, most = depth + 2, 2 * most
+            depth, most = entries.depth + 2, 2 * most
     raise UnconvergedError(
         f"the transport plan between {len(row)} and {len(column)} samples did not converge at epsilon {epsilon:g}: "
         f"its marginals are off by {error:.2g} (allowed: {tolerance:g}) after {steps} Newton steps. Use the exact "

@@ -1,4 +1,4 @@
-"""Passes over the blocks of a cost matrix that is never held: one Sinkhorn iteration, and the entries that matter."""
+"""Passes over the blocks of a cost matrix that is never held: the entries that matter, and the sums of the whole."""
 
 from __future__ import annotations
 
@@ -24,34 +24,6 @@ class Entries:
     indices: np.ndarray
     cost: np.ndarray
     depth: float
-
-
-def sinkhorn_pass(
-    source: Array, target: Array, column: np.ndarray, epsilon: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """One iteration from column potentials g (n_t,): row potentials f (n_s,), then new g, in one pass.
-
-    f_i = -epsilon log sum_j exp((g_j - c_ij) / epsilon) / n_t, and g from f likewise. A column that no row reaches
-    in floating point gets the hard minimum over rows of c_ij - f_i.
-    """
-    row = np.empty(len(source))
-    sums = np.zeros(len(target))
-    highest = np.full(len(target), -np.inf)  # of (f_i - c_ij) / epsilon
-    precision = _precision(source, target, 0.1 * epsilon)
-    for start, scores in _score_blocks(source, target, column, epsilon, precision):
-        top = scores.max(axis=1)
-        scores -= top[:, None]
-        # log of exp((f_i + g_j - c_ij) / epsilon) up to the row's normalisation
-        kernel = np.exp(scores)
-        totals = kernel.sum(axis=1, dtype=np.float64)
-        row[start : start + len(scores)] = -epsilon * (top + np.log(totals) - np.log(len(target)))
-        sums += (1 / totals) @ kernel
-        scores -= np.log(totals).astype(scores.dtype)[:, None]
-        np.maximum(highest, scores.max(axis=0), out=highest)
-    # scores were (f_i + g_j - c_ij)/epsilon - log n_t, so sums / n_s are the columns' masses
-    reached = sums > 1e-30
-    logs = np.where(reached, np.log(np.where(reached, sums, 1)), highest)
-    return row, column - epsilon * (logs - np.log(len(source) / len(target)))
 
 
 def whole_plan(
@@ -80,32 +52,32 @@ def _precision(source: Array, target: Array, allowed: float) -> type:
 def collect_entries(
     source: Array,
     target: Array,
-    row: np.ndarray,
+    row: np.ndarray | None,
     column: np.ndarray,
     epsilon: float,
     depth: float,
     most_per_row: int,
 ) -> Entries:
     """Entries (i, j) of which the plan of the potentials, n_s n_t p_ij, is above e^-depth; per row also those
-    within e^-depth of the row's largest; and the largest of every column that would have none, without which nothing
-    could bring mass there. Where that makes more than about `most_per_row` on average, depth is reduced.
+    within e^-depth of the row's largest (these alone if there are no potentials of rows yet); and the largest of every
+    column that would have none, without which nothing could bring mass there. Where that makes more than about
+    `most_per_row` on average, depth is reduced.
     """
-    counted = slice(None, None, -(-len(source) // COUNTED_ROWS))
-    rows_counted = row[counted]
-    while sum(
-        len(places)
-        for _, _, places in _notable(source[counted], target, rows_counted, column, epsilon, depth)
-    ) > most_per_row * len(rows_counted):
-        depth *= 0.7
-    rows, indices, costs = [], [], []
-    for start, scores, places in _notable(source, target, row, column, epsilon, depth):
+    some = slice(None, None, -(-len(source) // COUNTED_ROWS))
+    counted, potentials = source[some], None if row is None else row[some]
+    while _count(counted, target, potentials, column, epsilon, depth) > most_per_row * len(counted):
+        depth *= 0.9
+    rows, indices, costs, tops = [], [], [], []
+    for start, scores, top, places in _notable(source, target, row, column, epsilon, depth):
         at, within = np.divmod(places.astype(np.int32), np.int32(len(target)))
         rows.append(at + np.int32(start))
         indices.append(within)
         costs.append(column[within] - epsilon * scores.ravel()[places].astype(np.float64))
+        tops.append(top)
     every = np.concatenate(indices)
     empty = np.flatnonzero(np.bincount(every, minlength=len(target)) == 0)
     if len(empty):
+        row = -epsilon * np.concatenate(tops) if row is None else row
         best_rows, best_costs = _largest_of_columns(source, target[empty], row, column[empty], epsilon)
         rows.append(best_rows)
         costs.append(best_costs)
@@ -113,15 +85,25 @@ def collect_entries(
     return _in_rows(np.concatenate(rows), every, np.concatenate(costs), len(source), depth)
 
 
+def _count(
+    source: Array, target: Array, row: np.ndarray | None, column: np.ndarray, epsilon: float, depth: float
+) -> int:
+    return sum(len(places) for *_, places in _notable(source, target, row, column, epsilon, depth))
+
+
 def _notable(
-    source: Array, target: Array, row: np.ndarray, column: np.ndarray, epsilon: float, depth: float
-) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Blocks of scores, each with the number of its first row and the (flat) places of what is to be collected."""
+    source: Array, target: Array, row: np.ndarray | None, column: np.ndarray, epsilon: float, depth: float
+) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+    """Blocks of scores, each with the number of its first row, its rows' largest, and the (flat) places of what is
+    to be collected.
+    """
     precision = _precision(source, target, 1e-4 * epsilon)
     for start, scores in _score_blocks(source, target, column, epsilon, precision):
-        potentials = (row[start : start + len(scores)] / epsilon).astype(scores.dtype)
-        least = np.minimum(scores.max(axis=1), -potentials) - scores.dtype.type(depth)
-        yield start, scores, np.flatnonzero(scores > least[:, None])
+        top = scores.max(axis=1)
+        least = top
+        if row is not None:
+            least = np.minimum(top, (-row[start : start + len(scores)] / epsilon).astype(scores.dtype))
+        yield start, scores, top, np.flatnonzero(scores > (least - scores.dtype.type(depth))[:, None])
 
 
 def _largest_of_columns(

@@ -34,14 +34,24 @@ def coarse_potential(source: Array, target: Array, epsilon: float) -> np.ndarray
     return potential
 
 
+def nearest_representatives(samples: Array, number: int) -> np.ndarray:
+    """For each sample (n,) the closest of up to `number` evenly spaced ones, by its position among them."""
+    chosen = _evenly_spaced(samples, number)
+    return np.concatenate(
+        [
+            to_numpy(squared_distances(samples[start : start + BLOCK_ROWS], chosen).argmin(1))
+            for start in range(0, len(samples), BLOCK_ROWS)
+        ]
+    )
+
+
+def _evenly_spaced(samples: Array, number: int) -> Array:
+    number = min(len(samples), number)
+    return samples[np.linspace(0, len(samples) - 1, number).round().astype(np.int64)]
+
+
 def _representatives(samples: Array) -> tuple[Array, np.ndarray]:
     """Up to a thousand samples, evenly spaced in their order, and the share of all samples closest to each."""
-    number = min(len(samples), REPRESENTATIVES)
-    chosen = samples[np.linspace(0, len(samples) - 1, number).round().astype(np.int64)]
-    if number == len(samples):
-        return chosen, np.full(number, 1 / number)
-    counts = np.zeros(number)
-    for start in range(0, len(samples), BLOCK_ROWS):
-        nearest = squared_distances(samples[start : start + BLOCK_ROWS], chosen).argmin(1)
-        counts += np.bincount(to_numpy(nearest), minlength=number)
+    chosen = _evenly_spaced(samples, REPRESENTATIVES)
+    counts = np.bincount(nearest_representatives(samples, REPRESENTATIVES), minlength=len(chosen))
     return chosen, counts / counts.sum()

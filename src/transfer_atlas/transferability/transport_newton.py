@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,20 +11,41 @@ from scipy.sparse import csr_matrix
 STEPS = 60  # Newton steps per collection of entries
 INNER = 200  # conjugate gradient steps per Newton step
 TINY = 1e-100  # a mass below this is none
+FAR = 30.0  # in units of epsilon: potentials that have moved further get a plan of their own
 SINKHORN = 5  # Sinkhorn iterations between Newton steps
 
 
 @dataclass(frozen=True)
+class Base:
+    """A plan (n_s, n_t), with exact row sums, and the potentials `row` f (n_s,) and `column` g (n_t,) it belongs to."""
+
+    plan: csr_matrix
+    row: np.ndarray
+    column: np.ndarray
+
+
+@dataclass(frozen=True)
 class DualState:
-    """Potentials `row` f (n_s,) and `column` g (n_t,), the plan's entries (nnz,) with exact row sums, its column
-    sums `columns` (n_t,), and the `value` of the dual at g.
+    """Potentials `row` f (n_s,) and `column` g (n_t,), their plan's column sums (n_t,), and the `value` of the dual.
+
+    The plan, with exact row sums, is diag(left) base.plan diag(right). So potentials near those of the base cost two
+    products with a sparse matrix, and no exponential of each of its entries.
     """
 
     row: np.ndarray
     column: np.ndarray
-    plan: np.ndarray
     columns: np.ndarray
     value: float
+    base: Base
+    left: np.ndarray
+    right: np.ndarray
+
+    def plan(self) -> csr_matrix:
+        """The plan (n_s, n_t)."""
+        stored = self.base.plan
+        entries = stored.data * self.right[stored.indices]
+        entries *= np.repeat(self.left, np.diff(stored.indptr))
+        return csr_matrix((entries, stored.indices, stored.indptr), shape=stored.shape)
 
 
 @dataclass(frozen=True)
@@ -32,16 +54,33 @@ class SparseDual:
 
     D(g) = mean_i f_i(g) + mean_j g_j,    f_i(g) = -epsilon log 1/n_t sum_j exp((g_j - c_ij) / epsilon)
     grad D = 1/n_t - column sums;    Hessian = -1/epsilon (diag(column sums) - n_s P'P)
+
+    groups (n_t,): numbers of groups of similar columns, for the solution of Newton's equations only.
     """
 
     indptr: np.ndarray
     indices: np.ndarray
     cost: np.ndarray
+    groups: np.ndarray
     width: int
     epsilon: float
 
-    def evaluate(self, column: np.ndarray) -> DualState:
-        """The state at potentials g (n_t,), in the logarithmic domain."""
+    def evaluate(self, column: np.ndarray, near: DualState | None = None) -> DualState:
+        """The state at potentials g (n_t,), from the base of a state nearby if there is one."""
+        if near is None or np.abs(column - near.base.column).max() > FAR * self.epsilon:
+            base = self._base(column)
+        else:
+            base = near.base
+        height = len(base.row)
+        right = np.exp((column - base.column) / self.epsilon)
+        sums = base.plan @ right
+        left = 1 / (height * sums)
+        row = base.row - self.epsilon * np.log(height * sums)
+        columns = right * (base.plan.T @ left)
+        return DualState(row, column, columns, float(row.mean() + column.mean()), base, left, right)
+
+    def _base(self, column: np.ndarray) -> Base:
+        """The plan of potentials g (n_t,), in the logarithmic domain."""
         starts, counts = self.indptr[:-1], np.diff(self.indptr)
         height = len(counts)
         scores = column[self.indices]
@@ -53,12 +92,7 @@ class SparseDual:
         sums = np.add.reduceat(plan, starts)
         plan *= np.repeat(1 / (height * sums), counts)
         row = -self.epsilon * (top + np.log(sums) - np.log(self.width))
-        columns = np.bincount(self.indices, weights=plan, minlength=self.width)
-        return DualState(row, column, plan, columns, float(row.mean() + column.mean()))
-
-    def matrix(self, state: DualState) -> csr_matrix:
-        """The plan (n_s, n_t)."""
-        return csr_matrix((state.plan, self.indices, self.indptr), shape=(len(self.indptr) - 1, self.width))
+        return Base(csr_matrix((plan, self.indices, self.indptr), shape=(height, self.width)), row, column)
 
 
 def maximise(dual: SparseDual, state: DualState, tolerance: float, limit: float) -> tuple[DualState, int]:
@@ -73,7 +107,7 @@ def maximise(dual: SparseDual, state: DualState, tolerance: float, limit: float)
         if _error(state) <= tolerance or _moved(state.column - start) > limit:
             return state, step
         direction, expected, edge = _newton_step(dual, state, radius, tolerance)
-        trial = dual.evaluate(state.column + direction)
+        trial = dual.evaluate(state.column + direction, near=state)
         ratio = (trial.value - state.value) / expected if expected > 0 else 0.0
         if ratio > 0.1:
             state = trial
@@ -94,21 +128,21 @@ def _moved(change: np.ndarray) -> float:
 
 def _sinkhorn(dual: SparseDual, state: DualState) -> DualState:
     """A few Sinkhorn iterations by scaling the present plan."""
-    plan = dual.matrix(state)
-    turned = plan.T.tocsr()
+    plan = state.base.plan
+    turned = plan.T  # by columns: turning it would cost as much as many products
     height, width = plan.shape
-    left = np.ones(height)
+    left = state.left
     for _ in range(SINKHORN):
         right = 1 / (width * np.maximum(turned @ left, TINY))
         left = 1 / (height * np.maximum(plan @ right, TINY))
     masses = turned @ left
     reached = masses > TINY
-    raised = state.column + dual.epsilon * np.log(1 / (width * np.where(reached, masses, 1)))
+    raised = state.base.column + dual.epsilon * np.log(1 / (width * np.where(reached, masses, 1)))
     if not reached.all():  # below what floating point holds: the hard minimum over rows of c_ij - f_i instead
         height_of = np.full(width, np.inf)
         np.minimum.at(height_of, dual.indices, dual.cost - np.repeat(state.row, np.diff(dual.indptr)))
         raised = np.where(reached, raised, height_of)
-    return dual.evaluate(raised)
+    return dual.evaluate(raised, near=state)
 
 
 def _newton_step(
@@ -118,22 +152,25 @@ def _newton_step(
 
     Variables are g / sqrt(n_t), so that the radius bounds the root mean square change of the potentials.
     """
-    plan = dual.matrix(state)
-    turned = plan.T.tocsr()
+    plan, left, right = state.base.plan, state.left, state.right
+    turned = plan.T
     height, width = plan.shape
     scale = np.sqrt(width)
     gradient = (1 / width - state.columns) * scale
     gradient -= gradient.mean()
+    precondition = _preconditioner(dual, state)
 
     def curvature(vector: np.ndarray) -> np.ndarray:
-        product = state.columns * vector - height * (turned @ (plan @ vector))
+        product = state.columns * vector
+        product -= height * right * (turned @ (left**2 * (plan @ (right * vector))))
         return product * (width / dual.epsilon)
 
     position = np.zeros(width)
     residual = gradient.copy()
-    direction = residual.copy()
-    length = residual @ residual
-    goal = length * min(0.01, np.sqrt(length) * scale) ** 2
+    improved = precondition(residual)
+    direction = improved.copy()
+    length = residual @ improved
+    goal = np.linalg.norm(residual) * min(0.01, np.linalg.norm(residual) * scale)
     for _ in range(INNER):
         bent = curvature(direction)
         curve = direction @ bent
@@ -144,13 +181,39 @@ def _newton_step(
             return position * scale, float(expected), True
         position += advance * direction
         residual -= advance * bent
-        following = residual @ residual
-        if following <= goal:
+        if np.linalg.norm(residual) <= goal:
             break
-        direction = residual + (following / length) * direction
+        improved = precondition(residual)
+        following = residual @ improved
+        direction = improved + (following / length) * direction
         length = following
     expected = gradient @ position - position @ curvature(position) / 2
     return position * scale, float(expected), False
+
+
+def _preconditioner(dual: SparseDual, state: DualState) -> Callable[[np.ndarray], np.ndarray]:
+    """About the inverse of the curvature: of its diagonal, plus that among groups of columns.
+
+    Mass moves slowly between clusters, and fast within them: what conjugate gradients would need a hundred steps for
+    is a linear system as large as there are groups.
+    """
+    plan = state.plan()
+    (height, width), groups = plan.shape, int(dual.groups.max()) + 1
+    unit = width / dual.epsilon
+    squares = np.bincount(plan.indices, weights=plan.data**2, minlength=width)
+    diagonal = unit * np.maximum(state.columns - height * squares, 1e-3 * state.columns + TINY)
+    rows = np.repeat(np.arange(height) * groups, np.diff(plan.indptr))
+    shares = np.bincount(rows + dual.groups[plan.indices], weights=plan.data, minlength=height * groups)
+    shares = shares.reshape(height, groups)  # of each row's mass that goes to each group
+    own = np.diag(np.bincount(dual.groups, weights=state.columns, minlength=groups))
+    inverse = np.linalg.pinv(unit * (own - height * shares.T @ shares), rcond=1e-10, hermitian=True)
+
+    def precondition(residual: np.ndarray) -> np.ndarray:
+        summed = np.bincount(dual.groups, weights=residual, minlength=groups)
+        improved = residual / diagonal + (inverse @ summed)[dual.groups]
+        return improved - improved.mean()
+
+    return precondition
 
 
 def _to_edge(position: np.ndarray, direction: np.ndarray, radius: float) -> float:
