@@ -367,6 +367,23 @@ def test_a_study_that_cannot_be_planned_stops_the_listing(pulled):
     assert (pulled.folder / MEADOW).exists()
 
 
+# --------------------------------------------------------------------------------------------- datasets in place
+
+
+def test_a_manifest_has_the_version_that_dvc_would_give(published, tmp_path):
+    """So a dataset used in place has the keys of one under DVC: real `dvc add` on one side, a link on the other."""
+    text = (published.folder / "data/meadow.dvc").read_text(encoding="utf-8")
+    clone = copied(published, tmp_path / "linked")
+    shutil.move(clone.folder / "data/meadow", tmp_path / "elsewhere")
+    (clone.folder / "data/meadow.dvc").unlink()
+    (clone.folder / "data/meadow").symlink_to(tmp_path / "elsewhere")
+    assert clone.planned() != set()  # the version of a folder without either is another
+    clone.sharing("manifest", "data/meadow")
+    manifest = json.loads((clone.folder / "data/meadow.manifest.json").read_text(encoding="utf-8"))
+    assert f"md5: {manifest['md5']}" in text
+    assert clone.planned() == set()
+
+
 # ------------------------------------------------------------------------------------------------------ helpers
 
 

@@ -29,7 +29,7 @@ def _record(chosen: argparse.Namespace) -> int:
     for result in results:
         size = result.records.size / 1e6
         print(
-            f"{result.layer.name:<12}{len(result.records.runs):>6} runs{size:>12.1f} MB, {len(result.new)} of them new"
+            f"{result.layer.name:<15}{len(result.records.runs):>6} runs{size:>12.1f} MB, {len(result.new)} of them new"
         )
     other = sum(len(result.other) for result in results)
     if other:
@@ -44,7 +44,7 @@ def _record(chosen: argparse.Namespace) -> int:
 def _merge(chosen: argparse.Namespace) -> int:
     for result in record.merge(Repository.around(Path.cwd())):
         print(
-            f"{result.layer.name:<12}{len(result.records.runs):>6} runs, {len(result.new)} computed on both sides"
+            f"{result.layer.name:<15}{len(result.records.runs):>6} runs, {len(result.new)} computed on both sides"
         )
     print("dvc.lock and recorded/ are merged and added. Next: git commit, dvc push, dvc pull.")
     return 0
