@@ -35,7 +35,10 @@ from transfer_atlas.training.device import make_accelerator, make_optimizer
 from transfer_atlas.training.fit import training_step
 
 DESCRIBED = {
-    "segmentation": {"classes": [f"class {number}" for number in range(19)]},
+    "segmentation": {
+        "classes": [f"class {number}" for number in range(19)],
+        "colours": [(number, number, number) for number in range(19)],
+    },
     "detection": {"classes": [f"class {number}" for number in range(20)]},
     "keypoints": {
         "names": [f"point {n}" for n in range(17)],
