@@ -1,7 +1,9 @@
 """A training step of each task type: images per second, and the share of the device's peak arithmetic.
 
-    python benchmarks/training_step.py                                     on a GPU: HRNetV2-W48, 512 x 1024, batch 8
-    python benchmarks/training_step.py --backbone hrnet_tiny --size 64 64 --peak-size 1024     tries it on a processor
+On a GPU, HRNetV2-W48 at 512 x 1024 in batches of 8; and on a processor, only to try it:
+
+    python benchmarks/training_step.py
+    python benchmarks/training_step.py --backbone hrnet_tiny --size 64 64 --peak-size 512 --eager
 
 Floor: the operations of forward and backward pass, counted by torch's own counter, over the peak of one large bf16
 matrix product measured in the same run. Reference: the same model, batch and loss in a plain fp32 eager loop; ours is
@@ -20,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate.state import AcceleratorState
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -100,12 +103,15 @@ def new_model(name: str, task_type: str, description: DatasetDescription, device
     return Model(backbone, head, description.mean, description.std).to(device).train()
 
 
-def stepper(model: Model, task_type: str, ours: bool) -> Callable[[Tensor, dict[str, Tensor]], Tensor]:
+def stepper(
+    model: Model, task_type: str, ours: bool, compiled: bool = False
+) -> Callable[[Tensor, dict[str, Tensor]], Tensor]:
+    AcceleratorState._reset_state(reset_partial_state=True)  # one precision a process, else
     accelerator = make_accelerator("bfloat16" if ours else "float32")
     optimizer = make_optimizer(Optimizer(), model, 1e-3)
     if ours:
         model.to(memory_format=torch.channels_last)
-    return training_step(model, TASK_TYPES[task_type], optimizer, accelerator, compiled=ours)
+    return training_step(model, TASK_TYPES[task_type], optimizer, accelerator, compiled=compiled)
 
 
 def images_per_second(
@@ -138,6 +144,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--peak-size", type=int, default=8192)
+    parser.add_argument("--eager", action="store_true", help="do not compile")
     parser.add_argument("--task-types", nargs="+", default=list(TASK_TYPES), choices=list(TASK_TYPES))
     chosen = parser.parse_args()
     size = tuple(chosen.size)
@@ -164,7 +171,8 @@ def main() -> None:
                     with FlopCounterMode(display=False) as counter:
                         stepper(model, task_type, ours)(given, targets)
                     operations = counter.get_total_flops() / chosen.batch
-                rates[ours] = images_per_second(stepper(model, task_type, ours), given, targets, chosen.steps)
+                step = stepper(model, task_type, ours, compiled=ours and not chosen.eager)
+                rates[ours] = images_per_second(step, given, targets, chosen.steps)
             plain, own = rates[False], rates[True]
             print(
                 f"{task_type:15} plain {plain[0]:7.1f} ({plain[1]:.1f} to {plain[2]:.1f})  ours {own[0]:7.1f} "
