@@ -11,7 +11,7 @@ from transfer_atlas.datasets.writing import write_prepared
 
 NAMES = ["left_top", "right_top", "left_bottom", "right_bottom"]
 DESCRIBED = {
-    "segmentation": {"classes": ["ground", "red", "blue"]},
+    "segmentation": {"classes": ["ground", "red", "blue"], "colours": [(0, 0, 0), (255, 0, 0), (0, 0, 255)]},
     "detection": {"classes": ["red", "blue"]},
     "classification": {"classes": ["red larger", "blue larger"]},
     "keypoints": {"names": NAMES, "flips": [1, 0, 3, 2], "sigmas": [0.05] * 4},
@@ -51,7 +51,7 @@ def rectangles(tmp_path_factory):
 @pytest.mark.parametrize(
     ("name", "untrained", "steps", "optimization"),
     [
-        ("segmentation", 0.4, 100, {"learning_rate": 0.05}),
+        ("segmentation", 0.4, 160, {"learning_rate": 0.05}),
         ("detection", 0.1, 300, {"learning_rate": 5e-3, "optimizer": ADAM}),
         ("keypoints", 0.1, 300, {"learning_rate": 5e-3, "optimizer": ADAM}),
         ("classification", 0.75, 60, {"learning_rate": 0.03}),
