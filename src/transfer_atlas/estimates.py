@@ -8,7 +8,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from transfer_atlas.plan import KINDS, Plan, Run
+from transfer_atlas.plan import Plan
+from transfer_atlas.planned_run import KINDS, Run
 from transfer_atlas.scoring_plan import SCORING
 from transfer_atlas.store import FOLDERS, RUN_FILE
 

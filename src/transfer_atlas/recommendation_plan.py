@@ -8,7 +8,8 @@ from transfer_atlas import code_versions
 from transfer_atlas.config import Study
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.models.packages import WEIGHT_PACKAGES
-from transfer_atlas.plan import Plan, Run
+from transfer_atlas.plan import Plan
+from transfer_atlas.planned_run import Run
 from transfer_atlas.scoring_plan import FEATURE_STAGES, SAMPLING
 from transfer_atlas.settings import TransferabilitySettings
 

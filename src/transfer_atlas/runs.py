@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from transfer_atlas.errors import LegitimateFailure
-from transfer_atlas.plan import Run
+from transfer_atlas.planned_run import Run
 from transfer_atlas.provenance import surroundings
 from transfer_atlas.store import MODEL_FILE, StoreError, problems_of, publish
 

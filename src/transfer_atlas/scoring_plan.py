@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from transfer_atlas import code_versions
 from transfer_atlas.config import Study
 from transfer_atlas.errors import ConfigurationError
-from transfer_atlas.plan import Run
+from transfer_atlas.planned_run import Run
 from transfer_atlas.settings import TransferabilitySettings
 
 FEATURE_STAGES = (

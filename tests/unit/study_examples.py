@@ -6,7 +6,8 @@ import copy
 from typing import Any
 
 from transfer_atlas.config import Study, parse_study
-from transfer_atlas.plan import Plan, Run, make_plan
+from transfer_atlas.plan import Plan, make_plan
+from transfer_atlas.planned_run import Run
 
 
 def folders(name: str) -> dict[str, Any]:

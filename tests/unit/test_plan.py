@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transfer_atlas.keys import canonical, key_of
-from transfer_atlas.plan import KINDS, used_datasets
+from transfer_atlas.plan import used_datasets
+from transfer_atlas.planned_run import KINDS
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -14,7 +14,8 @@ from transfer_atlas.errors import DatasetError
 from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.checkpoints import load_checkpoint, save_checkpoint
 from transfer_atlas.models.packages import package_version
-from transfer_atlas.plan import Plan, Run
+from transfer_atlas.plan import Plan
+from transfer_atlas.planned_run import Run
 from transfer_atlas.runs import execute, request
 from transfer_atlas.store import read_run
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from transfer_atlas.plan import Run
+from transfer_atlas.planned_run import Run
 
 
 @dataclass(frozen=True)

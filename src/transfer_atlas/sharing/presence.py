@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transfer_atlas.plan import Run
+from transfer_atlas.planned_run import Run
 
 
 @dataclass

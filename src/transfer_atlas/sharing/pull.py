@@ -10,7 +10,7 @@ from pathlib import Path
 
 from transfer_atlas.config import Study
 from transfer_atlas.datasets.adapters import raw_path
-from transfer_atlas.plan import Run
+from transfer_atlas.planned_run import Run
 from transfer_atlas.sharing.layers import Layer, layer_of, layers_of
 from transfer_atlas.sharing.record import run_folders
 from transfer_atlas.sharing.records import Files

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from transfer_atlas.config import Study
 from transfer_atlas.errors import AtlasError
-from transfer_atlas.plan import Plan, Run
+from transfer_atlas.plan import Plan
+from transfer_atlas.planned_run import Run
 from transfer_atlas.sharing.need import need
 from transfer_atlas.sharing.presence import Presence
 from transfer_atlas.sharing.pull import (

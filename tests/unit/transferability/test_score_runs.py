@@ -13,7 +13,7 @@ import torch
 
 from transfer_atlas import runs
 from transfer_atlas.models.backbone import build_backbone
-from transfer_atlas.plan import Run
+from transfer_atlas.planned_run import Run
 from transfer_atlas.transferability import leep, logme
 from transfer_atlas.transferability.extraction.features import Sampling, extract_samples, pooled_features
 from transfer_atlas.transferability.extraction.sample_files import load_samples
