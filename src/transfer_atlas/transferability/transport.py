@@ -29,9 +29,9 @@ from transfer_atlas.transferability.transport_newton import SparseDual, maximise
 
 NEGLIGIBLE = 9.0  # natural logarithm: entries below e^-9 / (n_s n_t) are left out
 FIRST_PER_ROW = 200  # entries collected per row on average, while potentials are poor
-FEWEST_PER_ROW = 150  # entries: with fewer, potentials soon move beyond what was collected
-LARGEST_DEPTH = 1e9  # beyond, float64 does not tell entries apart
 MOST_PER_ROW = 1000  # the same, when they are good
+FEWEST_PER_ROW = 150  # the same, at least: with fewer, potentials soon move beyond what was collected
+LARGEST_DEPTH = 1e9  # beyond, float64 does not tell entries apart
 GROUPS = 128  # of target samples, among which Newton's equations are solved exactly first
 ROUNDS = 100  # collections of the sparse part
 
