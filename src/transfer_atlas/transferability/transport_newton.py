@@ -113,7 +113,7 @@ def maximise(dual: SparseDual, state: DualState, tolerance: float, limit: float)
             state = trial
         radius = radius * 2 if ratio > 0.7 and edge else radius / 3 if ratio < 0.3 else radius
         if radius < 1e-6 * dual.epsilon:
-            break
+            return state, step + 1
     return state, STEPS
 
 
