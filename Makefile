@@ -29,7 +29,7 @@ check: $(READY)
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) snakefmt --check Snakefile rules
-	$(RUN) python -m transfer_atlas.config_reference --check
+	$(RUN) python -m transfer_atlas.study.reference --check
 	$(RUN) python -m transfer_atlas.code_versions
 
 # The environment: exactly the locked versions, checked against their hashes.

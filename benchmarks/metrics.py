@@ -249,8 +249,8 @@ def pair(images: int = 2) -> None:
     import torch
 
     from transfer_atlas.models.backbone import build_backbone, join_branches
-    from transfer_atlas.settings import TransferabilitySettings
-    from transfer_atlas.transferability.extraction.scores import ScoreSettings, score_pair
+    from transfer_atlas.scoring.scores import ScoreSettings, score_pair
+    from transfer_atlas.study.settings import TransferabilitySettings
 
     torch.set_num_threads(1)
     backbone = build_backbone("hrnet_w48", seed=0).eval()

@@ -20,9 +20,9 @@ from statistics import median
 
 import yaml
 
-from transfer_atlas.config import parse_study
-from transfer_atlas.plan import make_plan
-from transfer_atlas.versions import content_versions
+from transfer_atlas.planning.content_versions import content_versions
+from transfer_atlas.planning.plan import make_plan
+from transfer_atlas.study.study import parse_study
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

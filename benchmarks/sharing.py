@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from transfer_atlas.keys import key_of
-from transfer_atlas.store import file_facts, run_folder, write_json
+from transfer_atlas.store.keys import key_of
+from transfer_atlas.store.store import file_facts, run_folder, write_json
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ENVIRONMENT = os.environ | {"DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(REPOSITORY / "src")}

@@ -7,17 +7,25 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from transfer_atlas import runs
-from transfer_atlas.config import parse_study
+from transfer_atlas.running import execute as runs
+from transfer_atlas.study.study import parse_study
 from transfer_atlas.errors import AtlasError
-from transfer_atlas.estimates import plan_table, regime_table
-from transfer_atlas.jobs import SCORES_VARIABLE, SOCKET_VARIABLE, wait_for_socket
+from transfer_atlas.planning.estimates import plan_table, regime_table
+from transfer_atlas.running.jobs import (
+    SCORES_VARIABLE,
+    SOCKET_VARIABLE,
+    wait_for_socket,
+)
 from transfer_atlas.models.packages import WEIGHT_PACKAGES, package_version
-from transfer_atlas.plan import make_plan, prepared_run
-from transfer_atlas.recommendation_plan import all_runs, recommendation_runs
-from transfer_atlas.scoring_plan import SCORING
-from transfer_atlas.store import FOLDERS
-from transfer_atlas.versions import absent_datasets, content_versions, version_of
+from transfer_atlas.planning.plan import make_plan, prepared_run
+from transfer_atlas.planning.recommendation import all_runs, recommendation_runs
+from transfer_atlas.planning.scores import SCORING
+from transfer_atlas.store.store import FOLDERS
+from transfer_atlas.planning.content_versions import (
+    absent_datasets,
+    content_versions,
+    version_of,
+)
 
 # What `snakemake recommend --config target=... models=...` asks for: no part of a study.
 ASKED = ("target", "models")
@@ -350,7 +358,13 @@ def start_warm_process():
         os.environ[SCORES_VARIABLE] = "yes"
     # Its forks write to the terminals of their jobs. Whoever reads what Snakemake prints need not wait for it.
     subprocess.Popen(
-        [sys.executable, "-m", "transfer_atlas.jobs", str(address), str(os.getpid())],
+        [
+            sys.executable,
+            "-m",
+            "transfer_atlas.running.jobs",
+            str(address),
+            str(os.getpid()),
+        ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

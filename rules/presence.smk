@@ -1,6 +1,6 @@
 # Functions, no rules: which runs are there, and pulling those that are recorded where the study says `pull: true`.
 # What is there is no input of any job: Snakemake would ask the file system several times for each of its files.
-from transfer_atlas.sharing.presence import Presence
+from transfer_atlas.planning.presence import Presence
 from transfer_atlas.sharing.puller import Puller, leaves
 from transfer_atlas.sharing.repository import Repository
 

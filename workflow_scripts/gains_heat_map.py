@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from transfer_atlas.analysis.heat_map import gain_heat_map
-from transfer_atlas.analysis.style import save_figure
-from transfer_atlas.analysis.table_files import read_table
-from transfer_atlas.jobs import clear_other_stamps, log_to
+from transfer_atlas.analysis.figures.heat_map import gain_heat_map
+from transfer_atlas.analysis.figures.style import save_figure
+from transfer_atlas.analysis.tables.files import read_table
+from transfer_atlas.running.jobs import clear_other_stamps, log_to
 
 log_to(snakemake.log[0])
 gains = read_table(Path(snakemake.input.gains))

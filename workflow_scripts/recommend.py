@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from statistics import median
 
-from transfer_atlas.analysis.recommendation import as_text, recommendations_table, track_record
-from transfer_atlas.analysis.score_records import read_scores
-from transfer_atlas.analysis.score_tables import scores_table
-from transfer_atlas.analysis.table_files import read_table, write_table
+from transfer_atlas.analysis.tables.files import read_table, write_table
+from transfer_atlas.analysis.tables.recommendation import as_text, recommendations_table, track_record
+from transfer_atlas.analysis.tables.score_records import read_scores
+from transfer_atlas.analysis.tables.scores import scores_table
 
 asked = snakemake.params.recommendation
 records = read_scores(asked["scores"])

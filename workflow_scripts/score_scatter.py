@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from transfer_atlas.analysis.score_figure import score_scatter
-from transfer_atlas.analysis.score_tables import scored_pairs
-from transfer_atlas.analysis.style import save_figure
-from transfer_atlas.analysis.table_files import read_table
-from transfer_atlas.jobs import clear_other_stamps, log_to
+from transfer_atlas.analysis.figures.scores import score_scatter
+from transfer_atlas.analysis.figures.style import save_figure
+from transfer_atlas.analysis.tables.files import read_table
+from transfer_atlas.analysis.tables.scores import scored_pairs
+from transfer_atlas.running.jobs import clear_other_stamps, log_to
 
 log_to(snakemake.log[0])
 tables = [read_table(Path(snakemake.input[name])) for name in ("scores", "gains", "domain_distances")]

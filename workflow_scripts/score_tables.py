@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from transfer_atlas.analysis.score_records import image_features, read_scores
-from transfer_atlas.analysis.score_tables import (
+from transfer_atlas.analysis.tables.files import read_table, write_table
+from transfer_atlas.analysis.tables.score_records import image_features, read_scores
+from transfer_atlas.analysis.tables.scores import (
     domain_distances_table,
     metric_evaluation_table,
     scored_pairs,
     scores_table,
 )
-from transfer_atlas.analysis.table_files import read_table, write_table
-from transfer_atlas.jobs import clear_other_stamps, log_to
+from transfer_atlas.running.jobs import clear_other_stamps, log_to
 
 log_to(snakemake.log[0])
 study = snakemake.params.study

@@ -2,11 +2,16 @@
 
 from pathlib import Path
 
-from transfer_atlas.analysis.effects import best_effects_table, best_sources_table, effects_table
-from transfer_atlas.analysis.records import dataset_facts, read_records
-from transfer_atlas.analysis.table_files import write_page, write_table
-from transfer_atlas.analysis.tables import gains_table, runs_table, seed_gains_table, transfers_table
-from transfer_atlas.jobs import clear_other_stamps, log_to
+from transfer_atlas.analysis.tables.effects import best_effects_table, best_sources_table, effects_table
+from transfer_atlas.analysis.tables.files import write_page, write_table
+from transfer_atlas.analysis.tables.records import dataset_facts, read_records
+from transfer_atlas.analysis.tables.transfers import (
+    gains_table,
+    runs_table,
+    seed_gains_table,
+    transfers_table,
+)
+from transfer_atlas.running.jobs import clear_other_stamps, log_to
 
 log_to(snakemake.log[0])
 study = snakemake.params.study

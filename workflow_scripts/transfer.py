@@ -2,6 +2,6 @@
 
 from pathlib import Path
 
-from transfer_atlas.jobs import run_job
+from transfer_atlas.running.jobs import run_job
 
 run_job(snakemake.params.run, Path(snakemake.log[0]), snakemake.threads)

@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from transfer_atlas.errors import AtlasError, CodeVersionError
-from transfer_atlas.keys import canonical
+from transfer_atlas.store.keys import canonical
 
 PACKAGE = Path(__file__).resolve().parent
 RECORD = PACKAGE / "code_versions.yaml"

@@ -2,16 +2,12 @@
 
 import os
 import shutil
-import subprocess
 
 import pytest
-from clones import ALL_RUNS, STUDY_FILE, TABLES_AND_FIGURES, Clone, dvc_add, transfers
+from clones import ALL_RUNS, STUDY_FILE, TABLES_AND_FIGURES, dvc_add, transfers
 from PIL import Image
+from steps import ALL_TRANSFERS, PREPARATIONS, STARTS_FROM_MEADOW, declare, edit_loss, pull, with_desert
 from tiny_data import draw_scenes
-
-PREPARATIONS = {job for job in ALL_RUNS if job.startswith("prepare_dataset")}
-STARTS_FROM_MEADOW = transfers({"street": ["meadow"], "harbour": ["meadow"]})
-ALL_TRANSFERS = {job for job in ALL_RUNS if job.startswith("transfer ")}
 
 
 def test_blank_clone_plans_the_whole_study(begun):
@@ -244,37 +240,3 @@ def test_two_studies_share_a_store(finished, done, fresh):
 
 
 # ----------------------------------------------------------------------------------------------- helpers
-
-
-def pull(colleague: Clone, clone: Clone, *paths: str) -> None:
-    """Copy folders of a colleague's clone, with new file times, as `dvc pull` would."""
-    for path in paths:
-        target = clone.folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["cp", "-r", colleague.folder / path, target], check=True)
-
-
-def with_desert(study) -> None:
-    """Add the dataset desert to a study, as source and as target."""
-    entry = study["datasets"]["meadow"]
-    study["datasets"]["desert"] = entry | {
-        "domain": "dry",
-        "adapter": entry["adapter"] | {"path": "desert"},
-    }
-    study["experiments"][0]["sources"].append("segmentation/desert")
-    study["experiments"][0]["targets"].append("segmentation/desert")
-
-
-def edit_loss(clone: Clone) -> None:
-    """Change what the segmentation loss computes."""
-    clone.replace(
-        "src/transfer_atlas/tasks/segmentation.py",
-        "annotated.sum().clamp(min=1)",
-        "annotated.sum().clamp(min=2)",
-    )
-
-
-def declare(clone: Clone, choice: str) -> None:
-    """Declare the edit of the segmentation task."""
-    call = clone.python("-m", "transfer_atlas.code_versions", "declare", "task_segmentation", choice)
-    assert call.returncode == 0, call.stderr

@@ -7,14 +7,13 @@ import shutil
 import signal
 import struct
 import subprocess
-import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from clones import TABLES_AND_FIGURES, transfer, transfers
 from PIL import Image
-from test_planning import pull
+from steps import pull, wait_for
 from tiny_data import draw_scenes
 
 PRODUCTS = [f"results/tables/{name}.parquet" for name in ("transfers", "gains", "effects", "best_sources")]
@@ -139,15 +138,6 @@ def mark_rate(path: Path) -> None:
     """Add to the seconds that a finished learning rate took."""
     entry = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(entry | {"seconds": 2 * MARK}), encoding="utf-8")
-
-
-def wait_for(path: Path, process: subprocess.Popen, seconds: float = 120) -> None:
-    """Wait until a file is there."""
-    end = time.monotonic() + seconds
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, f"{path} did not come"
-        time.sleep(0.005)
 
 
 # ------------------------------------------------------------------------------------------------- full disk

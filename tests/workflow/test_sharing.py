@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from clones import STUDY_FILE, TABLES_AND_FIGURES, Clone, cloned, commit, transfers
-from test_planning import with_desert
+from steps import with_desert
 from tiny_data import draw_scenes
 
 KEYED = ("prepared", "backbones", "sources", "transfers")

@@ -5,8 +5,7 @@ import signal
 
 from clones import STUDY_FILE, TABLES_AND_FIGURES, cloned, commit, transfers
 from PIL import Image
-from test_planning import ALL_TRANSFERS, STARTS_FROM_MEADOW, declare, edit_loss, with_desert
-from test_running import wait_for
+from steps import ALL_TRANSFERS, STARTS_FROM_MEADOW, declare, edit_loss, wait_for, with_desert
 from tiny_data import draw_scenes
 
 # ------------------------------------------------------------------------------ 1: clone and pull, touch, branches
@@ -179,8 +178,8 @@ def repaint(mask_file):
 def new_keys(clone) -> list[str]:
     """Keys of the sources that are planned and not there."""
     code = (
-        "from transfer_atlas.config import load_study\nfrom transfer_atlas.plan import make_plan\n"
-        "from transfer_atlas.versions import content_versions\n"
+        "from transfer_atlas.study.study import load_study\nfrom transfer_atlas.planning.plan import make_plan\n"
+        "from transfer_atlas.planning.content_versions import content_versions\n"
         f"study = load_study({STUDY_FILE!r})\n"
         "for run in make_plan(study, *content_versions(study)).of_kind('source'):\n"
         "    print(*([] if run.folder(study.store).exists() else [run.key]))\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from clones import REPOSITORY, Clone, transfer
-from test_planning import pull, with_desert
+from steps import pull, with_desert
 
 STUDIES = sorted((REPOSITORY / "studies").glob("*.yaml"))
 REAL_IMAGES = REPOSITORY.parent / "shared/real"

@@ -8,14 +8,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from transfer_atlas.config import load_study
 from transfer_atlas.errors import AtlasError, DatasetError
-from transfer_atlas.plan import make_plan
+from transfer_atlas.planning.content_versions import absent_datasets, content_versions
+from transfer_atlas.planning.plan import make_plan
 from transfer_atlas.sharing.layers import Layer, layers_of, read_lock, write_layers
 from transfer_atlas.sharing.record import run_folders
 from transfer_atlas.sharing.records import Records
 from transfer_atlas.sharing.repository import Repository, SharingError
-from transfer_atlas.versions import absent_datasets, content_versions
+from transfer_atlas.study.study import load_study
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import yaml
 
 from transfer_atlas.sharing.records import Records, read_records
 from transfer_atlas.sharing.repository import Repository, SharingError
-from transfer_atlas.store import FOLDERS
+from transfer_atlas.store.store import FOLDERS
 
 RECORDED = "recorded"  # folder of the lists of recorded runs
 

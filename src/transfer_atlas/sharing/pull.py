@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transfer_atlas.config import Study
 from transfer_atlas.datasets.adapters import raw_path
-from transfer_atlas.planned_run import Run
+from transfer_atlas.planning.run import Run
 from transfer_atlas.sharing.layers import Layer, layer_of, layers_of
 from transfer_atlas.sharing.record import run_folders
 from transfer_atlas.sharing.records import Files
 from transfer_atlas.sharing.repository import Repository, SharingError, batches, why
-from transfer_atlas.store import RUN_FILE, problems_of
+from transfer_atlas.store.store import RUN_FILE, problems_of
+from transfer_atlas.study.study import Study
 
 
 @dataclass

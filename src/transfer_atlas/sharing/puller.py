@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transfer_atlas.config import Study
 from transfer_atlas.errors import AtlasError
-from transfer_atlas.plan import Plan
-from transfer_atlas.planned_run import Run
-from transfer_atlas.sharing.need import need
-from transfer_atlas.sharing.presence import Presence
+from transfer_atlas.planning.need import need
+from transfer_atlas.planning.plan import Plan
+from transfer_atlas.planning.presence import Presence
+from transfer_atlas.planning.run import Run
 from transfer_atlas.sharing.pull import (
     Pulled,
     Recordings,
@@ -21,7 +20,8 @@ from transfer_atlas.sharing.pull import (
     raw_data_to_pull,
 )
 from transfer_atlas.sharing.repository import Repository
-from transfer_atlas.store import RUN_FILE
+from transfer_atlas.store.store import RUN_FILE
+from transfer_atlas.study.study import Study
 
 
 @dataclass(frozen=True)

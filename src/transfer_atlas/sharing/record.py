@@ -23,7 +23,7 @@ from transfer_atlas.sharing.layers import (
 from transfer_atlas.sharing.records import Files, Records
 from transfer_atlas.sharing.repository import Repository, SharingError
 from transfer_atlas.sharing.summary import write_summary
-from transfer_atlas.store import problems_of
+from transfer_atlas.store.store import problems_of
 
 
 @dataclass

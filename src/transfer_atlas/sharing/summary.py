@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from transfer_atlas.store import write_json
+from transfer_atlas.store.store import write_json
 
 
 def write_summary(results: Path) -> None:

@@ -11,7 +11,7 @@ from transfer_atlas.sharing.layers import Layer, layers_of
 from transfer_atlas.sharing.pull import Recordings, discard, pull_runs
 from transfer_atlas.sharing.record import run_folders
 from transfer_atlas.sharing.repository import Repository, SharingError
-from transfer_atlas.store import RUN_FILE, problems_of
+from transfer_atlas.store.store import RUN_FILE, problems_of
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.models.backbone import Backbone
 from transfer_atlas.models.projection import Projection
-from transfer_atlas.settings import EvaluationSettings
+from transfer_atlas.study.settings import EvaluationSettings
 from transfer_atlas.tasks import centre_points
 from transfer_atlas.tasks.average_precision import AveragePrecision, to_image
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.models.backbone import STRIDE, Backbone
-from transfer_atlas.settings import EvaluationSettings
+from transfer_atlas.study.settings import EvaluationSettings
 from transfer_atlas.tasks import centre_points
 from transfer_atlas.tasks.average_precision import AveragePrecision, to_image
 

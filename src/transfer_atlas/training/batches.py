@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from transfer_atlas.datasets.reading import PreparedDataset
-from transfer_atlas.settings import TrainingSettings
+from transfer_atlas.study.settings import TrainingSettings
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.training.geometry import augment, random_window
 

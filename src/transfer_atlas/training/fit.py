@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transfer_atlas.errors import CheckpointError, LegitimateFailure
 from transfer_atlas.models.checkpoints import load_checkpoint, save_checkpoint
 from transfer_atlas.models.model import Model, MultiHeadModel
-from transfer_atlas.settings import TrainingSettings
+from transfer_atlas.study.settings import TrainingSettings
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.training.batches import Batches, InterleavedBatches
 from transfer_atlas.training.device import make_optimizer

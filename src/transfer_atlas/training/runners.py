@@ -17,8 +17,8 @@ from transfer_atlas.models.backbone import Backbone, build_backbone
 from transfer_atlas.models.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from transfer_atlas.models.model import Model, MultiHeadModel
 from transfer_atlas.progress import Progress
-from transfer_atlas.settings import EvaluationSettings, TrainingSettings
-from transfer_atlas.store import MODEL_FILE, read_run, write_json
+from transfer_atlas.store.store import MODEL_FILE, read_run, write_json
+from transfer_atlas.study.settings import EvaluationSettings, TrainingSettings
 from transfer_atlas.tasks import TASK_TYPES
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.training.batches import Batches, InterleavedBatches, select_images

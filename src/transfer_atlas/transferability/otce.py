@@ -21,7 +21,7 @@ from transfer_atlas.transferability.arrays import (
 )
 from transfer_atlas.transferability.domain_distance import squared_distances
 from transfer_atlas.transferability.leep import conditional_entropy
-from transfer_atlas.transferability.transport import entropic_plan
+from transfer_atlas.transferability.transport.plan import entropic_plan
 
 TOLERANCE = 1e-4  # of the marginals; conditional entropy is then within 1e-3 of its converged value
 EXACT_ITERATIONS = 10_000_000

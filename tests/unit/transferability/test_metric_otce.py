@@ -18,7 +18,7 @@ from transfer_atlas.transferability import (
     otce,
 )
 from transfer_atlas.transferability.leep import conditional_entropy
-from transfer_atlas.transferability.transport import entropic_plan
+from transfer_atlas.transferability.transport.plan import entropic_plan
 
 
 def sides(arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
@@ -118,8 +118,8 @@ def test_repeated_samples_and_dead_features_are_transported():
 
 
 def test_a_plan_that_does_not_converge_is_no_number(monkeypatch):
-    monkeypatch.setattr("transfer_atlas.transferability.transport.ROUNDS", 1)
-    monkeypatch.setattr("transfer_atlas.transferability.transport_newton.STEPS", 0)
+    monkeypatch.setattr("transfer_atlas.transferability.transport.plan.ROUNDS", 1)
+    monkeypatch.setattr("transfer_atlas.transferability.transport.newton.STEPS", 0)
     with pytest.raises(UnconvergedError, match=r"did not converge at epsilon 0\.1: its marginals are off by"):
         otce(*clusters(1, 300, 300))
 

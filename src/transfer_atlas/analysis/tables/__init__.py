@@ -1,0 +1,1 @@
+"""Result tables: their schemas, and what fills them."""

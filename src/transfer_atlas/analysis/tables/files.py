@@ -1,0 +1,63 @@
+"""Writing result tables as Parquet files that are the same to the last byte for the same content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transfer_atlas.analysis.tables.schema import TABLES as STUDY_TABLES
+from transfer_atlas.analysis.tables.score_schema import SCORE_TABLES
+
+TABLES = STUDY_TABLES | SCORE_TABLES
+
+
+def write_table(frame: pd.DataFrame, path: Path | str, table: str | None = None) -> None:
+    """Write a result table; the file's name without suffix says which schema, unless `table` does.
+
+    The bytes depend on the content only: rows are sorted by the schema, and neither a pandas index nor
+    pandas' own metadata (which name the pandas version) are stored.
+    """
+    path = Path(path)
+    name = table or path.stem
+    if name not in TABLES:
+        raise ValueError(f"{path}: no schema named {name!r}; there are {sorted(TABLES)}")
+    frame = TABLES[name].conform(frame)
+    schema = TABLES[name].arrow_schema()
+    columns = [pa.array(frame[field.name], type=field.type, from_pandas=True) for field in schema]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Uncompressed pages would be as deterministic; zstd is so too for one version of pyarrow.
+    pq.write_table(pa.Table.from_arrays(columns, schema=schema), path, compression="zstd")
+
+
+def read_table(path: Path | str, table: str | None = None) -> pd.DataFrame:
+    """Read a result table back with the types of its schema."""
+    path = Path(path)
+    frame = pq.read_table(path).to_pandas()
+    for name in frame.columns:
+        # Arrow lists come back as arrays; lists are what the functions of this package make and expect.
+        if frame[name].map(lambda cell: hasattr(cell, "tolist") and not isinstance(cell, str)).any():
+            frame[name] = frame[name].map(lambda cell: cell.tolist() if hasattr(cell, "tolist") else cell)
+    return TABLES[table or path.stem].conform(frame)
+
+
+def write_page(tables: Mapping[str, pd.DataFrame], path: Path | str) -> None:
+    """Write tables as one plain HTML page for reading; keys and columns without a value are left out."""
+    sections = []
+    for name, frame in tables.items():
+        hidden = [column for column in frame if "key" in column or frame[column].isna().all()]
+        shown = frame.drop(columns=hidden)
+        shown = shown.astype(object).where(shown.notna(), "")  # else integer columns would say <NA>
+        body = shown.to_html(index=False, border=0, float_format="{:.3g}".format)
+        sections.append(f"<h2>{name.replace('_', ' ')}</h2>\n{body}")
+    style = (
+        "body{font-family:sans-serif;font-size:13px} table{border-collapse:collapse} "
+        "td,th{padding:2px 8px;text-align:right;border-bottom:1px solid #ddd} th{background:#f4f4f4}"
+    )
+    page = f"<!DOCTYPE html><meta charset='utf-8'><title>Tables</title><style>{style}</style>\n" + "\n".join(
+        sections
+    )
+    Path(path).write_text(page + "\n", encoding="utf-8")

@@ -1,0 +1,356 @@
+"""The result tables column by column: name, type, unit and meaning; `docs/tables.md` is printed from here.
+
+python -m transfer_atlas.analysis.tables.schema > docs/tables.md
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+
+PAPER = "Mensink et al., Factors of Influence for Transfer Learning"
+
+ARROW_TYPES: dict[str, pa.DataType] = {
+    "text": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "truth": pa.bool_(),
+    "time": pa.timestamp("us", tz="UTC"),
+    "texts": pa.list_(pa.string()),
+    "integers": pa.list_(pa.int64()),
+}
+PANDAS_TYPES = {
+    "text": "str",
+    "integer": "Int64",
+    "number": "float64",
+    "truth": "boolean",
+    "time": "datetime64[us, UTC]",
+    "texts": "object",
+    "integers": "object",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column; `unit` is empty where there is none, `description` also says when a cell is empty."""
+
+    name: str
+    type: str  # a key of ARROW_TYPES
+    unit: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table; `identity` names the columns that tell its rows apart, by which rows are sorted too."""
+
+    name: str
+    description: str
+    identity: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns, in order."""
+        return [column.name for column in self.columns]
+
+    def arrow_schema(self) -> pa.Schema:
+        """Arrow schema whose fields carry their unit and description, and nothing that varies."""
+        return pa.schema(
+            [
+                pa.field(
+                    column.name,
+                    ARROW_TYPES[column.type],
+                    metadata={"unit": column.unit, "description": column.description},
+                )
+                for column in self.columns
+            ],
+            metadata={"table": self.name, "description": self.description},
+        )
+
+    def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame with exactly these columns, in this order, of these types, its rows sorted."""
+        missing = [name for name in self.column_names if name not in frame.columns]
+        surplus = [name for name in frame.columns if name not in self.column_names]
+        if missing or surplus:
+            raise ValueError(
+                f"table {self.name}: columns missing: {missing}; columns not in its schema: {surplus}; "
+                "see transfer_atlas/analysis/schema.py"
+            )
+        frame = frame[self.column_names].astype({c.name: PANDAS_TYPES[c.type] for c in self.columns})
+        frame = frame.sort_values(list(self.identity), kind="stable").reset_index(drop=True)
+        twice = frame.duplicated(list(self.identity))
+        if twice.any():
+            row = frame.loc[twice, list(self.identity)].iloc[0].to_dict()
+            raise ValueError(f"table {self.name}: more than one row for {row}")
+        return frame
+
+
+_SOURCE_AND_TARGET = (
+    Column("source", "text", "", "Starting point: a task, `multi_<task type>`, `ilsvrc` or `scratch`"),
+    Column("target", "text", "", "Task that was fine-tuned and evaluated, `<task type>/<dataset>`"),
+    Column("regime", "text", "", "`small_target`, `full_target` or `small_source_small_target`"),
+)
+_SIDES = (
+    Column("source_task_type", "text", "", "Task type of the source; empty for `scratch`"),
+    Column(
+        "source_dataset", "text", "", "Dataset of the source; `multi` for a multi-source, else the source"
+    ),
+    Column(
+        "source_domain", "text", "", "Image domain; `multi` for a multi-source, empty for `ilsvrc`, `scratch`"
+    ),
+    Column(
+        "source_domains", "texts", "", "All image domains the source was trained on, sorted; may be empty"
+    ),
+    Column("source_n_train", "integer", "images", "Size of the source's training set before any limit"),
+    Column("target_task_type", "text", "", "Task type of the target"),
+    Column("target_dataset", "text", "", "Dataset of the target"),
+    Column("target_domain", "text", "", "Image domain of the target"),
+    Column("target_n_train", "integer", "images", "Size of the target's training set before any limit"),
+)
+_METRIC = (
+    Column("metric", "text", "", "Primary metric of the target's task type; empty if no run told it"),
+    Column("higher_is_better", "truth", "", "False where the metric is an error"),
+)
+_RELATION = (
+    Column(
+        "within_domain",
+        "truth",
+        "",
+        "Does the source contain the target's image domain (section 6)? Empty for `ilsvrc` and `scratch`",
+    ),
+    Column(
+        "within_task_type",
+        "truth",
+        "",
+        "Do source and target share the task type? Empty for `ilsvrc` and `scratch`",
+    ),
+)
+
+RUNS = Table(
+    "runs",
+    "Every run of the study, of every kind. The only table whose times, memory and versions may differ "
+    "between two repetitions of a study.",
+    ("kind", "name", "key"),
+    (
+        Column("kind", "text", "", "What was computed: prepared, ilsvrc, source, transfer, ..."),
+        Column("name", "text", "", "Readable name of the run"),
+        Column("key", "text", "", "Short hash of everything that can change the result"),
+        Column("status", "text", "", "`finished`, or why there is no result"),
+        Column("reason", "text", "", "The failure in words; empty if finished"),
+        Column("metric", "text", "", "Primary metric; empty if the run has none"),
+        Column("value", "number", "unit of the metric", "Value of the primary metric; empty if none"),
+        Column("higher_is_better", "truth", "", "False where the metric is an error; empty if none"),
+        Column("identity", "text", "JSON", "What the run is, by the names of the study's vocabulary"),
+        Column("settings", "text", "JSON", "All settings, keys sorted"),
+        Column("parents", "text", "JSON", "Keys of the runs it builds on, by role"),
+        Column("code_versions", "text", "JSON", "Version number of each stage of code that was used"),
+        Column("packages", "text", "JSON", "Versions of the installed packages"),
+        Column("git_commit", "text", "", "Commit of the repository during the run"),
+        Column("device", "text", "", "What it ran on"),
+        Column("seconds", "number", "seconds", "Wall-clock time"),
+        Column("peak_memory_host_bytes", "integer", "bytes", "Largest resident memory on the host"),
+        Column("peak_memory_device_bytes", "integer", "bytes", "Largest memory on the accelerator, if any"),
+        Column("created", "time", "UTC", "When the run ended"),
+    ),
+)
+
+TRANSFERS = Table(
+    "transfers",
+    "Every transfer with the absolute value of its metric: one row per source, target, regime and seed. "
+    "A failed transfer is a row with its status and no value.",
+    ("regime", "target", "source", "seed"),
+    (
+        *_SOURCE_AND_TARGET,
+        Column(
+            "seed",
+            "integer",
+            "",
+            "Seed of the fine-tuning: head, order and crops; the training images are the same for all seeds",
+        ),
+        *_SIDES,
+        *_METRIC,
+        Column(
+            "value", "number", "unit of the metric", "Best value of the learning-rate grid; empty if failed"
+        ),
+        Column("best_learning_rate", "number", "", "Learning rate of that value; empty if failed"),
+        Column(
+            "status",
+            "text",
+            "",
+            "`finished`, `diverged`, `no_class_present`, `no_training_images`, `no_held_out_images` or `source_failed`",
+        ),
+        Column("reason", "text", "", "The failure in words; empty if finished"),
+        Column("key", "text", "", "Key of the run"),
+        Column(
+            "source_key", "text", "", "Key of the run that made the starting weights; empty for `scratch`"
+        ),
+    ),
+)
+
+SEED_GAINS = Table(
+    "seed_gains",
+    f"Relative transfer gain of every transfer, seed by seed ({PAPER}, section 5.1, equation 2).",
+    ("regime", "target", "source", "seed"),
+    (
+        *_SOURCE_AND_TARGET,
+        Column("seed", "integer", "", "Seed of the transfer and of its baseline"),
+        *_SIDES,
+        *_RELATION,
+        *_METRIC,
+        Column("value", "number", "unit of the metric", "m(T given S); empty if the transfer failed"),
+        Column("baseline", "number", "unit of the metric", "m(T given ILSVRC), same target, regime and seed"),
+        Column(
+            "gain",
+            "number",
+            "percent",
+            "(m(T given S) / m(T given ILSVRC) - 1) * 100, sign flipped where lower is better; else empty",
+        ),
+        Column(
+            "effect", "text", "", "`very_positive`, `positive`, `insignificant` or `negative`; else empty"
+        ),
+        Column(
+            "status",
+            "text",
+            "",
+            "`finished`; or the transfer's status; or `baseline_missing`, `baseline_failed`, `baseline_zero`",
+        ),
+        Column("reason", "text", "", "The failure in words; empty if finished"),
+        Column("key", "text", "", "Key of the transfer"),
+        Column("baseline_key", "text", "", "Key of the baseline transfer; empty if missing"),
+    ),
+)
+
+GAINS = Table(
+    "gains",
+    "Relative transfer gain of every source, target and regime: the mean over seeds of the gains of "
+    "`seed_gains`. Each seed is compared with the baseline of the same seed, which saw the same training "
+    "images, before averaging. Seeds without a gain are left out of the mean and counted in `n_failed`.",
+    ("regime", "target", "source"),
+    (
+        *_SOURCE_AND_TARGET,
+        *_SIDES,
+        *_RELATION,
+        *_METRIC,
+        Column(
+            "gain", "number", "percent", "Mean of the gains of the seeds that have one; empty if none has"
+        ),
+        Column(
+            "gain_std", "number", "percent", "Sample standard deviation (n - 1); empty for fewer than two"
+        ),
+        Column("gain_min", "number", "percent", "Smallest gain of a seed"),
+        Column("gain_max", "number", "percent", "Largest gain of a seed"),
+        Column("n_seeds", "integer", "", "Number of seeds in the mean"),
+        Column("n_failed", "integer", "", "Number of seeds without a gain"),
+        Column(
+            "effect", "text", "", "Effect of the mean gain; very_positive > 10, positive > 2, negative < -2"
+        ),
+        Column("value", "number", "unit of the metric", "Mean over the seeds whose transfer finished"),
+        Column("baseline", "number", "unit of the metric", "Mean over the seeds whose baseline finished"),
+        Column(
+            "status",
+            "text",
+            "",
+            "`finished` if every seed has a gain, `partly_failed` if some have, else the first seed's status",
+        ),
+        Column("reason", "text", "", "Reason of the first seed without a gain; empty if all have one"),
+        Column("seeds", "integers", "", "All seeds, also those without a gain"),
+        Column("keys", "texts", "", "Keys of the transfers, in the order of `seeds`"),
+        Column(
+            "baseline_keys", "texts", "", "Keys of the baselines, in the order of `seeds`; empty if missing"
+        ),
+    ),
+)
+
+_SHARES = (
+    Column("regime", "text", "", "`small_target`, `full_target` or `small_source_small_target`"),
+    Column("image_domain", "text", "", "`all`, `within` or `cross`: is the target's domain in the source?"),
+    Column("task_type", "text", "", "`all`, `within` or `cross`: do source and target share the task type?"),
+    Column(
+        "positive_percent", "number", "percent", "Share with r > 2; includes the very positive, as printed"
+    ),
+    Column("very_positive_percent", "number", "percent", "Share with r > 10"),
+    Column("insignificant_percent", "number", "percent", "Share with -2 <= r <= 2; not printed in the paper"),
+    Column("negative_percent", "number", "percent", "Share with r < -2"),
+    Column("count", "integer", "", "Number of rows that have a gain: the denominator of the shares"),
+    Column("failed", "integer", "", "Number of rows without a gain, left out of the shares"),
+)
+EFFECTS = Table(
+    "effects",
+    f"Shares of transfer effects by image domain and task type ({PAPER}, Table 6). A row of `gains` counts "
+    "once; the baselines `ilsvrc` and `scratch` do not count. A multi-source is within domain for every "
+    "domain it contains. Where `count` is 0 the shares are empty.",
+    ("regime", "image_domain", "task_type"),
+    _SHARES,
+)
+BEST_EFFECTS = Table(
+    "best_effects",
+    f"As `effects`, for the best source of each target only ({PAPER}, Table 7): of each target's sources "
+    "that satisfy the constraint, the one with the largest gain counts.",
+    ("regime", "image_domain", "task_type"),
+    _SHARES,
+)
+
+BEST_SOURCES = Table(
+    "best_sources",
+    "Which source to start from, for every target and regime. `ilsvrc` and `scratch` are no candidates: "
+    "where `best_effect` is not positive, starting from `ilsvrc` is as good or better. Ties go to the "
+    "source whose name comes first.",
+    ("regime", "target"),
+    (
+        Column("target", "text", "", "Task to be learned"),
+        Column("regime", "text", "", "`small_target`, `full_target` or `small_source_small_target`"),
+        Column("target_task_type", "text", "", "Task type of the target"),
+        Column("target_domain", "text", "", "Image domain of the target"),
+        Column("n_sources", "integer", "", "Number of sources that have a gain on this target"),
+        Column("best_source", "text", "", "Source with the largest gain; empty if none has a gain"),
+        Column("best_gain", "number", "percent", "Its gain"),
+        Column("best_gain_std", "number", "percent", "Standard deviation of its gain over seeds"),
+        Column("best_effect", "text", "", "Its effect"),
+        Column("runner_up_source", "text", "", "Source with the second largest gain"),
+        Column("runner_up_gain", "number", "percent", "Its gain"),
+        Column(
+            "best_within_domain_source", "text", "", "Best source that contains the target's image domain"
+        ),
+        Column("best_within_domain_gain", "number", "percent", "Its gain"),
+        Column(
+            "largest_within_domain_source",
+            "text",
+            "",
+            "Source of the target's domain and task type with most training images, no multi-source: the "
+            "choice that needs no experiment (finding A5). Chosen by size alone, so its run may have failed",
+        ),
+        Column("largest_within_domain_gain", "number", "percent", "Its gain; empty if its run failed"),
+    ),
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table for table in (RUNS, TRANSFERS, SEED_GAINS, GAINS, EFFECTS, BEST_EFFECTS, BEST_SOURCES)
+}
+
+
+def as_markdown() -> str:
+    """The text of `docs/tables.md`."""
+    lines = [
+        "# The result tables",
+        "",
+        "Generated by `python -m transfer_atlas.analysis.tables.schema > docs/tables.md`; edit the schema instead.",
+        "Each table is `results/tables/<name>.parquet`. Units and descriptions are also stored in the files,",
+        "as metadata of the Arrow fields. All tables but `runs` are the same to the last byte when a study",
+        "is repeated on the same machine.",
+    ]
+    from transfer_atlas.analysis.tables.score_schema import SCORE_TABLES  # late: it builds on this module
+
+    for table in (TABLES | SCORE_TABLES).values():
+        lines += ["", f"## {table.name}", "", table.description, ""]
+        lines += [f"Rows are told apart, and sorted, by: {', '.join(f'`{c}`' for c in table.identity)}.", ""]
+        lines += ["| column | type | unit | description |", "|---|---|---|---|"]
+        lines += [f"| `{c.name}` | {c.type} | {c.unit} | {c.description} |" for c in table.columns]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(as_markdown())

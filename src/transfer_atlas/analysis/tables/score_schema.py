@@ -1,0 +1,119 @@
+"""The tables of scores column by column, as `schema.py` describes the others."""
+
+from __future__ import annotations
+
+from transfer_atlas.analysis.tables.schema import Column, Table
+
+REGIME = Column("regime", "text", "", "`small_target`, `full_target` or `small_source_small_target`")
+
+SCORES = Table(
+    "scores",
+    "Score of every source for every target by every metric, without fine-tuning (`docs/metrics.md`): the mean over "
+    "repeats. A metric that does not apply or failed is a row with its status and no score.",
+    ("regime", "target", "source", "metric"),
+    (
+        Column("source", "text", "", "Source task, or `multi_<task type>`"),
+        Column("target", "text", "", "Target task, `<task type>/<dataset>`"),
+        REGIME,
+        Column("metric", "text", "", "Name of the metric"),
+        Column("score", "number", "of the metric", "Mean over repeats; empty unless finished"),
+        Column(
+            "deviation", "number", "of the metric", "Sample standard deviation between repeats; empty for one"
+        ),
+        Column("repeats", "integer", "", "Draws of samples"),
+        Column("higher_is_better", "truth", "", "Whether a higher score promises a better transfer"),
+        Column("samples", "integer", "", "Samples of the target of which each repeat draws"),
+        Column(
+            "status",
+            "text",
+            "",
+            "`finished`, `not_applicable` (no source head, say), `undefined`, `unconverged`, `no_samples` or "
+            "`source_failed`",
+        ),
+        Column("reason", "text", "", "Why there is no score, in words"),
+        Column("key", "text", "", "Key of the run"),
+    ),
+)
+
+DOMAIN_DISTANCES = Table(
+    "domain_distances",
+    "Distance between datasets by the look of their images (Mensink et al., equation 1 and Table 8): lower is closer. "
+    "`target_to_source` is D(T given S).",
+    ("assignment", "target", "source"),
+    (
+        Column("source", "text", "", "Source dataset"),
+        Column("target", "text", "", "Target dataset"),
+        Column("source_domain", "text", "", "Its image domain"),
+        Column("target_domain", "text", "", "Its image domain"),
+        Column(
+            "assignment", "text", "", "`target_to_source`, `source_to_target`, `symmetric` or `one_to_one`"
+        ),
+        Column("distance", "number", "of the features", "Mean Euclidean distance of assigned images"),
+        Column("backbone", "text", "", "Whose features: `ilsvrc` or a source"),
+        Column("source_images", "integer", "images", "Images of the source dataset"),
+        Column("target_images", "integer", "images", "Images of the target dataset"),
+        Column("source_key", "text", "", "Key of the source dataset's features"),
+        Column("target_key", "text", "", "Key of the target dataset's features"),
+    ),
+)
+
+METRIC_EVALUATION = Table(
+    "metric_evaluation",
+    "How well every metric predicts the measured transfers, with 95 % bootstrap intervals over targets (over sources "
+    "where the source is fixed). Beside the metrics stand `domain_distance` (-D(T given S)), `source_size` (training "
+    "images) and `otce_combined` (coefficients fitted on the transfers to all other targets).",
+    ("regime", "metric", "fixed", "statistic"),
+    (
+        REGIME,
+        Column("metric", "text", "", "Metric that is judged"),
+        Column(
+            "fixed",
+            "text",
+            "",
+            "`target`: which source for a given target, mean over targets; `source`: which target for a given source, "
+            "mean over sources; `none`: all pairs at once",
+        ),
+        Column(
+            "performance",
+            "text",
+            "",
+            "What is predicted: `value`, the target's metric (its sign turned where lower is better), or `gain`",
+        ),
+        Column(
+            "statistic",
+            "text",
+            "",
+            "`kendall` (tau-b), `weighted_kendall`, `spearman`, `pearson`, `top_<k>` (chance that a best one is among "
+            "the k highest scores), `regret` (performance lost by taking the highest score)",
+        ),
+        Column("value", "number", "", "The statistic; empty where no group has an order"),
+        Column("low", "number", "", "Lower end of the interval; empty for fewer than two groups"),
+        Column("high", "number", "", "Upper end of the interval"),
+        Column("groups", "integer", "", "Targets (or sources) that entered"),
+        Column("pairs", "integer", "", "Pairs that entered"),
+    ),
+)
+
+RECOMMENDATIONS = Table(
+    "recommendations",
+    "Sources for one target, ranked without fine-tuning: `results/recommendations/<target>.parquet`, by "
+    "`snakemake recommend --config target=<task type>/<dataset>`.",
+    ("target", "source", "metric"),
+    (
+        Column("target", "text", "", "Task to be learned"),
+        Column("source", "text", "", "Candidate: a source of the study, or a pretrained model"),
+        Column("overall_rank", "number", "", "1 is the recommendation; by the weighted mean of the votes"),
+        Column(
+            "mean_vote", "number", "", "Weighted mean of the metrics' votes: 0 if all favour it, 1 if none"
+        ),
+        Column("metric", "text", "", "Metric that votes"),
+        Column("score", "number", "of the metric", "Its score; higher promises more"),
+        Column("rank", "number", "", "Its rank of the source, 1 the favourite; equal scores share the mean"),
+        Column("weight", "number", "", "What its vote weighs: its track record, at least 0"),
+        Column("track_record", "number", "", "Its weighted Kendall tau in this study; empty if not measured"),
+    ),
+)
+
+SCORE_TABLES: dict[str, Table] = {
+    t.name: t for t in (SCORES, DOMAIN_DISTANCES, METRIC_EVALUATION, RECOMMENDATIONS)
+}

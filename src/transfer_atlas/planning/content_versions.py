@@ -1,0 +1,62 @@
+"""Content versions of everything a study reads from outside: raw datasets and the ILSVRC checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from transfer_atlas.datasets.adapters import raw_path
+from transfer_atlas.datasets.versions import ABSENT, dataset_version, is_absent
+from transfer_atlas.errors import CheckpointError
+from transfer_atlas.models.packages import package_version
+from transfer_atlas.planning.plan import Plan, used_datasets
+from transfer_atlas.study.settings import FileOrigin, PackageOrigin
+from transfer_atlas.study.study import Study
+
+
+def content_versions(study: Study) -> tuple[dict[str, str], str | None]:
+    """Versions of the used datasets by name, and of the ILSVRC checkpoint if it is a file or a package.
+
+    A generated dataset's version is that of its generator, which is in its settings and its code version.
+    A raw dataset that is not there has the version ABSENT, with which a study can be planned but not carried out.
+    Hashes of files are kept in the scratch folder, so that only changed files are read again.
+    Raises DatasetError for a raw dataset that is empty or no folder, CheckpointError for a checkpoint that is missing.
+    """
+    versions = {name: version_of(study, name) for name in used_datasets(study)}
+    origin = None
+    if isinstance(study.ilsvrc, PackageOrigin):
+        origin = package_version(study.ilsvrc.package)
+    elif isinstance(study.ilsvrc, FileOrigin):
+        path = Path(study.ilsvrc.path)
+        if not path.is_file():
+            raise CheckpointError(
+                f"ilsvrc.path: {path} does not exist; correct the path, or put the checkpoint there."
+            )
+        with path.open("rb") as file:
+            origin = hashlib.file_digest(file, "md5").hexdigest()
+    return versions, origin
+
+
+def version_of(study: Study, dataset: str) -> str:
+    """Version of one dataset of the study; see `content_versions`."""
+    relative = raw_path(study.datasets[dataset].adapter)
+    if relative is None:
+        return "generated"
+    path = Path(study.data_root) / relative
+    cache = Path(study.scratch) / "content_versions.json"
+    return ABSENT if is_absent(path) else dataset_version(path, cache)
+
+
+def absent_datasets(study: Study, plan: Plan) -> str:
+    """What to say of raw datasets that a plan needs and that are neither here nor recorded by DVC; empty if none."""
+    lines = [
+        f"The raw dataset {study.data_root / run.location['path']} does not exist"
+        for run in plan.of_kind("prepared")
+        if run.versions["dataset"] == ABSENT
+    ]
+    if lines:
+        lines.append(
+            "Expected a folder, or beside it a .dvc file that records its version (`dvc pull` brings the files): put "
+            "the files there, or correct data_root or the dataset's `path`. `snakemake plan` works without."
+        )
+    return "\n".join(lines)

@@ -1,0 +1,186 @@
+"""Extracts, once for a source model and a dataset, the samples that all metrics score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from transfer_atlas.datasets.reading import PreparedDataset, Sample
+from transfer_atlas.errors import LegitimateFailure
+from transfer_atlas.models.backbone import STRIDE, Backbone, join_branches
+from transfer_atlas.scoring.annotations import Annotation, annotation_of
+from transfer_atlas.scoring.sampling import (
+    NOT_SAMPLED,
+    Scheme,
+    class_frequencies,
+    quantise,
+    sample_cells,
+)
+from transfer_atlas.scoring.source_heads import probabilities
+from transfer_atlas.training.geometry import complete_images, fitting_scale
+
+BATCH = 8  # images in the network at a time
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How samples are drawn: `scheme`, at most `pixels` of an image, `depth_bins` classes of depth, `seed`."""
+
+    scheme: Scheme
+    pixels: int
+    depth_bins: int
+    seed: int
+
+
+def extract_samples(
+    backbone: Backbone,
+    head: nn.Module | None,
+    dataset: PreparedDataset,
+    indices: np.ndarray,
+    task_type: str,
+    resolution: tuple[int, int],
+    sampling: Sampling,
+    *,
+    device: torch.device,
+    watch: Callable[[int], None] = lambda done: None,
+) -> dict[str, np.ndarray]:
+    """Samples of the training images `indices`: which they are depends on annotation and seed, not on the source.
+
+    Segmentation and depth are sampled by cells of the feature map at stride 4, detection and keypoints at object
+    centres and keypoints, classification by image (features averaged over the image). Depth is quantised into
+    classes of equal numbers and kept as it is beside them.
+
+    Returns features (n, d) float32; labels (n,) int64; images (n,) int64, the position in `indices`; targets (n,)
+    float64 for depth; probabilities (n, S) float32 if there is a head: at the sample's cell, averaged over the image
+    where the sample is an image, or the image's where the head has no map.
+
+    Raises LegitimateFailure("no_samples") where nothing is annotated.
+    """
+    annotations = [
+        annotation_of(sample, _extent(sample, resolution), task_type, dataset.description)
+        for _, batch in _batches(dataset, indices, task_type)
+        for sample in batch
+    ]
+    chosen = _choose(annotations, sampling)
+    if not sum(len(labels) for _, labels in chosen):
+        raise LegitimateFailure("no_samples", f"none of {len(indices)} images has an annotation to score")
+    names = ["features"] if head is None else ["features", "probabilities"]
+    parts: dict[str, list[np.ndarray]] = {name: [np.empty(0)] * len(indices) for name in names}
+    backbone.to(device).eval()
+    if head is not None:
+        head.to(device)
+    for start, batch in _batches(dataset, indices, task_type):
+        for place, maps, extent in _forward(backbone, head, batch, dataset, resolution, device):
+            for name, values in zip(names, maps, strict=True):
+                parts[name][start + place] = _at(values, chosen[start + place][0], extent)
+        watch(min(start + BATCH, len(indices)))
+    values = np.concatenate([labels for _, labels in chosen])
+    arrays = {
+        "features": np.concatenate(parts["features"]).astype(np.float32),
+        "labels": values.astype(np.int64),
+        "images": np.repeat(np.arange(len(chosen)), [len(labels) for _, labels in chosen]),
+    }
+    if annotations[0].kind == "values":
+        arrays |= {"targets": values.astype(np.float64), "labels": quantise(values, sampling.depth_bins)}
+    if head is not None:
+        arrays["probabilities"] = np.concatenate(parts["probabilities"]).astype(np.float32)
+    return arrays
+
+
+@torch.inference_mode()
+def pooled_features(
+    backbone: Backbone,
+    dataset: PreparedDataset,
+    indices: np.ndarray,
+    task_type: str,
+    resolution: tuple[int, int],
+    *,
+    device: torch.device,
+) -> np.ndarray:
+    """One feature vector per image, averaged over the part of the map it fills: (n, d) float32 (section 3.2)."""
+    backbone.to(device).eval()
+    rows = [np.empty(0)] * len(indices)
+    for start, batch in _batches(dataset, indices, task_type):
+        for place, (features,), extent in _forward(backbone, None, batch, dataset, resolution, device):
+            rows[start + place] = _at(features, None, extent)
+    return np.concatenate(rows).astype(np.float32)
+
+
+def _extent(sample: Sample, resolution: tuple[int, int]) -> tuple[int, int]:
+    """The (height, width) that an image fills of the network's input, as `complete_image` says."""
+    height, width = sample.image.shape[1:]
+    factor = fitting_scale(height, width, resolution)
+    return max(1, round(height * factor)), max(1, round(width * factor))
+
+
+def _batches(
+    dataset: PreparedDataset, indices: np.ndarray, task_type: str
+) -> Iterator[tuple[int, list[Sample]]]:
+    for start in range(0, len(indices), BATCH):
+        yield start, dataset.read("train", indices[start : start + BATCH].tolist(), task_type)
+
+
+def _choose(annotations: list[Annotation], sampling: Sampling) -> list[tuple[np.ndarray | None, np.ndarray]]:
+    """For each image the positions (m, 2) row and column of its samples, None for the image as a whole; labels (m,)."""
+    frequencies = None
+    if annotations and annotations[0].kind == "cells":
+        classes = 1 + max(int(annotation.cells.max(initial=0)) for annotation in annotations)
+        frequencies = class_frequencies([annotation.cells for annotation in annotations], classes)
+    chosen = []
+    for number, found in enumerate(annotations):
+        generator = np.random.default_rng([sampling.seed, number])
+        if found.kind == "image":
+            chosen.append((None, found.labels))
+        elif found.kind == "points":
+            picked = np.arange(len(found.labels))
+            if len(picked) > sampling.pixels:
+                picked = np.sort(generator.choice(picked, sampling.pixels, replace=False))
+            chosen.append((np.column_stack([found.rows, found.columns])[picked], found.labels[picked]))
+        else:
+            known = found.cells if found.kind == "cells" else np.where(np.isnan(found.cells), NOT_SAMPLED, 0)
+            scheme = sampling.scheme if found.kind == "cells" else "uniform"
+            flat = sample_cells(known.astype(np.int64), sampling.pixels, scheme, frequencies, generator)
+            places = np.column_stack(np.unravel_index(flat, found.cells.shape))
+            chosen.append((places, found.cells.ravel()[flat]))
+    return chosen
+
+
+@torch.inference_mode()
+def _forward(
+    backbone: Backbone,
+    head: nn.Module | None,
+    samples: list[Sample],
+    dataset: PreparedDataset,
+    resolution: tuple[int, int],
+    device: torch.device,
+) -> Iterator[tuple[int, list[Tensor], tuple[int, int]]]:
+    """For each image its place in `samples`, the joined representation (d, H/4, W/4) and, if there is a head, its
+    probabilities, and the part that the image fills.
+    """
+    description = dataset.description
+    mean = torch.tensor(description.mean, device=device).view(1, 3, 1, 1)
+    std = torch.tensor(description.std, device=device).clamp(min=1.0).view(1, 3, 1, 1)
+    for places, inputs, extents in complete_images(samples, resolution, description.mean):
+        branches = backbone.branches((inputs.to(device).float() - mean) / std)
+        size = (inputs.shape[2] // STRIDE, inputs.shape[3] // STRIDE)
+        maps = [join_branches(branches, size)]
+        if head is not None:
+            maps.append(probabilities(head, branches))
+        for row, (place, extent) in enumerate(zip(places, extents, strict=True)):
+            yield place, [values[row] for values in maps], extent
+
+
+def _at(maps: Tensor, positions: np.ndarray | None, extent: tuple[int, int]) -> np.ndarray:
+    """Values (m, C) of maps (C, h, w) at positions (m, 2); the mean over the image's part for None."""
+    if maps.shape[1:] == (1, 1):
+        row = maps[:, 0, 0].cpu().numpy()[None]
+        return np.repeat(row, 1 if positions is None else len(positions), axis=0)
+    if positions is None:
+        height, width = (max(1, side // STRIDE) for side in extent)
+        return maps[:, :height, :width].mean(dim=(1, 2)).cpu().numpy()[None]
+    rows, columns = torch.from_numpy(positions.astype(np.int64)).to(maps.device).T
+    return maps[:, rows, columns].T.cpu().numpy()

@@ -1,0 +1,1 @@
+"""Where results live, and how they are named and written."""

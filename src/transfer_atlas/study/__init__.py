@@ -1,0 +1,1 @@
+"""What is asked: the study, its checks, its messages and its reference."""

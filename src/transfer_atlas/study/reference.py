@@ -1,0 +1,160 @@
+"""The configuration as documentation: JSON schema for editors, reference for people, both generated.
+
+python -m transfer_atlas.study.reference           # rewrites docs/config.schema.json, docs/configuration.md
+python -m transfer_atlas.study.reference --check   # fails with a diff if they are stale
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from transfer_atlas.study.study import Study
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+HEADER = """# Configuration reference
+
+Generated from the models in `src/transfer_atlas/study/` by
+`python -m transfer_atlas.study.reference`; a test fails if it is stale. A study is one YAML file; unknown keys are
+refused, and the nearest known key is named.
+The same in machine-readable form, for completion in editors: [config.schema.json](config.schema.json).
+Numbers with an exponent need a decimal point (`1.0e-3`), or YAML reads them as text.
+"""
+
+
+def keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Keys allowed at a location of the configuration, as pydantic states it: keys, indices and union tags."""
+    found: list[Any] = [model]
+    for step in location:
+        found = [inner for annotation in found for inner in _step(annotation, step)]
+    return sorted({name for inner in found if _is_model(inner) for name in inner.model_fields})
+
+
+def schema_text() -> str:
+    """The JSON schema of a study."""
+    return json.dumps(Study.model_json_schema(), indent=1, sort_keys=True) + "\n"
+
+
+def reference_text() -> str:
+    """The reference: one section a model, in the order in which a reader meets them."""
+    sections, seen, waiting = [], {Study}, [Study]
+    while waiting:
+        model = waiting.pop(0)
+        sections.append(_section(model))
+        for field in model.model_fields.values():
+            for inner in _models(field.annotation):
+                if inner not in seen:
+                    seen.add(inner)
+                    waiting.append(inner)
+    return HEADER + "\n" + "\n".join(sections)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the documents, or with --check print how they differ. Returns the exit status."""
+    stale = False
+    for path, text in (
+        (DOCS / "config.schema.json", schema_text()),
+        (DOCS / "configuration.md", reference_text()),
+    ):
+        present = path.read_text(encoding="utf-8") if path.exists() else ""
+        if arguments == ["--check"]:
+            lines = difflib.unified_diff(
+                present.splitlines(), text.splitlines(), path.name, "generated", lineterm=""
+            )
+            for line in lines:
+                stale = True
+                print(line)
+        else:
+            path.write_text(text, encoding="utf-8")
+    return int(stale)
+
+
+def _section(model: type[BaseModel]) -> str:
+    lines = [f"## {_title(model)}", "", (model.__doc__ or "").strip().replace("\n    ", "\n"), ""]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for name, field in model.model_fields.items():
+        meaning = (field.description or "").replace("|", "\\|")
+        lines.append(f"| `{name}` | {_type_name(field.annotation)} | {_default(field)} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _title(model: type[BaseModel]) -> str:
+    if model.__name__ == "Settings":
+        return f"Adapter `{typing.get_args(model.model_fields['name'].annotation)[0]}`"
+    return model.__name__
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default if field.default is not PydanticUndefined else field.default_factory()
+    if isinstance(value, BaseModel):
+        return "its defaults"
+    if isinstance(value, dict) and any(isinstance(inner, BaseModel) for inner in value.values()):
+        return ", ".join(f"`{name}`" for name in value)
+    return "" if value is None else f"`{json.dumps(value, default=str)}`"
+
+
+def _type_name(annotation: Any) -> str:
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _type_name(inner[0])
+    if origin is typing.Literal:
+        return " or ".join(f"`{value}`" for value in inner)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_type_name(each) for each in inner if each is not type(None))
+    if origin is dict:
+        return f"mapping of {_type_name(inner[0])} to {_type_name(inner[1])}"
+    if origin in (list, tuple):
+        return "list of " + (_type_name(inner[0]) if inner else "anything")
+    if _is_model(annotation):
+        title = _title(annotation)
+        return f"[{title}](#{title.lower().replace('`', '').replace(' ', '-')})"
+    return {str: "text", int: "integer", float: "number", bool: "true or false", Path: "path"}.get(
+        annotation, getattr(annotation, "__name__", str(annotation))
+    )
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Models that occur in an annotation."""
+    if _is_model(annotation):
+        yield annotation
+    for inner in typing.get_args(annotation):
+        yield from _models(inner)
+
+
+def _step(annotation: Any, step: int | str) -> Iterator[Any]:
+    """Annotations reached from one by a step of pydantic's location: a key, an index, or a union's tag."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if _is_model(annotation):
+        if step in annotation.model_fields:
+            yield annotation.model_fields[step].annotation
+        elif any(step in typing.get_args(field.annotation) for field in annotation.model_fields.values()):
+            yield annotation  # the tag of a discriminated union, which stands where no key does
+    elif origin is typing.Annotated:
+        yield from _step(inner[0], step)
+    elif origin is dict:
+        yield inner[1]
+    elif origin in (list, tuple):
+        yield inner[0]
+    elif origin in (typing.Union, types.UnionType):
+        for each in inner:
+            yield from _step(each, step)
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

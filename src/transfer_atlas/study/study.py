@@ -1,0 +1,286 @@
+"""What is to be run: the study, its reading, and the checks that take more than one section."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator
+
+from transfer_atlas.datasets.adapters import task_types
+from transfer_atlas.errors import ConfigurationError
+from transfer_atlas.models.packages import WEIGHT_PACKAGES
+from transfer_atlas.study.messages import explain, nearest
+from transfer_atlas.study.settings import (
+    TASK_TYPE_DEFAULTS,
+    BackboneSettings,
+    DatasetSettings,
+    EvaluationSettings,
+    Experiment,
+    IlsvrcOrigin,
+    MultiSource,
+    Name,
+    PackageOrigin,
+    RegimeName,
+    RegimeSettings,
+    Strict,
+    TaskTypeName,
+    TaskTypeSettings,
+    TimmOrigin,
+    TrainingOverrides,
+    TrainingSettings,
+    TrainOrigin,
+    TransferabilitySettings,
+)
+
+
+class Study(Strict):
+    """A study: what is measured, on what, starting from what."""
+
+    study: Name = Field(description="Name of the study.")
+    data_root: Path = Field(Path("data"), description="Folder of the raw datasets.")
+    store: Path = Field(
+        Path("store"), description="Where results live, named by their keys; shared by studies."
+    )
+    scratch: Path = Field(Path("scratch"), description="Where unfinished runs keep their state.")
+    results: Path = Field(Path("results"), description="Where tables and figures of this study are written.")
+    pull: bool = Field(
+        False,
+        description="Pull missing runs and raw datasets that DVC has recorded, instead of computing them.",
+    )
+    backbone: BackboneSettings = BackboneSettings()
+    ilsvrc: IlsvrcOrigin = Field(
+        description="Where the ILSVRC checkpoint comes from; one set of weights throughout."
+    )
+    datasets: dict[Name, DatasetSettings] = Field(min_length=1)
+    task_types: dict[TaskTypeName, TaskTypeSettings] = Field(
+        {name: TaskTypeSettings.model_validate(values) for name, values in TASK_TYPE_DEFAULTS.items()},
+        description="Settings by task type. Unless told otherwise, detection and keypoints are trained with Adam in "
+        "batches of 128, depth in batches of 64 (paper, sections 4.4 to 4.6).",
+    )
+    regimes: dict[RegimeName, RegimeSettings] = Field(
+        {
+            "small_target": RegimeSettings(
+                target_images=150, target_images_of={"coco": 1000, "ade20k": 1000}
+            ),
+            "full_target": RegimeSettings(),
+            "small_source_small_target": RegimeSettings(
+                target_images=150, target_images_of={"coco": 1000, "ade20k": 1000}, source_images=1500
+            ),
+        },
+        description="Regimes by name; the defaults are the paper's (section 5).",
+    )
+    multi_sources: dict[Name, MultiSource] = Field(
+        {}, description="Sources trained on several datasets, by name: `multi_<task type>`."
+    )
+    experiments: list[Experiment] = Field(min_length=1, description="The transfers to run, block by block.")
+    select_on: Literal["evaluation_set", "held_out"] = Field(
+        "evaluation_set",
+        description="Where the best learning rate of the grid is picked. `evaluation_set` reproduces the paper, "
+        "and is slightly optimistic; `held_out` picks it on images held out of the target's training set.",
+    )
+    held_out_fraction: float = Field(
+        0.2, gt=0, lt=1, description="Share of training images held out by `held_out`."
+    )
+    source_seed: int = Field(0, ge=0, description="Seed of every source: one set of weights for each source.")
+    transferability: TransferabilitySettings | None = Field(
+        None, description="Scores without fine-tuning, and how well they predict; none if absent."
+    )
+    keep_target_models: bool = Field(False, description="Keep the fine-tuned model of every transfer.")
+
+    @field_validator("task_types", mode="before")
+    @classmethod
+    def _keep_default_task_types(cls, value: Any) -> Any:
+        return _override(TASK_TYPE_DEFAULTS, value) if isinstance(value, dict) else value
+
+    @field_validator("regimes", mode="before")
+    @classmethod
+    def _keep_default_regimes(cls, value: Any) -> Any:
+        default = {name: regime.model_dump() for name, regime in cls.model_fields["regimes"].default.items()}
+        return {**default, **value} if isinstance(value, dict) else value
+
+    def tasks(self) -> list[str]:
+        """All tasks of the study, `task type/dataset`, in the order of the configuration."""
+        return [
+            f"{task_type}/{name}" for name, dataset in self.datasets.items() for task_type in dataset.tasks
+        ]
+
+    def sources_of(self, experiment: Experiment, where: str) -> list[str]:
+        """Sources of an experiment but baselines: tasks, and names of multi-sources."""
+        return self.expand(experiment.sources, f"{where}.sources", beside=list(self.multi_sources))
+
+    def tasks_of_multi_source(self, name: str) -> list[str]:
+        """The tasks that a multi-source is trained on."""
+        return self.expand(self.multi_sources[name].tasks, f"multi_sources.{name}.tasks")
+
+    def expand(self, patterns: list[str], where: str, beside: Sequence[str] = ()) -> list[str]:
+        """Tasks named by `patterns`; `segmentation/*` stands for all tasks of a task type.
+
+        beside: other names that may stand among them.
+        """
+        known = [*self.tasks(), *beside]
+        chosen: list[str] = []
+        for pattern in patterns:
+            found = [task for task in known if task == pattern or pattern == f"{task.split('/')[0]}/*"]
+            if not found:
+                raise ConfigurationError(
+                    f"{where}: unknown task {pattern!r}; expected `task type/dataset` with a dataset of this study"
+                    f"{nearest(pattern, known)}. Add the dataset under `datasets`, or correct the name."
+                )
+            chosen += [task for task in found if task not in chosen]
+        return chosen
+
+    def training(self, task: str, regime: RegimeName | None) -> TrainingSettings:
+        """Settings for training on `task`: as a source (`regime` None) or as a target in a regime."""
+        task_type, dataset = task.split("/")
+        own = self.datasets[dataset].tasks[task_type]
+        if regime is None:
+            return self._merged(task_type, [own.training], task)
+        small = self._of_type(task_type).regimes.get(regime)
+        return self._merged(task_type, [small, own.training, own.regimes.get(regime)], task)
+
+    def multi_source_training(self, name: str) -> tuple[TrainingSettings, dict[str, TrainingSettings]]:
+        """Settings that a multi-source's datasets share, and those of each dataset, by dataset."""
+        task_type, own = name.removeprefix("multi_"), self.multi_sources[name].training
+        each = {}
+        for task in self.tasks_of_multi_source(name):
+            dataset = task.split("/")[1]
+            layers = [self.datasets[dataset].tasks[task_type].training, own]
+            each[dataset] = self._merged(task_type, layers, f"{name} on {dataset}")
+        return self._merged(task_type, [own], name), each
+
+    def _of_type(self, task_type: str) -> TaskTypeSettings:
+        return self.task_types.get(task_type, TaskTypeSettings())
+
+    def _merged(
+        self, task_type: str, layers: Sequence[TrainingOverrides | None], what: str
+    ) -> TrainingSettings:
+        """The task type's settings with those of `layers` over them, the last on top."""
+        merged = self._of_type(task_type).training.model_dump()
+        for layer in layers:
+            if layer is not None:
+                merged = _override(merged, layer.model_dump(exclude_unset=True))
+        try:
+            return TrainingSettings.model_validate(merged)
+        except ValidationError as error:
+            raise ConfigurationError(explain(error, merged, f"the training of {what}", Study)) from None
+
+    def evaluation(self, task: str) -> dict[str, Any]:
+        """How predictions on `task` are scored, as it enters its runs' settings: nothing where there is no choice."""
+        task_type, dataset = task.split("/")
+        if task_type != "detection":
+            return {}
+        chosen = self.datasets[dataset].tasks[task_type].evaluation or EvaluationSettings()
+        return {"evaluation": chosen.model_dump(mode="json")}
+
+    def learning_rates(self, task: str, regime: RegimeName) -> list[float]:
+        """The grid of learning rates for a target, highest first."""
+        factors = self._of_type(task.split("/")[0]).learning_rate_factors
+        start = self.training(task, regime).learning_rate
+        return [start * factor for factor in sorted(factors, reverse=True)]
+
+
+def _override(settings: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
+    """Settings with those of `layer` over them, sections key by key; a schedule of another policy as a whole."""
+    merged = settings | layer
+    for name, section in layer.items():
+        below = settings.get(name)
+        if isinstance(section, dict) and isinstance(below, dict):
+            same_kind = section.get("policy") == below.get("policy")
+            merged[name] = _override(below, section) if same_kind else section
+    return merged
+
+
+def parse_study(values: dict[str, Any]) -> Study:
+    """Validate a configuration as read from YAML. Raises ConfigurationError with one line per problem."""
+    try:
+        study = Study.model_validate(values)
+    except ValidationError as error:
+        raise ConfigurationError(explain(error, values, "the configuration", Study)) from None
+    for index, experiment in enumerate(study.experiments):
+        study.sources_of(experiment, f"experiments[{index}]")
+        study.expand(experiment.targets, f"experiments[{index}].targets")
+    _check_task_types(study)
+    _check_multi_sources(study)
+    _check_exceptions(study, values.get("regimes") or {})
+    _check_backbone(study)
+    if isinstance(study.ilsvrc, TrainOrigin):
+        study.expand([f"classification/{study.ilsvrc.dataset}"], "ilsvrc.dataset")
+    return study
+
+
+def _check_task_types(study: Study) -> None:
+    """Every task type of a dataset must be one that its adapter delivers."""
+    for name, dataset in study.datasets.items():
+        try:
+            delivered = task_types(dataset.adapter)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"datasets.{name}.adapter: {error}") from None
+        for task_type in dataset.tasks:
+            if task_type not in delivered:
+                raise ConfigurationError(
+                    f"datasets.{name}.tasks: {task_type} is not among what the adapter {dataset.adapter.name} delivers "
+                    f"here ({', '.join(delivered)}); remove the task type, or name another adapter."
+                )
+            if dataset.tasks[task_type].evaluation is not None and task_type != "detection":
+                raise ConfigurationError(
+                    f"datasets.{name}.tasks.{task_type}.evaluation: there is one way to score {task_type}; "
+                    "remove the key."
+                )
+
+
+def _check_multi_sources(study: Study) -> None:
+    """A multi-source is named after its task type, and has at least two tasks of it."""
+    for name in study.multi_sources:
+        where, tasks = f"multi_sources.{name}", study.tasks_of_multi_source(name)
+        expected = sorted({f"multi_{task.split('/')[0]}" for task in tasks})
+        if expected != [name]:
+            raise ConfigurationError(
+                f"{where}: its tasks are of {', '.join(e.removeprefix('multi_') for e in expected)}; expected tasks of "
+                f"one task type, and the name multi_<task type> ({' or '.join(expected)})."
+            )
+        if len(tasks) < 2:
+            raise ConfigurationError(f"{where}.tasks: only {tasks[0]}; expected two tasks or more.")
+
+
+def _check_exceptions(study: Study, given: dict[str, Any]) -> None:
+    """Exceptions that a study states must be for datasets it has; the defaults name the paper's."""
+    for regime in given:
+        for name in (given[regime] or {}).get("target_images_of") or {}:
+            if name not in study.datasets:
+                raise ConfigurationError(
+                    f"regimes.{regime}.target_images_of: unknown dataset {name!r}{nearest(name, list(study.datasets))}"
+                )
+
+
+def _check_backbone(study: Study) -> None:
+    """Pretrained weights must be of the backbone that is asked for."""
+    if isinstance(study.ilsvrc, PackageOrigin):
+        weights_of, key = WEIGHT_PACKAGES[study.ilsvrc.package][3], "package"
+    elif isinstance(study.ilsvrc, TimmOrigin):
+        weights_of, key = study.ilsvrc.model.split(".")[0], "model"
+    else:
+        return
+    if weights_of != study.backbone.name:
+        raise ConfigurationError(
+            f"backbone.name is {study.backbone.name!r}, but the weights of ilsvrc.{key} are for {weights_of!r}; "
+            "set backbone.name to it, or take other weights."
+        )
+
+
+def load_study(path: Path) -> Study:
+    """Read and validate a study file. Raises ConfigurationError that names the file."""
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path} does not exist; correct the path of the study.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is not YAML: {error}") from None
+    if not isinstance(values, dict):
+        found = "nothing" if values is None else type(values).__name__
+        raise ConfigurationError(
+            f"{path} holds {found}; expected the keys of a study, such as `datasets: ...`"
+        )
+    return parse_study(values)

@@ -1,0 +1,1 @@
+"""Entropic optimal transport between samples, in blocks."""

