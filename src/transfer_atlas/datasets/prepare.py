@@ -22,8 +22,8 @@ def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict
         settings,
         Path(location["data_root"]),
         scratch / "output",
-        dataset=request["identity"]["dataset"],
-        domain=request["identity"]["domain"],
+        dataset=request["settings"]["name"],
+        domain="",
     )
     absent = description.segmentation.absent_classes if description.segmentation else {}
     absent_boxes = description.detection.absent_classes if description.detection else {}

@@ -15,17 +15,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+
+from transfer_atlas.strict import Strict
 
 TaskType = Literal["segmentation", "detection", "keypoints", "depth", "classification"]
 IGNORE_LABEL = 255  # in every prepared mask of 8 bits
 IGNORE_LABEL_16_BITS = 65535  # in masks of datasets with more than 255 classes
-
-
-class Strict(BaseModel):
-    """A model that refuses unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SegmentationDescription(Strict):

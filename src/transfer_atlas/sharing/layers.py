@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
+from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.sharing.records import Records, read_records
 from transfer_atlas.sharing.repository import Repository, SharingError
-from transfer_atlas.store.store import FOLDERS
 
 RECORDED = "recorded"  # folder of the lists of recorded runs
 
@@ -28,7 +28,7 @@ class Layer:
     @property
     def keyed(self) -> bool:
         """Whether the folder holds runs, which merge by union; else one version replaces another."""
-        return self.folder.name in FOLDERS.values()
+        return self.folder.name in {kind.folder for kind in KINDS.values()}
 
     def records_file(self, repository: Repository) -> Path:
         """The list of the layer's recorded runs."""

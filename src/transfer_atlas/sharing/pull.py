@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transfer_atlas.datasets.adapters import raw_path
 from transfer_atlas.planning.run import Run
 from transfer_atlas.sharing.layers import Layer, layer_of, layers_of
 from transfer_atlas.sharing.record import run_folders
@@ -131,9 +130,9 @@ def raw_data_to_pull(study: Study, runs: Iterable[Run]) -> list[Path]:
     """Raw datasets that are recorded in a .dvc file, are not there, and are needed to prepare datasets."""
     found = []
     for run in runs:
-        path = raw_path(study.datasets[run.name].adapter) if run.kind == "prepared" else None
+        path = run.location.get("path") if run.kind == "prepared" else None
         if path is not None:
-            raw = Path(study.data_root) / path
+            raw = Path(run.location["data_root"]) / path
             if not raw.exists() and raw.with_name(raw.name + ".dvc").is_file():
                 found.append(raw)
     return found
