@@ -37,7 +37,7 @@ def read_record(path: Path = RECORD) -> dict[str, Any]:
 def fingerprint(modules: Iterable[str], package: Path = PACKAGE) -> str:
     """Hash of what the modules do: comments, docstrings and formatting do not count.
 
-    `modules` are paths or glob patterns relative to the package; YAML files count by their contents.
+    `modules` are paths or glob patterns relative to the package; YAML files and lists count by their contents.
     Raises CodeVersionError if a pattern matches nothing.
     """
     digest = hashlib.sha256()
@@ -91,7 +91,7 @@ def declare(stage: str, *, results_can_change: bool, path: Path = RECORD, packag
 def _files(modules: Iterable[str], package: Path) -> list[Path]:
     files: set[Path] = set()
     for pattern in modules:
-        found = {path for path in package.glob(pattern) if path.suffix in (".py", ".yaml")}
+        found = {path for path in package.glob(pattern) if path.suffix in (".py", ".yaml", ".txt")}
         if not found:
             raise CodeVersionError(f"{RECORD.name} names {pattern!r}, which matches no file of the package.")
         files |= found
@@ -103,6 +103,8 @@ def _meaning(text: str, suffix: str) -> str:
     """What a file says to the interpreter, as text."""
     if suffix == ".yaml":
         return canonical(yaml.safe_load(text))
+    if suffix == ".txt":  # a list of names, one a line
+        return canonical(text.split())
     tree = ast.parse(text)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)

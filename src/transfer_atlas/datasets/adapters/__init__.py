@@ -7,7 +7,7 @@ its line in ADAPTERS and in `AdapterSettings`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Union
 
 from pydantic import Field
 
@@ -20,6 +20,7 @@ from transfer_atlas.datasets.adapters import (
     voc_xml,
 )
 from transfer_atlas.datasets.adapters.base import Adapter
+from transfer_atlas.datasets.official.registry import OFFICIAL
 from transfer_atlas.datasets.prepared import DatasetDescription, TaskType
 from transfer_atlas.datasets.problems import Problems
 
@@ -30,16 +31,12 @@ ADAPTERS: dict[str, Adapter] = {
     "imagenet_folders": imagenet_folders,
     "miniature": miniature,
     "voc_xml": voc_xml,
+    **OFFICIAL,
 }
 
 # What a dataset's entry in a study may be; `name` says which adapter reads it.
 AdapterSettings = Annotated[
-    coco_json.Settings
-    | depth_png.Settings
-    | image_mask_folders.Settings
-    | imagenet_folders.Settings
-    | miniature.Settings
-    | voc_xml.Settings,
+    Union[tuple(adapter.Settings for adapter in ADAPTERS.values())],  # noqa: UP007 (computed)
     Field(discriminator="name"),
 ]
 

@@ -1,0 +1,54 @@
+"""What the tests of the official adapters share: a drawn dataset, its records, its description."""
+
+from pathlib import Path
+from typing import Any
+
+from pseudo import DRAW
+
+from transfer_atlas.datasets.official.registry import OFFICIAL
+from transfer_atlas.datasets.prepared import Record
+from transfer_atlas.datasets.problems import Problems
+
+
+def drawn(name: str, root: Path) -> Path:
+    """Draw a dataset below a data root, where its adapter expects it by default; returns its folder."""
+    folder = root / OFFICIAL[name].Settings(name=name).path
+    DRAW[name](folder)
+    return folder
+
+
+def records(name: str, root: Path, **options: Any) -> dict[str, Record]:
+    """Records by the last part of their ids; raises DatasetError if there are problems."""
+    adapter, problems = OFFICIAL[name], Problems(name)
+    found = list(adapter.records(adapter.Settings(name=name, **options), root, problems))
+    problems.raise_if_any()
+    assert len({record.id for record in found}) == len(found)
+    return {record.id.rsplit("/", 1)[-1]: record for record in found}
+
+
+def described(name: str, root: Path, **options: Any) -> dict[str, Any]:
+    """The description, without counts."""
+    adapter = OFFICIAL[name]
+    return adapter.describe(adapter.Settings(name=name, **options), root, name)
+
+
+def column(record: Record) -> list[int]:
+    """Class index of each band of a mask of stripes, from the top; bands must be even."""
+    mask = record.mask
+    assert (mask == mask[:, :1]).all()
+    values = mask[:, 0].tolist()
+    return [value for at, value in enumerate(values) if at == 0 or value != values[at - 1]]
+
+
+def names_of(record: Record, classes: list[str], at: tuple[int, int]) -> str:
+    """Name of the class of a pixel (row, column), or `ignored`."""
+    value = int(record.mask[at])
+    return "ignored" if value == 255 else classes[value]
+
+
+def splits_of(found: dict[str, Record]) -> dict[str, list[str]]:
+    """Split -> the last parts of its ids, in the order of the records."""
+    grouped: dict[str, list[str]] = {}
+    for name, record in found.items():
+        grouped.setdefault(record.split, []).append(name)
+    return grouped
