@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from transfer_atlas.datasets.official import (
     ade20k,
+    bdd,
+    bdd_100k,
+    camvid,
     cityscapes,
     coco,
+    idd,
+    kitti,
+    mapillary,
     pascal_context,
     pascal_voc,
     pascal_voc_2007,
@@ -14,8 +20,14 @@ from transfer_atlas.datasets.official.base import OfficialAdapter
 
 MODULES = (
     ade20k,
+    bdd,
+    bdd_100k,
+    camvid,
     cityscapes,
     coco,
+    idd,
+    kitti,
+    mapillary,
     pascal_context,
     pascal_voc,
     pascal_voc_2007,
