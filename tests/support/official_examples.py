@@ -5,9 +5,11 @@ from typing import Any
 
 from pseudo import DRAW
 
-from transfer_atlas.datasets.official.registry import OFFICIAL
 from transfer_atlas.datasets.prepared import Record
 from transfer_atlas.datasets.problems import Problems
+from transfer_atlas.datasets.registry import ADAPTERS, settings_of
+
+OFFICIAL = {name: adapter for name, adapter in ADAPTERS.items() if hasattr(adapter, "CARD")}
 
 
 def drawn(name: str, root: Path) -> Path:
@@ -19,17 +21,18 @@ def drawn(name: str, root: Path) -> Path:
 
 def records(name: str, root: Path, **options: Any) -> dict[str, Record]:
     """Records by the last part of their ids; raises DatasetError if there are problems."""
-    adapter, problems = OFFICIAL[name], Problems(name)
-    found = list(adapter.records(adapter.Settings(name=name, **options), root, problems))
+    problems, chosen = Problems(name), settings_of(name, **options)
+    entries = list(OFFICIAL[name].records(chosen, root, problems))
+    found = [entry.read(problems) for entry in entries]
     problems.raise_if_any()
+    assert [(entry.id, entry.split) for entry in entries] == [(record.id, record.split) for record in found]
     assert len({record.id for record in found}) == len(found)
     return {record.id.rsplit("/", 1)[-1]: record for record in found}
 
 
 def described(name: str, root: Path, **options: Any) -> dict[str, Any]:
     """The description, without counts."""
-    adapter = OFFICIAL[name]
-    return adapter.describe(adapter.Settings(name=name, **options), root, name)
+    return OFFICIAL[name].describe(settings_of(name, **options), root, name)
 
 
 def column(record: Record) -> list[int]:

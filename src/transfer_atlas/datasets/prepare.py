@@ -1,4 +1,4 @@
-"""The run that prepares a dataset: raw files through the adapter into the prepared format."""
+"""Prepares datasets: raw files through the adapter into the prepared format, and the run that does it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,25 @@ from typing import Any, TextIO
 
 from pydantic import TypeAdapter
 
-from transfer_atlas.datasets.adapters import AdapterSettings
-from transfer_atlas.datasets.adapters import prepare as prepare_dataset
+from transfer_atlas.datasets.prepared import DatasetDescription
+from transfer_atlas.datasets.problems import Problems
+from transfer_atlas.datasets.registry import ADAPTERS, AdapterSettings
+
+
+def prepare_dataset(
+    settings: AdapterSettings, root: Path, folder: Path, *, dataset: str
+) -> DatasetDescription:
+    """Read a raw dataset below `root`, and write it to `folder` as a prepared dataset.
+
+    Raises DatasetError with up to 20 problems: file, what was found, what was expected, and a remedy.
+    """
+    from transfer_atlas.datasets.writing import write_prepared  # reading a study needs no Parquet
+
+    adapter = ADAPTERS[settings.name]
+    problems = Problems(dataset)
+    description = adapter.describe(settings, Path(root), dataset) | {"name": dataset}
+    records = adapter.records(settings, Path(root), problems)
+    return write_prepared(folder, description, records, problems=problems)
 
 
 def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
@@ -23,7 +40,6 @@ def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict
         Path(location["data_root"]),
         scratch / "output",
         dataset=request["identity"]["dataset"],
-        domain=request["identity"]["domain"],
     )
     absent = description.segmentation.absent_classes if description.segmentation else {}
     absent_boxes = description.detection.absent_classes if description.detection else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from transfer_atlas.datasets.adapters import raw_path
+from transfer_atlas.datasets.registry import raw_path
 from transfer_atlas.datasets.versions import ABSENT, dataset_version, is_absent
 from transfer_atlas.errors import CheckpointError
 from transfer_atlas.models.packages import package_version

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transfer_atlas.datasets.adapters import raw_path
+from transfer_atlas.datasets.registry import raw_path
 from transfer_atlas.planning.run import Run
 from transfer_atlas.sharing.layers import Layer, layer_of, layers_of
 from transfer_atlas.sharing.record import run_folders

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
-from transfer_atlas.datasets.adapters import AdapterSettings
+from transfer_atlas.datasets.registry import AdapterSettings
 
 TaskTypeName = Literal["segmentation", "detection", "keypoints", "depth", "classification"]
 RegimeName = Literal["small_target", "full_target", "small_source_small_target"]

@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.adapters.base import relative_to
 from transfer_atlas.datasets.adapters.masks import IGNORE, ColourMap, LabelMap
-from transfer_atlas.datasets.prepared import IGNORE_LABEL, IGNORE_LABEL_16_BITS, Strict
+from transfer_atlas.datasets.prepared import IGNORE_LABEL, IGNORE_LABEL_16_BITS
 from transfer_atlas.datasets.problems import Problems
+from transfer_atlas.strict import Strict
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Byte, Byte, Byte]

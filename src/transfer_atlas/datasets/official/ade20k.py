@@ -58,3 +58,4 @@ class Ade20kReader(MaskReader):
 
 
 ADAPTER = OfficialAdapter(Settings, Ade20kReader, CARD)
+records, describe, task_types, raw_path = ADAPTER.functions

@@ -7,8 +7,9 @@ A module of this package names a dataset's `Settings` and a `Reader`; its `ADAPT
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -19,7 +20,7 @@ from transfer_atlas.datasets.adapters.base import RawSettings, existing_folder, 
 from transfer_atlas.datasets.official.card import Card
 from transfer_atlas.datasets.official.files import decoded, image_size
 from transfer_atlas.datasets.official.label_tables import LabelTable, Unknown
-from transfer_atlas.datasets.prepared import Objects, Record, TaskType
+from transfer_atlas.datasets.prepared import Entry, Objects, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
 
@@ -92,6 +93,7 @@ class Reader:
         """root: of the data, which messages are relative to. DatasetError if the folder is not there."""
         self.settings, self.root, self.dataset = settings, Path(root), dataset
         self.folder = existing_folder(self.root, settings.path, dataset)
+        self.place = self.folder  # the folder of the archive's own names, in it, which adapters look for
         self.task_types = settings.read_task_types
         self.passed_over: Counter[str] = Counter()  # what was left out or ignored, and how often
 
@@ -150,8 +152,8 @@ class Reader:
         return relative_to(path, self.root)
 
     def identifier(self, path: Path) -> str:
-        """Id of an image: its path below the dataset's folder without suffix."""
-        return relative_to(path, self.folder).removesuffix(path.suffix)
+        """Id of an image: its path in the archive without suffix, wherever that was unpacked."""
+        return relative_to(path, self.place).removesuffix(path.suffix)
 
     def mapped(
         self, labels: LabelTable, values: np.ndarray, path: Path, problems: Problems
@@ -192,16 +194,21 @@ class Reader:
 
 @dataclass(frozen=True)
 class OfficialAdapter:
-    """One dataset's adapter, as `adapters.base.Adapter` describes it, with its card."""
+    """One dataset's adapter: `functions` are what `adapters.base.Adapter` asks of a module."""
 
-    Settings: type[OfficialSettings]
-    Reader: type[Reader]
+    settings_class: type[OfficialSettings]
+    reader_class: type[Reader]
     card: Card
 
     @property
     def name(self) -> str:
         """The adapter's name in a study."""
-        return self.Settings.model_fields["name"].default
+        return self.settings_class.model_fields["name"].default
+
+    @property
+    def functions(self) -> tuple[Callable, Callable, Callable, Callable]:
+        """What the module offers: records, describe, task_types, raw_path."""
+        return self.records, self.describe, self.task_types, self.raw_path
 
     def raw_path(self, settings: OfficialSettings) -> str:
         """Path of the raw files relative to the data root."""
@@ -211,26 +218,29 @@ class OfficialAdapter:
         """Task types whose annotations the records hold."""
         return settings.read_task_types
 
-    def reader(self, settings: OfficialSettings, root: Path, dataset: str) -> Reader:
-        """Open the raw files; DatasetError if the folder or a file that all images need is not there."""
-        return self.Reader(settings, root, dataset)
-
     def describe(self, settings: OfficialSettings, root: Path, dataset: str) -> dict[str, Any]:
-        """Return the fields of DatasetDescription but name, domain, counts, mean and std."""
-        described = self.Reader(settings, root, dataset).description()
+        """Return the fields of DatasetDescription but name, counts, mean and std."""
+        described = self.reader_class(settings, root, dataset).description()
         return described | {
             "source": settings.source or self.card.obtain,
             "licence": settings.licence or self.card.licence,
         }
 
-    def records(self, settings: OfficialSettings, root: Path, problems: Problems) -> Iterator[Record]:
-        """Yield the records, by split and in the order of `Reader.items`."""
-        reader = self.Reader(settings, root, problems.dataset)
-        for split in settings.splits:
+    def records(
+        self,
+        settings: OfficialSettings,
+        root: Path,
+        problems: Problems,
+        splits: Collection[str] | None = None,
+    ) -> Iterator[Entry]:
+        """Yield one entry per image, by split (train first) and in the order of `Reader.items`.
+
+        splits: by default those of the settings; others that the dataset has itself may be asked for.
+        """
+        reader = self.reader_class(settings, root, problems.dataset)
+        for split in splits or sorted(settings.splits, key=lambda name: (name != "train", name)):
             for item in reader.items(split, problems):
-                record = reader.read(item, problems)
-                if record is not None:
-                    yield record
+                yield Entry(item.id, item.split, partial(reader.read, item))
 
 
 def split_on_disk(settings: OfficialSettings, split: str, known: Sequence[str], dataset: str) -> str:

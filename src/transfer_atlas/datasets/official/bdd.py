@@ -68,3 +68,4 @@ class BddReader(MaskReader):
 
 
 ADAPTER = OfficialAdapter(Settings, BddReader, CARD)
+records, describe, task_types, raw_path = ADAPTER.functions

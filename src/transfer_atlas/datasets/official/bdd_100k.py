@@ -126,3 +126,4 @@ class Bdd100kReader(Reader):
 
 
 ADAPTER = OfficialAdapter(Settings, Bdd100kReader, CARD)
+records, describe, task_types, raw_path = ADAPTER.functions

@@ -80,3 +80,4 @@ class CamVidReader(MaskReader):
 
 
 ADAPTER = OfficialAdapter(Settings, CamVidReader, CARD)
+records, describe, task_types, raw_path = ADAPTER.functions

@@ -200,3 +200,4 @@ def disparity_to_depth(disparity: np.ndarray, factor: float) -> np.ndarray:
 
 
 ADAPTER = OfficialAdapter(Settings, CityscapesReader, CARD)
+records, describe, task_types, raw_path = ADAPTER.functions

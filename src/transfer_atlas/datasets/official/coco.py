@@ -238,3 +238,4 @@ class CocoReader(Reader):
 
 
 ADAPTER = OfficialAdapter(Settings, CocoReader, CARD)
+records, describe, task_types, raw_path = ADAPTER.functions

@@ -113,3 +113,4 @@ class IddReader(MaskReader):
 
 
 ADAPTER = OfficialAdapter(Settings, IddReader, CARD)
+records, describe, task_types, raw_path = ADAPTER.functions

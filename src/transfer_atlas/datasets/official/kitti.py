@@ -60,3 +60,4 @@ class KittiReader(MaskReader):
 
 
 ADAPTER = OfficialAdapter(Settings, KittiReader, CARD)
+records, describe, task_types, raw_path = ADAPTER.functions

@@ -88,3 +88,4 @@ class MapillaryReader(MaskReader):
 
 
 ADAPTER = OfficialAdapter(Settings, MapillaryReader, CARD)
+records, describe, task_types, raw_path = ADAPTER.functions

@@ -116,3 +116,4 @@ def _labels(settings: Settings, kind: str) -> LabelTable:
 
 
 ADAPTER = OfficialAdapter(Settings, PascalContextReader, CARD)
+records, describe, task_types, raw_path = ADAPTER.functions

@@ -130,3 +130,4 @@ class PascalVocReader(MaskReader):
 
 
 ADAPTER = OfficialAdapter(Settings, PascalVocReader, CARD)
+records, describe, task_types, raw_path = ADAPTER.functions

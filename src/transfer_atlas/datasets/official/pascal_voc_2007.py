@@ -90,3 +90,4 @@ class PascalVoc2007Reader(Reader):
 
 
 ADAPTER = OfficialAdapter(Settings, PascalVoc2007Reader, CARD)
+records, describe, task_types, raw_path = ADAPTER.functions
