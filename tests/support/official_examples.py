@@ -20,14 +20,15 @@ def drawn(name: str, root: Path) -> Path:
 
 
 def records(name: str, root: Path, **options: Any) -> dict[str, Record]:
-    """Records by the last part of their ids; raises DatasetError if there are problems."""
+    """Records by the last part of their ids (where one repeats, by the whole); DatasetError if there are problems."""
     problems, chosen = Problems(name), settings_of(name, **options)
     entries = list(OFFICIAL[name].records(chosen, root, problems))
     found = [entry.read(problems) for entry in entries]
     problems.raise_if_any()
     assert [(entry.id, entry.split) for entry in entries] == [(record.id, record.split) for record in found]
     assert len({record.id for record in found}) == len(found)
-    return {record.id.rsplit("/", 1)[-1]: record for record in found}
+    short = {record.id.rsplit("/", 1)[-1]: record for record in found}
+    return short if len(short) == len(found) else {record.id: record for record in found}
 
 
 def described(name: str, root: Path, **options: Any) -> dict[str, Any]:

@@ -4,6 +4,12 @@ DRAW: adapter -> function that draws its archives, unpacked, into a folder. Ever
 rectangles in the files that the layout's rules ask for.
 """
 
-from pseudo import consumer, driving
+from pseudo import aerial_and_underwater, consumer, driving, indoor_and_rendered, people_dogs_and_classes
 
-DRAW = consumer.DRAW | driving.DRAW
+DRAW = (
+    consumer.DRAW
+    | driving.DRAW
+    | indoor_and_rendered.DRAW
+    | aerial_and_underwater.DRAW
+    | people_dogs_and_classes.DRAW
+)

@@ -129,7 +129,10 @@ class CityscapesReader(Reader):
         """Per task type, the fields of its description."""
         described: dict[str, Any] = {}
         if "segmentation" in self.task_types:
-            described["segmentation"] = {"classes": self.labels.classes, "colours": self.labels.colours}
+            described["segmentation"] = {
+                "classes": list(self.labels.classes),
+                "colours": list(self.labels.colours),
+            }
         if "depth" in self.task_types:
             low, high = self.settings.minimum, self.settings.maximum
             described["depth"] = {"unit": "metre", "minimum": low, "maximum": high}

@@ -94,7 +94,10 @@ class CocoReader(Reader):
         """Per task type, the fields of its description."""
         described: dict[str, Any] = {}
         if "segmentation" in self.task_types:
-            described["segmentation"] = {"classes": self.labels.classes, "colours": self.labels.colours}
+            described["segmentation"] = {
+                "classes": list(self.labels.classes),
+                "colours": list(self.labels.colours),
+            }
         if self.boxes:
             described["detection"] = {"classes": [e["name"] for e in self.classes]}
         if self.people:

@@ -24,7 +24,7 @@ class MaskReader(Reader):
 
     def description(self) -> dict[str, Any]:
         """Per task type, the fields of its description."""
-        return {"segmentation": {"classes": self.labels.classes, "colours": self.labels.colours}}
+        return {"segmentation": {"classes": list(self.labels.classes), "colours": list(self.labels.colours)}}
 
     def paired(
         self,
