@@ -4,7 +4,14 @@ DRAW: adapter -> function that draws its archives, unpacked, into a folder. Ever
 rectangles in the files that the layout's rules ask for.
 """
 
-from pseudo import aerial_and_underwater, consumer, driving, indoor_and_rendered, people_dogs_and_classes
+from pseudo import (
+    aerial_and_underwater,
+    consumer,
+    driving,
+    indoor_and_rendered,
+    other_papers,
+    people_dogs_and_classes,
+)
 
 DRAW = (
     consumer.DRAW
@@ -12,4 +19,5 @@ DRAW = (
     | indoor_and_rendered.DRAW
     | aerial_and_underwater.DRAW
     | people_dogs_and_classes.DRAW
+    | other_papers.DRAW
 )

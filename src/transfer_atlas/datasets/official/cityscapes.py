@@ -17,6 +17,7 @@ from transfer_atlas.datasets.official.base import (
     split_on_disk,
 )
 from transfer_atlas.datasets.official.card import Card
+from transfer_atlas.datasets.official.eleven_classes import eleven_classes
 from transfer_atlas.datasets.official.files import find_files, read_json, unpacked
 from transfer_atlas.datasets.official.label_tables import LabelTable, label_table, regrouped, table
 from transfer_atlas.datasets.official.splits import held_out
@@ -72,8 +73,8 @@ class Settings(MaskSettings, SeveralTaskTypes):
         min_length=1,
         description="Task types whose annotations are read, and must be there: segmentation, depth.",
     )
-    labels: Literal["ids", "train_ids"] = Field(
-        "ids", description="Classes: all labelIds, as in the paper, or the benchmark's 19."
+    labels: Literal["ids", "train_ids", "atdt_11"] = Field(
+        "ids", description="Classes: all labelIds, as in the paper; the benchmark's 19; or AT/DT's 11."
     )
     cities: list[str] | None = Field(
         None,
@@ -120,6 +121,8 @@ class CityscapesReader(Reader):
         self.place = unpacked(self.folder, "cityscapes", "leftImg8bit")
         if settings.labels == "train_ids":
             self.labels = train_ids(settings.unknown)
+        elif settings.labels == "atdt_11":
+            self.labels = eleven_classes("cityscapes", settings.unknown)
         else:
             self.labels = label_table(
                 "cityscapes", settings.ignore_background, settings.unknown, colours_of="cityscapes_labelids"
