@@ -7,6 +7,7 @@ helpers of the others.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Union
@@ -78,3 +79,25 @@ def task_types(settings: Any) -> tuple[TaskType, ...]:
 def raw_path(settings: Any) -> str | None:
     """Path of a dataset's raw files relative to the data root; None for generated datasets."""
     return ADAPTERS[settings.name].raw_path(settings)
+
+
+def raw_folder(settings: Any, data_root: Path) -> Path | None:
+    """Folder of a dataset's raw files: below its own data root, if it has one, or else below the study's."""
+    path = raw_path(settings)
+    return None if path is None else root_of(settings, data_root) / path
+
+
+def root_of(settings: Any, data_root: Path) -> Path:
+    """The data root of a dataset: its own, with `~` and variables expanded, or else the study's.
+
+    Raises DatasetError for a variable that is not set.
+    """
+    own = getattr(settings, "data_root", None)
+    if own is None:
+        return Path(data_root)
+    expanded = os.path.expandvars(own)
+    if "$" in expanded:
+        raise DatasetError(
+            f"data_root: {own} holds a variable that is not set (it becomes {expanded}). Set it, or write the folder."
+        )
+    return Path(expanded).expanduser()

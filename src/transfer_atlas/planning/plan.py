@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from transfer_atlas import code_versions
+from transfer_atlas.datasets.registry import root_of
 from transfer_atlas.planning.run import KINDS, Run
 from transfer_atlas.planning.scores import scoring_runs
 from transfer_atlas.store.keys import key_of
@@ -131,7 +132,8 @@ class _Planner:
             location = {
                 name: settings.pop(name) for name in ("path", "source", "licence") if name in settings
             }
-            location["data_root"] = str(self.study.data_root)
+            settings.pop("data_root", None)
+            location["data_root"] = str(root_of(dataset.adapter, self.study.data_root))
             self._made["prepared", name] = Run(
                 kind="prepared",
                 name=name,

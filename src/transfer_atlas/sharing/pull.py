@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from transfer_atlas.datasets.registry import raw_path
+from transfer_atlas.datasets.recorded import recorded
+from transfer_atlas.datasets.registry import raw_folder
 from transfer_atlas.planning.run import Run
 from transfer_atlas.sharing.layers import Layer, layer_of, layers_of
 from transfer_atlas.sharing.record import run_folders
@@ -131,10 +132,11 @@ def raw_data_to_pull(study: Study, runs: Iterable[Run]) -> list[Path]:
     """Raw datasets that are recorded in a .dvc file, are not there, and are needed to prepare datasets."""
     found = []
     for run in runs:
-        path = raw_path(study.datasets[run.name].adapter) if run.kind == "prepared" else None
-        if path is not None:
-            raw = Path(study.data_root) / path
-            if not raw.exists() and raw.with_name(raw.name + ".dvc").is_file():
+        adapter = study.datasets[run.name].adapter
+        raw = raw_folder(adapter, study.data_root) if run.kind == "prepared" else None
+        if raw is not None and not raw.exists():
+            record = recorded(raw)
+            if record is not None and record.file.suffix == ".dvc":
                 found.append(raw)
     return found
 

@@ -18,6 +18,12 @@ class RawSettings(Strict):
     """What the settings of every adapter of raw files hold."""
 
     source: str = Field("", description="Where the files come from.")
+    data_root: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder that `path` is in, if not the study's data root. ~ and variables such as $DATA are "
+        "expanded.",
+    )
     licence: str = Field("", description="Licence or terms of use of the images and annotations.")
 
 

@@ -30,7 +30,7 @@ class MaskFiles(Strict):
     classes: list[str] = Field(
         [],
         description="Names of the classes, in the order of their indices; by default those that `labels` names, by "
-        "ascending value, or `mask_colours`, as listed.",
+        "ascending value, or `mask_colours`, in alphabetical order.",
     )
     colours: list[Colour] | None = Field(
         None,
@@ -59,7 +59,7 @@ class MaskFiles(Strict):
         if not isinstance(values, dict) or values.get("classes") is not None:
             return values
         labels, colours = values.get("labels"), values.get("mask_colours")
-        named = list(colours) if isinstance(colours, dict) else []
+        named = sorted(map(str, colours)) if isinstance(colours, dict) else []
         if isinstance(labels, dict) and all(isinstance(value, int) for value in labels):
             named = [name for _, name in sorted(labels.items())]
         named = [name for name in dict.fromkeys(named) if name != IGNORE]
