@@ -1,11 +1,14 @@
 """What holds for every official adapter: it opens, prepares, has a card, and never reads what it need not."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from official_examples import OFFICIAL, drawn
 from pseudo import DRAW
 
-from transfer_atlas.datasets import open_dataset
+from transfer_atlas.datasets import official, open_dataset
+from transfer_atlas.datasets.catalogue import PAGE, catalogue_text
 from transfer_atlas.datasets.prepare import prepare_dataset
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.datasets.registry import settings_of
@@ -67,3 +70,15 @@ def test_ids_and_splits_do_not_depend_on_where_the_data_lie(name, tmp_path):
     task_type = OFFICIAL[name].task_types(settings_of(name))[0]
     here = open_dataset(name, tmp_path, "train", task_type)
     assert open_dataset(name, folder, "train", task_type).ids == here.ids
+
+
+def test_the_page_of_datasets_is_current():
+    assert PAGE.read_text(encoding="utf-8") == catalogue_text(), "python -m transfer_atlas.datasets.catalogue"
+
+
+def test_no_adapter_imports_what_unpickles():
+    """What others publish is never unpickled."""
+    folder = Path(official.__file__).parent
+    for path in folder.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "import pickle" not in text and "allow_pickle=True" not in text, path.name
