@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from transfer_atlas.datasets.recorded import recorded
+from transfer_atlas.datasets.registry import raw_folder
 from transfer_atlas.planning.run import Run
 from transfer_atlas.sharing.layers import Layer, layer_of, layers_of
 from transfer_atlas.sharing.record import run_folders
@@ -130,10 +132,14 @@ def raw_data_to_pull(study: Study, runs: Iterable[Run]) -> list[Path]:
     """Raw datasets that are recorded in a .dvc file, are not there, and are needed to prepare datasets."""
     found = []
     for run in runs:
-        path = run.location.get("path") if run.kind == "prepared" else None
-        if path is not None:
-            raw = Path(run.location["data_root"]) / path
-            if not raw.exists() and raw.with_name(raw.name + ".dvc").is_file():
+        if run.kind != "prepared":
+            continue
+        raw = raw_folder(study.datasets[run.name.split(".")[0]].adapter, study.data_root)
+        if raw is None:
+            continue
+        if not raw.exists():
+            record = recorded(raw)
+            if record is not None and record.file.suffix == ".dvc":
                 found.append(raw)
     return found
 
