@@ -11,6 +11,7 @@ from transfer_atlas.analysis.tables.scores import (
     scores_table,
 )
 from transfer_atlas.running.jobs import clear_other_stamps, log_to
+from transfer_atlas.sharing.tables import write_shown
 
 log_to(snakemake.log[0])
 study = snakemake.params.study
@@ -24,4 +25,6 @@ tables = {
 }
 for name, frame in tables.items():
     write_table(frame, Path(snakemake.output[name]))
+folders = [folder for paths in study["folders"].values() for folder in paths]
+write_shown(Path(snakemake.output.stamp).parents[1], "score_tables", folders)
 clear_other_stamps(Path(snakemake.output.stamp))

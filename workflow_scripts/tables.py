@@ -12,6 +12,7 @@ from transfer_atlas.analysis.tables.transfers import (
     transfers_table,
 )
 from transfer_atlas.running.jobs import clear_other_stamps, log_to
+from transfer_atlas.sharing.tables import write_shown
 
 log_to(snakemake.log[0])
 study = snakemake.params.study
@@ -31,4 +32,6 @@ for name, frame in tables.items():
     write_table(frame, Path(snakemake.output[name]))
 shown = ("best_sources", "gains", "effects", "best_effects", "transfers")
 write_page({name: tables[name] for name in shown}, Path(snakemake.output.page))
+folders = [folder for paths in study["folders"].values() for folder in paths]
+write_shown(Path(snakemake.output.stamp).parents[1], "tables", folders)
 clear_other_stamps(Path(snakemake.output.stamp))

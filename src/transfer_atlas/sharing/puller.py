@@ -19,7 +19,7 @@ from transfer_atlas.sharing.pull import (
     pull_runs,
     raw_data_to_pull,
 )
-from transfer_atlas.sharing.repository import Repository
+from transfer_atlas.sharing.repository import Repository, SharingError
 from transfer_atlas.store.store import RUN_FILE
 from transfer_atlas.study.study import Study
 
@@ -88,6 +88,12 @@ class Puller:
         """What to pull to have some runs; and those of it that are runs to be used, not only told about."""
         recordings = Recordings(repository)
         wanted = list(wanted)
+        elsewhere = [run for run in wanted if recordings.find(run.folder(self.study.store)) is None]
+        if elsewhere:
+            raise SharingError(
+                f"The store {self.study.store} is in no layer of dvc.yaml: nothing of it is shared. "
+                "Expected `store: store`."
+            )
 
         def recorded(run: Run) -> bool:
             files = recordings.files_of(run.folder(self.study.store))
@@ -111,7 +117,7 @@ class Puller:
         return wants, list(found.pull)
 
     def _report(self, pulled: Pulled) -> None:
-        for problem in pulled.problems:
+        for problem in (*pulled.notes, *pulled.problems):
             self.say(problem)
         if pulled.problems:
             self.say("not everything could be pulled; going on with what can be computed")
@@ -125,6 +131,7 @@ def pull(repository: Repository, wants: Wants) -> Pulled:
         if not pulled.failed:  # without network or remote, one failure says it all
             found = act(repository, map(Path, paths))
             pulled.problems += found.problems
+            pulled.notes += found.notes
             pulled.failed = found.failed
     return pulled
 
