@@ -50,6 +50,7 @@ class Laboratory:
         record |= {"metrics": {"value": value}, "created": created, "seconds": 1.0, "reason": None}
         record |= {"device": "cpu (x86_64)", "packages": {"torch": "2.8.0"}, "identity": {}}
         publish(work, folder, record)
+        shutil.rmtree(work)
         return folder.relative_to(self.folder)
 
     def tables(self, study: str, folders: list[Path], text: str = "gain") -> Path:
@@ -91,6 +92,18 @@ class Laboratory:
             stdin=subprocess.DEVNULL,
         )
         assert done.returncode == status, " ".join(command) + "\n" + done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def call_any(self, *arguments: str) -> str:
+        """Run Python in the clone, whatever its exit status. Returns what it printed."""
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=surroundings(),
+            text=True,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+        )
         return done.stdout + done.stderr
 
     def commit(self, message: str = "Work") -> None:
@@ -152,3 +165,16 @@ def another(laboratory: Laboratory, name: str) -> Laboratory:
     folder = laboratory.folder.parent / name
     subprocess.run(["git", "clone", "--quiet", laboratory.folder.parent / "hub", folder], check=True)
     return Laboratory(folder)
+
+
+def copied(laboratory: Laboratory, folder: Path) -> Laboratory:
+    """The laboratory with a hub and a remote of its own, as it is now."""
+    shutil.copytree(laboratory.folder.parent, folder, symlinks=True)
+    copy = Laboratory(folder / laboratory.folder.name)
+    config = copy.folder / ".dvc/config"
+    text = config.read_text(encoding="utf-8").replace(str(laboratory.folder.parent), str(folder))
+    config.write_text(text, encoding="utf-8")
+    copy.git("remote", "set-url", "origin", str(folder / "hub"))
+    copy.commit("Another remote")
+    copy.git("push", "--quiet")
+    return copy

@@ -158,7 +158,9 @@ def write_lock(
             stages[layer.name] = lock[layer.name]
             continue
         needs = [outs.get(need) or _file(repository, need) for need in sorted(layer.needs)]
-        found = {"deps": [need for need in needs if need]} if any(needs) else {}
+        found = (
+            {"deps": [dict(need) for need in needs if need]} if any(needs) else {}
+        )  # YAML marks one object twice
         stages[layer.name] = {"cmd": layer.command, **found, "outs": [outs[layer.folder.as_posix()]]}
     path = repository.folder / "dvc.lock"
     if stages == dict(lock) and path.exists():  # whatever the order

@@ -111,6 +111,8 @@ def _pull(repository: Repository, folders: Iterable[Path], only: tuple[str, ...]
             layer,
             {n: f for n, f in files.items() if only is None or n in only},
         )
+    for layer in {layer for layer, _ in wanted.values()}:
+        cache.keep_listing(repository, recordings.records(layer))  # so that DVC knows what it sees here
     lacking = {run: item for run, item in wanted.items() if not cache.is_cached(repository, item[1])}
     for _, files in lacking.values():
         cache.discard_damaged(repository, files)  # of another size: DVC would take it for there
@@ -176,7 +178,10 @@ def pull_tables(repository: Repository) -> Pulled:
     """
     recordings, result = Recordings(repository), Pulled()
     for layer in recordings.layers():
-        for study, files in {} if layer.keyed else recordings.records(layer).runs.items():
+        if layer.keyed:
+            continue
+        cache.keep_listing(repository, recordings.records(layer))
+        for study, files in recordings.records(layer).runs.items():
             folder = repository.folder / layer.folder / study
             here = {name: folder / name for name in files if (folder / name).exists()}
             if any(cache.md5_of(path) != files[name][0] for name, path in here.items() if path.is_file()):

@@ -56,7 +56,7 @@ class Puller:
     present: Presence
     say: Callable[[str], None]
     failed: bool = False
-    refused: set[str] = field(default_factory=set)  # keys of runs that came damaged, or not at all
+    refused: set[str] = field(default_factory=set)  # keys of runs, and data, that came damaged or not at all
 
     def pull_for(self, wanted: Iterable[Run], *, only_say: bool) -> None:
         """Pull what it takes to have some runs. What does not come is computed, and `say` is told.
@@ -76,6 +76,7 @@ class Puller:
                         self.present.add(run)
                     return
                 self._report(pull(repository, wants))
+                self.refused |= {path for path in wants.data if not Path(path).exists()}
                 self.present.forget()
                 refused = {run.key for run in runs if not self.present(run)}
                 if not refused:
@@ -111,7 +112,7 @@ class Puller:
         wants = Wants(
             runs=sorted(map(str, folders)),
             records=sorted(map(str, records)),
-            data=[str(path) for path in raw_data_to_pull(self.study, found.compute)],
+            data=[str(p) for p in raw_data_to_pull(self.study, found.compute) if str(p) not in self.refused],
             size=recordings.size_of(folders),
         )
         return wants, list(found.pull)
