@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transfer_atlas.sharing.tables import write_shown
+from transfer_atlas.planning.kinds import KINDS
+from transfer_atlas.planning.shown import write_stamp
 from transfer_atlas.store.keys import key_of
 from transfer_atlas.store.store import publish, run_folder
 
@@ -44,7 +45,7 @@ class Laboratory:
         work.mkdir(parents=True)
         for file, content in (files or {}).items():
             (work / file).write_bytes(content)
-        folder = run_folder(self.folder / "store", kind, name, key)
+        folder = run_folder(self.folder / "store", KINDS[kind].folder, name, key)
         shutil.rmtree(folder, ignore_errors=True)
         record = told | {"code_versions": {"training": 1}, "key": key, "name": name, "status": "finished"}
         record |= {"metrics": {"value": value}, "created": created, "seconds": 1.0, "reason": None}
@@ -59,7 +60,10 @@ class Laboratory:
         (results / "tables").mkdir(parents=True, exist_ok=True)
         (results / "tables/gains.csv").unlink(missing_ok=True)
         (results / "tables/gains.csv").write_text(text, encoding="utf-8")
-        write_shown(results, "tables", [self.folder / folder for folder in folders])
+        for stamp in (results / ".shows").glob("*"):
+            stamp.unlink()
+        shown = [str(self.folder / folder) for folder in folders]
+        write_stamp(results / ".shows/tables-0123456789abcdef.json", shown, self.folder / "store")
         return results.relative_to(self.folder)
 
     def edit(self, folder: Path, **changes: Any) -> None:

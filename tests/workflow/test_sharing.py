@@ -51,7 +51,7 @@ def test_recorded_files_are_no_second_copy(published):
 
 def test_recording_twice_changes_nothing(pulled):
     said = pulled.sharing("record")
-    assert said.count(" 0 of them new") == 7
+    assert said.count(" 0 of them new") == 8
     assert changes(pulled) == ""
 
 

@@ -328,7 +328,7 @@ def test_the_pages_gc_keeps_what_a_branch_or_tag_needs(first):
     (command,) = [line for line in page.splitlines() if line.startswith("dvc gc --workspace")]
     first.dvc(*command.split("#")[0].split()[1:], "--force")
     first.git("checkout", "--quiet", "seed7")
-    first.dvc("checkout", "transfers")
+    first.sharing("pull", "transfers")
     assert (first.folder / mine / "run.json").exists()
     first.git("checkout", "--quiet", "v1")
     assert "5 whole" in (first.sharing("pull"), first.sharing("verify"))[1]

@@ -11,7 +11,6 @@ from transfer_atlas.errors import AtlasError
 from transfer_atlas.sharing import garbage, merge, publish, record, verify
 from transfer_atlas.sharing.layers import run_layers
 from transfer_atlas.sharing.pull import Recordings, pull_runs, pull_tables
-from transfer_atlas.sharing.reach import reach
 from transfer_atlas.sharing.repository import Repository
 
 DEFAULT_STUDY = Path("config.yaml")
@@ -157,6 +156,8 @@ def _verify(chosen: argparse.Namespace) -> int:
 
 
 def _garbage(chosen: argparse.Namespace) -> int:
+    from transfer_atlas.sharing.reach import reach  # planning, which no other command pays for
+
     repository = Repository.around(Path.cwd())
     files = chosen.study or [DEFAULT_STUDY, *sorted(Path("studies").glob("*.yaml"))]
     needed = reach(repository, files, branches=not chosen.this_branch_only)
@@ -189,7 +190,8 @@ def _garbage(chosen: argparse.Namespace) -> int:
     if removed and not _agreed(chosen.yes, f"Remove {len(removed)} runs from the store and the record?"):
         print("Nothing was removed. Answer yes, or give --yes.", file=sys.stderr)
         return 1
-    garbage.remove(repository, removed)
+    for problem in garbage.remove(repository, removed):
+        print(problem, file=sys.stderr)
     print(
         f"{len(removed)} removed from the store and the record. How to free DVC's cache is in docs/sharing.md."
     )

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from transfer_atlas.sharing.records import Files, Records
-from transfer_atlas.sharing.repository import Repository, SharingError
+from transfer_atlas.sharing.repository import Repository, SharingError, alone_with
 from transfer_atlas.store import checked
 from transfer_atlas.store.checked import Unacceptable, inside
 
@@ -60,8 +60,8 @@ def place(repository: Repository, files: Files, folder: Path, within: Path, chec
     """Put a run's files from the cache into its folder, all or none: aside first, then renamed.
 
     Links or copies, as cache.type says. What was there before is replaced only by what `check` finds nothing wrong
-    with; else returns its problems. Raises SharingError if the folder leads out of `within`, OSError as the file
-    system does.
+    with; else returns its problems. Raises SharingError if the folder leads out of `within` or somebody is computing
+    the run, OSError as the file system does.
     """
     aside = folder.parent / f".{os.getpid()}.part"
     part = aside / folder.name
@@ -76,8 +76,9 @@ def place(repository: Repository, files: Files, folder: Path, within: Path, chec
             link(repository, digest, target)
         if problems := check(part):
             return [problem.replace(str(part), str(folder)) for problem in problems]
-        shutil.rmtree(folder, ignore_errors=True)
-        part.replace(folder)
+        with alone_with(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            part.replace(folder)
         return []
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -11,7 +11,7 @@ from transfer_atlas.sharing.layers import Layer, layers_of, read_lock, run_layer
 from transfer_atlas.sharing.reach import Reach
 from transfer_atlas.sharing.record import run_folders
 from transfer_atlas.sharing.records import REMOVED, records_of
-from transfer_atlas.sharing.repository import Repository
+from transfer_atlas.sharing.repository import Repository, SharingError
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,11 @@ def unpushed(repository: Repository, layer: Layer) -> set[Path]:
         return {layer.folder}
 
 
-def remove(repository: Repository, runs: Iterable[Unreached]) -> None:
+def remove(repository: Repository, runs: Iterable[Unreached]) -> list[str]:
     """Remove runs from the store, and mark them in the record, so that no merge and no colleague brings them back.
 
     DVC's cache and the remote are left to `dvc gc`: another branch, a tag, or a clone with the same cache may need
-    them.
+    them. Returns why some still lie here, as one that is computed just now.
     """
     chosen = {entry.run for entry in runs}
     layers = layers_of(repository)
@@ -88,13 +88,18 @@ def remove(repository: Repository, runs: Iterable[Unreached]) -> None:
             ]
             records[layer] = records_of(versions, records[layer].problems)
     write_layers(repository, read_lock(repository), records)
+    left = []
     for layer in run_layers(layers):
         for run in sorted(run for run in chosen if run.is_relative_to(layer.folder)):
-            if (repository.folder / run).exists():
-                repository.remove(run, layer.folder)
+            try:
+                if (repository.folder / run).exists():
+                    repository.remove(run, layer.folder)
+            except SharingError as error:
+                left.append(str(error))
             parent = (repository.folder / run).parent
             if parent.is_dir() and not any(parent.iterdir()):
                 parent.rmdir()
+    return left
 
 
 def _size(folder: Path) -> int:

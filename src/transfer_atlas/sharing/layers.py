@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.sharing import tables
 from transfer_atlas.sharing.cache import keep_listing, md5_of
 from transfer_atlas.sharing.record_files import read_records, replace_file, write_records
@@ -16,14 +17,13 @@ from transfer_atlas.sharing.records import Records
 from transfer_atlas.sharing.repository import Repository, SharingError
 from transfer_atlas.store import checked
 from transfer_atlas.store.checked import Unacceptable
-from transfer_atlas.store.store import FOLDERS
 
 RECORDED = "recorded"  # folder of the files of recorded runs
 STORE = "store"  # folder of the store that is shared
 RESULTS = "results"
 # Folders of the store whose runs are shared, and those whose runs never are: this is the one place that says so.
-NOT_SHARED = {FOLDERS["features"]}
-SHARED = {folder for folder in FOLDERS.values() if folder not in NOT_SHARED}
+SHARED = {kind.folder for kind in KINDS.values() if kind.shared}
+NOT_SHARED = {kind.folder for kind in KINDS.values() if not kind.shared}
 
 
 @dataclass(frozen=True)

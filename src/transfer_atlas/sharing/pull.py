@@ -10,7 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from transfer_atlas.datasets.adapters import raw_path
+from transfer_atlas.datasets.recorded import recorded
+from transfer_atlas.datasets.registry import raw_folder
 from transfer_atlas.planning.run import Run
 from transfer_atlas.sharing import cache
 from transfer_atlas.sharing.layers import Layer, layer_of, layers_of, read_lock, run_layers, write_lock
@@ -122,14 +123,14 @@ def _pull(repository: Repository, folders: Iterable[Path], only: tuple[str, ...]
         if absent:
             result.problems += _reason(run, absent, files, said)
             continue
-        folder, within = repository.folder / run, repository.folder / layer.folder
-        if only is None:
-            check = functools.partial(_not_as_recorded, files=files)
-            problems = cache.place(repository, files, folder, within, check)
-        else:
-            problems = _damaged(repository, run, files)
-            for name, (digest, _) in files.items() if not problems else ():
-                cache.place_file(repository, digest, folder / name, within)
+        try:
+            problems = _put(repository, run, files, layer, whole=only is None)
+        except (
+            SharingError,
+            OSError,
+        ) as error:  # a full disk, a job that computes it: the others come all the same
+            result.problems.append(f"{run} was not put into the store: {error}")
+            continue
         if problems:
             result.problems += [problem.replace(f"{repository.folder}/", "") for problem in problems]
             cache.discard_damaged(repository, files)
@@ -138,6 +139,19 @@ def _pull(repository: Repository, folders: Iterable[Path], only: tuple[str, ...]
     came = any(cache.is_cached(repository, files) for _, files in lacking.values())
     result.failed |= bool(lacking) and not came and not _names_missing(said)
     return result
+
+
+def _put(repository: Repository, run: str, files: Files, layer: Layer, *, whole: bool) -> list[str]:
+    """Put a run, or its run.json alone, from the cache into the store. Returns what is wrong with it."""
+    folder, within = repository.folder / run, repository.folder / layer.folder
+    if whole:
+        return cache.place(
+            repository, files, folder, within, functools.partial(_not_as_recorded, files=files)
+        )
+    problems = _damaged(repository, run, files)
+    for name, (digest, _) in files.items() if not problems else ():
+        cache.place_file(repository, digest, folder / name, within)
+    return problems
 
 
 def fetch(
@@ -255,14 +269,15 @@ def discard(repository: Repository, run: Path) -> None:
 
 def raw_data_to_pull(study: Study, runs: Iterable[Run]) -> list[Path]:
     """Raw datasets that are recorded in a .dvc file, are not there, and are needed to prepare datasets."""
-    found = []
+    found: dict[Path, None] = {}
     for run in runs:
-        path = raw_path(study.datasets[run.name].adapter) if run.kind == "prepared" else None
-        if path is not None:
-            raw = Path(study.data_root) / path
-            if not raw.exists() and raw.with_name(raw.name + ".dvc").is_file():
-                found.append(raw)
-    return found
+        if run.kind != "prepared":
+            continue
+        raw = raw_folder(study.datasets[run.name.split(".")[0]].adapter, study.data_root)
+        record = None if raw is None or raw.exists() else recorded(raw)
+        if record is not None and record.file.suffix == ".dvc":
+            found[record.folder] = None
+    return list(found)
 
 
 def _not_as_recorded(folder: Path, files: Files) -> list[str]:

@@ -10,7 +10,7 @@ from transfer_atlas.errors import AtlasError
 from transfer_atlas.planning.need import need
 from transfer_atlas.planning.plan import Plan
 from transfer_atlas.planning.presence import Presence
-from transfer_atlas.planning.run import Run
+from transfer_atlas.planning.run import Run, ancestry
 from transfer_atlas.sharing.pull import (
     Pulled,
     Recordings,
@@ -100,7 +100,7 @@ class Puller:
             files = recordings.files_of(run.folder(self.study.store))
             if files is None or run.key in self.refused:
                 return False
-            return all(Path(path).name in files for path in self.present.outputs(run))
+            return all(path.name in files for path in run.outputs(self.study.store).values())
 
         found = need(wanted, self.present, recorded)
         folders = [run.folder(self.study.store) for run in found.pull]
@@ -135,18 +135,6 @@ def pull(repository: Repository, wants: Wants) -> Pulled:
             pulled.notes += found.notes
             pulled.failed = found.failed
     return pulled
-
-
-def ancestry(runs: Iterable[Run]) -> list[Run]:
-    """All that some runs build on, directly or not; each once."""
-    found: dict[tuple[str, str], Run] = {}
-    waiting = list(runs)
-    while waiting:
-        for parent in waiting.pop().parents.values():
-            if (parent.kind, parent.key) not in found:
-                found[parent.kind, parent.key] = parent
-                waiting.append(parent)
-    return list(found.values())
 
 
 def leaves(plan: Plan) -> list[Run]:

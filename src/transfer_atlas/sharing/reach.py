@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from transfer_atlas.datasets.adapters import raw_path
+from transfer_atlas.datasets.registry import raw_folder
 from transfer_atlas.datasets.versions import ABSENT
 from transfer_atlas.errors import AtlasError
 from transfer_atlas.planning.content_versions import content_versions, version_of
@@ -115,8 +115,8 @@ def _other_branches(repository: Repository) -> list[str]:
 
 def _version(repository: Repository, branch: str, study: Study, dataset: str) -> str:
     """The version of a raw dataset that a branch records; what it does not record has the version it has here."""
-    relative = raw_path(study.datasets[dataset].adapter)
-    path = None if relative is None else repository.relative(Path(study.data_root) / relative)
+    raw = raw_folder(study.datasets[dataset].adapter, study.data_root)
+    path = None if raw is None else repository.relative(raw)
     if path is not None:
         for suffix in (".dvc", ".manifest.json"):
             text = repository.git("show", f"{branch}:{path.as_posix()}{suffix}")

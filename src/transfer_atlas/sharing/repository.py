@@ -17,6 +17,8 @@ from pathlib import Path
 
 from transfer_atlas.errors import AtlasError
 from transfer_atlas.store.checked import inside
+from transfer_atlas.store.leases import Holder, leased
+from transfer_atlas.store.store import lease_of
 
 LOCKED = "Unable to acquire lock"
 BATCH = 2000  # targets of one dvc command: operating systems limit the length of a command line
@@ -120,7 +122,8 @@ class Repository:
             raise SharingError(
                 f"{run} leads out of {within}, so it is not removed. Look at it, and remove it by hand."
             )
-        shutil.rmtree(path, ignore_errors=True)
+        with alone_with(path):
+            shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -128,6 +131,20 @@ class Repository:
         with (self.folder / ".dvc/tmp/transfer_atlas.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+@contextmanager
+def alone_with(run: Path) -> Iterator[None]:
+    """Hold the lease of a run, so that nobody computes, publishes or removes it meanwhile.
+
+    Raises SharingError if somebody does so now: it is not waited for, which could take hours.
+    """
+
+    def refuse(holder: Holder) -> None:
+        raise SharingError(f"{run} is left alone: {holder} is computing it. Try again when it has ended.")
+
+    with leased(lease_of(run), waiting=refuse):
+        yield
 
 
 def why(done: subprocess.CompletedProcess[str]) -> str:

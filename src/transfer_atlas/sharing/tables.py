@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from transfer_atlas.sharing.records import DIGITS, Files, Records, Version, parse_files
 from transfer_atlas.store import checked
 from transfer_atlas.store.checked import Unacceptable
-from transfer_atlas.store.store import RUN_FILE, write_json
 
 SHOWS = ".shows"
 
@@ -73,42 +72,31 @@ def by_study(files: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def shown_runs(folders: Iterable[str | Path]) -> dict[str, str]:
-    """md5 of the run.json of runs by `<folder of the kind>/<name>/<key>`; runs that are not here are left out."""
-    found = {}
-    for folder in map(Path, folders):
-        if (folder / RUN_FILE).is_file():
-            name = "/".join(folder.parts[-3:])
-            found[name] = hashlib.md5((folder / RUN_FILE).read_bytes()).hexdigest()
-    return found
+def read_shown(results: Path) -> set[tuple[str, str]] | None:
+    """What the stamps of a study say that its tables and figures show; None if there are none.
 
-
-def write_shown(results: Path, name: str, folders: Iterable[str | Path]) -> None:
-    """Write `<results>/.shows/<name>.json`: which versions of which runs the tables of that name show."""
-    write_json(Path(results) / SHOWS / f"{name}.json", shown_runs(folders))
-
-
-def read_shown(results: Path) -> dict[str, str] | None:
-    """What the tables of a study say that they show; None if they do not say. Raises Unacceptable for another form."""
+    Each is `<folder of the kind>/<name>/<key>` with the md5 of the run.json (planning/shown.py). Raises Unacceptable
+    for a stamp of another form.
+    """
     files = sorted((Path(results) / SHOWS).glob("*.json"))
-    found: dict[str, str] = {}
+    found = set()
     for file in files:
         content = checked.plain_json(file.read_bytes())
         if not isinstance(content, dict):
             raise Unacceptable(f"{file} is no mapping.")
         for name, md5 in content.items():
             kind, _, run = str(name).partition("/")
-            found[f"{checked.file_name(kind)}/{checked.run_name(run)}"] = checked.md5(md5)
+            found.add((f"{checked.file_name(kind)}/{checked.run_name(run)}", checked.md5(md5)))
     return found if files else None
 
 
-def disagreements(shown: Mapping[str, str], agreeing: Mapping[str, Collection[str]]) -> list[str]:
+def disagreements(shown: Iterable[tuple[str, str]], agreeing: Mapping[str, Collection[str]]) -> list[str]:
     """Runs that tables show in another version than those recorded, or that are not recorded.
 
-    shown: md5 of run.json by `<folder of the kind>/<name>/<key>`. agreeing: by the same, the md5s of the recorded
-    version and of those that came to the same numbers.
+    shown: as `read_shown` gives it. agreeing: by run, the md5s of the recorded version and of those that came to the
+    same numbers.
     """
-    return sorted(run for run, md5 in shown.items() if md5 not in agreeing.get(run, ()))
+    return sorted({run for run, md5 in shown if md5 not in agreeing.get(run, ())})
 
 
 def agreeing_versions(records: Mapping[str, Records]) -> dict[str, set[str]]:
@@ -136,6 +124,6 @@ def pruned(records: Records, agreeing: Mapping[str, Collection[str]]) -> list[Ta
     return [min(found, key=rank) for found in records.versions.values()]
 
 
-def tables_version(study: str, files: Files, shown: Mapping[str, str]) -> TablesVersion:
+def tables_version(study: str, files: Files, shown: Iterable[tuple[str, str]]) -> TablesVersion:
     """The version of a study's tables that show these runs."""
-    return TablesVersion(study, dict(files), told={"shows": sorted({md5[:DIGITS] for md5 in shown.values()})})
+    return TablesVersion(study, dict(files), told={"shows": sorted({md5[:DIGITS] for _, md5 in shown})})

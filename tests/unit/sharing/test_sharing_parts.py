@@ -153,7 +153,7 @@ def test_version_of_a_folder_is_dvcs():
 def test_a_run_is_there_when_all_its_outputs_are(plan, tmp_path):
     run = plan.of_kind("source")[0]
     folder = run.folder(tmp_path)
-    presence = Presence(lambda run: [f"{folder}/run.json", f"{folder}/model.safetensors"])
+    presence = Presence(tmp_path)
     assert not presence(run)
     folder.mkdir(parents=True)
     (folder / "run.json").touch()

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transfer_atlas.planning.shown import write_stamp
 from transfer_atlas.sharing.records import Version, records_of
 from transfer_atlas.sharing.tables import (
     agreeing_versions,
@@ -13,7 +14,6 @@ from transfer_atlas.sharing.tables import (
     pruned,
     read_shown,
     tables_version,
-    write_shown,
 )
 from transfer_atlas.store.checked import Unacceptable
 
@@ -39,17 +39,16 @@ def test_no_file_is_lost(files):
 
 
 def test_what_tables_show_is_read_as_it_was_written(tmp_path):
-    folder = tmp_path / "store/transfers" / RUN
+    store, stamp = tmp_path / "store", tmp_path / "results/.shows/tables-0123456789abcdef.json"
+    folder = store / "transfers" / RUN
     folder.mkdir(parents=True)
     (folder / "run.json").write_bytes(b"{}")
     assert read_shown(tmp_path / "results") is None
-    write_shown(
-        tmp_path / "results", "tables", [folder, tmp_path / "store/transfers/absent/0123456789abcdef"]
-    )
+    write_stamp(stamp, [str(folder), str(store / "transfers/absent/0123456789abcdef")], store)
     assert read_shown(tmp_path / "results") == {
-        f"transfers/{RUN}": "99914b932bd37a50b983c5e7c90ae93b"
+        (f"transfers/{RUN}", "99914b932bd37a50b983c5e7c90ae93b")
     }  # md5sum
-    (tmp_path / "results/.shows/tables.json").write_text('{"../x/0123456789abcdef": "y"}', encoding="utf-8")
+    stamp.write_text('{"../x/0123456789abcdef": "y"}', encoding="utf-8")
     with pytest.raises(Unacceptable):
         read_shown(tmp_path / "results")
 
@@ -61,10 +60,10 @@ def version(digit, numbers, created):
 def test_tables_follow_the_version_that_is_taken_and_its_equals():
     records = records_of([version("a", "x", "1"), version("b", "x", "2"), version("c", "y", "3")])
     agreeing = agreeing_versions({"transfers": records})
-    shown = {name: {f"transfers/{RUN}": name * 32} for name in "abc"}
+    shown = {name: {(f"transfers/{RUN}", name * 32)} for name in "abc"}
     assert disagreements(shown["a"], agreeing) == disagreements(shown["b"], agreeing) == []
     assert disagreements(shown["c"], agreeing) == [f"transfers/{RUN}"]
-    assert disagreements({"transfers/other/0123456789abcdef": "a" * 32}, agreeing), "which nobody recorded"
+    assert disagreements({("transfers/other/0123456789abcdef", "a" * 32)}, agreeing), "which nobody recorded"
     versions = [tables_version("paper", {"t": (name * 32, 1)}, shown[name]) for name in "abc"]
     (kept,) = pruned(records_of(versions), agreeing)
     assert kept in versions[:2], "of two sides' tables those that follow"
@@ -74,6 +73,6 @@ def test_tables_follow_the_version_that_is_taken_and_its_equals():
 
 def test_tables_read_as_they_were_written():
     for study in ("", "paper", "group/paper"):
-        found = tables_version(study, {".shows/tables.json": ("a" * 32, 1)}, {"x": "b" * 32})
+        found = tables_version(study, {".shows/tables.json": ("a" * 32, 1)}, {("x", "b" * 32)})
         assert parse_tables(found.text()) == found
         assert found.place.count("/") == 1
