@@ -256,7 +256,8 @@ GAINS = Table(
             "text",
             "",
             "What the interval allows for: `seeds` (repetitions on this target), `seeds of other targets` "
-            "(borrowed, since this one has none), `images` (which images are evaluated), both, or `rounding` of printed gains",
+            "(borrowed, since this one has none), `images` (which images are evaluated), both, or "
+            "`rounding` of printed gains",
         ),
         Column(
             "decided_effect",
@@ -371,7 +372,8 @@ BEST_SOURCES = Table(
             "certainty",
             "text",
             "",
-            "`decided`; `undecided`: the best source may be better, but not beyond noise; `one_seed`: noise is not known "
+            "`decided`; `undecided`: the best source may be better, but not beyond noise; `one_seed`: noise "
+            "is not known "
             "and only a gain above 10 % was taken; `baseline_at_chance`; `no_source`: none has a gain",
         ),
         Column("why", "text", "", "The reason in words"),
