@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from transfer_atlas.analysis.tables.intervals import holm, paired_difference
 from transfer_atlas.analysis.tables.metric_evaluation import (
     FEWEST,
     by_group,
-    kendall,
     relative_regret,
     top_hit,
     weighted_kendall,
@@ -119,13 +119,12 @@ _STABLE = ("value", "place", "lowest", "highest", "best_place", "worst_place")
 def agreement(scores: pd.Series) -> float:
     """Mean Kendall tau between the rankings of two targets over the sources both have; scores by (source, target)."""
     table = scores.rename("score").reset_index().pivot_table(index="source", columns="target", values="score")
-    taus = []
-    for first, second in itertools.combinations(table.columns, 2):
-        both = table[[first, second]].dropna()
-        if len(both) >= FEWEST:
-            taus.append(kendall(both[first].to_numpy(float), both[second].to_numpy(float)))
-    known = [tau for tau in taus if math.isfinite(tau)]
-    return float(np.mean(known)) if known else math.nan
+    with warnings.catch_warnings():  # a constant ranking has no tau, which the matrix says
+        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        taus = table.corr(method="kendall", min_periods=FEWEST).to_numpy(float)
+    taus = taus[np.triu_indices(len(taus), k=1)]
+    taus = taus[np.isfinite(taus)]
+    return float(taus.mean()) if len(taus) else math.nan
 
 
 def _wide(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -426,9 +426,9 @@ def as_markdown() -> str:
         "as metadata of the Arrow fields. All tables but `runs` are the same to the last byte when a study",
         "is repeated on the same machine.",
     ]
-    from transfer_atlas.analysis.tables.score_schema import SCORE_TABLES  # late: it builds on this module
+    from transfer_atlas.analysis.tables.files import TABLES as ALL_TABLES  # late: it builds on this module
 
-    for table in (TABLES | SCORE_TABLES).values():
+    for table in ALL_TABLES.values():
         lines += ["", f"## {table.name}", "", table.description, ""]
         lines += [f"Rows are told apart, and sorted, by: {', '.join(f'`{c}`' for c in table.identity)}.", ""]
         lines += ["| column | type | unit | description |", "|---|---|---|---|"]
