@@ -91,11 +91,12 @@ def exact_plan(source: Array, target: Array) -> ExactPlan:
         return _solved(squared_distances(first.samples, second.samples), first, second)
     column = coarse_potential(first.samples, second.samples, _smoothing(first, second))
     row, at_rows = _cheapest(first.samples, second.samples, column)
-    keys, missed, found = _staircase(first.weights, second.weights), np.inf, None
+    connected = _staircase(first.weights, second.weights)  # or potentials of parts would not be comparable
+    keys, missed, found = connected, np.inf, None
     for _ in range(ROUNDS):
         _, at_columns = _cheapest(second.samples, first.samples, row)
         others = at_columns.astype(np.int64) * width + np.arange(width)[:, None]
-        own = at_rows + np.arange(height, dtype=np.int64)[:, None] * width
+        own = at_rows.astype(np.int64) + np.arange(height)[:, None] * width
         keys = np.unique(np.concatenate([keys, own.ravel(), others.ravel()]))
         rows, columns = np.divmod(keys, width)
         costs = _costs(first.samples, second.samples, rows, columns)
@@ -109,7 +110,8 @@ def exact_plan(source: Array, target: Array) -> ExactPlan:
             return found
         used = found.plan.tocoo()
         near = costs - row[rows] - column[columns] <= NEAR * np.median(costs)
-        keys = np.union1d(used.row.astype(np.int64) * width + used.col, keys[near])
+        own = used.row.astype(np.int64) * width + used.col
+        keys = np.concatenate([connected, own, keys[near]])
     raise UnconvergedError(
         f"the exact plan between {height} and {width} samples was not found: after {ROUNDS} rounds of candidates, "
         f"others could still save {missed:.3g} of the cost {found.linear_cost:.3g}. Use fewer samples, or a larger "
