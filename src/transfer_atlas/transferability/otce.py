@@ -13,6 +13,7 @@ from transfer_atlas.transferability.arrays import (
     beside,
     double,
     one_hot,
+    require_classes,
     to_numpy,
 )
 from transfer_atlas.transferability.leep import conditional_entropy
@@ -80,11 +81,13 @@ def otce(
         Largest marginal error of the entropic plan. Whatever it is, marginals are tightened until W_T no longer moves
         by 1e-4.
 
-    Raises MetricInputError for shapes that do not fit, UnconvergedError.
+    Raises MetricInputError for shapes that do not fit, UndefinedError for a single class of the target,
+    UnconvergedError.
     """
     source, target = _centred(source_features, target_features)
     groups = as_labels(source_labels, "source_labels", rows=source.shape[0])
     others = as_labels(target_labels, "target_labels", rows=target.shape[0])
+    require_classes(others, "OTCE")
     first, second = one_hot(groups.codes, groups.classes), one_hot(others.codes, others.classes)
     if epsilon is None:
         found = exact_plan(source, target)

@@ -17,6 +17,7 @@ from scipy.special import logsumexp
 from transfer_atlas.transferability import (
     MetricInputError,
     UnconvergedError,
+    UndefinedError,
     fit_coefficients,
     leave_one_target_out,
     otce,
@@ -229,7 +230,10 @@ def test_costs_far_beyond_epsilon_are_transported_exactly():
 @pytest.mark.parametrize("apart", [0.0, 1e3])
 def test_a_plan_from_candidates_is_the_least_of_all(monkeypatch, apart):
     xs, ys, xt, yt = wide_apart(4, 500, 8, 3.0)
-    xs, xt = xs + apart * np.eye(8)[ys], (xt + apart * np.eye(8)[yt])[:430]  # clusters: each a problem of its own
+    xs, xt = (
+        xs + apart * np.eye(8)[ys],
+        (xt + apart * np.eye(8)[yt])[:430],
+    )  # clusters: each a problem of its own
     least = ot.emd2([], [], ot.dist(xs, xt))
     monkeypatch.setattr("transfer_atlas.transferability.transport.exact.COMPLETE_ENTRIES", 1000)
     monkeypatch.setattr("transfer_atlas.transferability.transport.coarse.REPRESENTATIVES", 50)
@@ -273,6 +277,14 @@ def test_bad_input_is_named(arguments, words):
         otce(*arguments)
     with pytest.raises(MetricInputError, match="epsilon is -1; expected a positive"):
         otce(np.eye(3), np.arange(3), np.eye(3), np.arange(3), epsilon=-1)
+
+
+def test_a_single_class_of_the_target_is_undefined():
+    source, ys, target, yt = clusters(1, 60, 50)
+    for epsilon in (0.1, None):
+        with pytest.raises(UndefinedError, match="OTCE compares classes"):
+            otce(source, ys, target, np.zeros_like(yt), epsilon=epsilon)
+        assert otce(source, np.zeros_like(ys), target, yt, epsilon=epsilon).task_difference > 1
 
 
 def transfers() -> pd.DataFrame:
