@@ -1,6 +1,12 @@
 # Prepared datasets: raw files (or the miniature generator) to Parquet shards.
 
 
+def threads_of_prepared(wildcards):
+    """Processes that write shards: generated images are drawn in one, raw files are read in several."""
+    adapter = request_of_prepared(wildcards)["settings"]["adapter"]["name"]
+    return 1 if adapter == "miniature" else 4
+
+
 rule prepare_dataset:
     output:
         run=result_path("prepared", "run.json"),
@@ -10,7 +16,7 @@ rule prepare_dataset:
     priority: 2
     conda:
         "../envs/datasets.yaml"
-    threads: 1
+    threads: threads_of_prepared
     resources:
         mem_mb=2000,
         runtime=240,

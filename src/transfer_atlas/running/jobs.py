@@ -68,7 +68,7 @@ def _carry_out(job: dict[str, Any]) -> int:
             use_threads(job["threads"])
         from transfer_atlas.running.execute import execute
 
-        execute(request, terminal)
+        execute(request | {"threads": job["threads"]}, terminal)
     except AtlasError as error:
         traceback.print_exc()
         print(f"\n{request['name']} cannot be carried out: {error}\n", file=terminal)
