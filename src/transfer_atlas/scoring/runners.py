@@ -17,7 +17,7 @@ from transfer_atlas.scoring.features import Sampling, extract_samples, pooled_fe
 from transfer_atlas.scoring.sample_files import save_samples
 from transfer_atlas.scoring.source_heads import source_head
 from transfer_atlas.training.device import make_accelerator
-from transfer_atlas.training.selection import select_images
+from transfer_atlas.training.selection import selected_images
 
 CACHE_BYTES = 2 * 1024**3  # decoded images are read twice: for their annotations, and for the network
 
@@ -28,7 +28,7 @@ def features(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
     backbone, tensors, origin = _trained(request, "source")
     head = source_head(backbone, tensors, settings["source_task_type"], origin)
     dataset = _dataset(request)
-    indices = select_images(dataset.count("train"), settings["images"], settings["selection_seed"] or 0)
+    indices = selected_images(dataset, settings)
     progress = Progress(request["name"], len(indices), progress_to)
     arrays = extract_samples(
         backbone,
@@ -56,7 +56,7 @@ def image_features(request: dict[str, Any], scratch: Path, progress_to: TextIO) 
     settings = request["settings"]
     backbone, _, _ = _trained(request, "model")
     dataset = _dataset(request)
-    indices = select_images(dataset.count("train"), settings["images"], settings["selection_seed"])
+    indices = selected_images(dataset, settings)
     pooled = pooled_features(
         backbone,
         dataset,

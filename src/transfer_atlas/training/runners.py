@@ -28,7 +28,7 @@ from transfer_atlas.training.batches import Batches, InterleavedBatches
 from transfer_atlas.training.device import make_accelerator
 from transfer_atlas.training.evaluate import evaluate
 from transfer_atlas.training.fit import fit
-from transfer_atlas.training.selection import select_images, select_of_each
+from transfer_atlas.training.selection import selected_images
 from transfer_atlas.training.settings import TrainingSettings
 
 CACHE_BYTES = 2 * 1024**3  # of decoded images kept in memory; a small target's 150 images always fit
@@ -70,7 +70,7 @@ def _train(
     training = TrainingSettings.from_hashed(settings["training"])
     task = TASK_TYPES[task_type]
     dataset = _open(request)
-    indices = _selected(dataset, settings)
+    indices = selected_images(dataset, settings)
     _need_images(indices, request)
     model = _with_head(backbone, task, dataset, settings["seed"])
     accelerator = make_accelerator(training.precision)
@@ -102,7 +102,7 @@ def _train_together(
     for name, own in sorted(settings["datasets"].items()):  # each takes its turn: their order means nothing
         each[name] = TrainingSettings.from_hashed(settings["training"] | own["training"])
         datasets[name] = _open(request, f"dataset_{name}", share=len(settings["datasets"]))
-        indices = _selected(datasets[name], settings)
+        indices = selected_images(datasets[name], settings)
         _need_images(indices, request)
         images += len(indices)
         models[name] = _with_head(backbone, task, datasets[name], settings["seed"])
@@ -147,7 +147,7 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
     rates, scoring = settings["learning_rates"], _scoring(settings)
     training = TrainingSettings.from_hashed(settings["training"] | {"learning_rate": rates[0]})
     dataset = _open(request)
-    indices = _selected(dataset, settings)
+    indices = selected_images(dataset, settings)
     _need_images(indices, request)
     fitted, held_out = _hold_out(indices, settings["held_out_fraction"], settings["selection_seed"] or 0)
     accelerator = make_accelerator(training.precision)
@@ -219,7 +219,7 @@ def target_model(request: dict[str, Any], scratch: Path, progress_to: TextIO) ->
     )
     dataset = _open(request)
     fitted, _ = _hold_out(
-        _selected(dataset, settings), settings["held_out_fraction"], settings["selection_seed"] or 0
+        selected_images(dataset, settings), settings["held_out_fraction"], settings["selection_seed"] or 0
     )
     accelerator = make_accelerator(training.precision)
     progress = Progress(request["name"], training.steps, progress_to)
@@ -242,14 +242,6 @@ def target_model(request: dict[str, Any], scratch: Path, progress_to: TextIO) ->
         "curve": curve,
         "transfer_value": found["value"],
     }
-
-
-def _selected(dataset: PreparedDataset, settings: dict[str, Any]) -> np.ndarray:
-    """Positions of the training images that a run may use: all, a number of them, or some of each class."""
-    seed = settings.get("selection_seed") or 0
-    if settings.get("shots"):
-        return select_of_each(dataset.labels("train"), settings["shots"], seed)
-    return select_images(dataset.count("train"), settings.get("images"), seed)
 
 
 def _scoring(settings: dict[str, Any]) -> EvaluationSettings | None:
