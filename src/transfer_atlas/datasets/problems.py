@@ -15,6 +15,7 @@ class Problems:
         self.dataset = dataset
         self.limit = limit
         self.texts: list[str] = []
+        self.passed_over: dict[str, int] = {}  # what -> how often it was met
 
     def __bool__(self) -> bool:
         """Whether any problem was found."""
@@ -29,6 +30,11 @@ class Problems:
         self.texts.append(f"{where}: {found}; expected {expected}. {remedy}")
         if len(self.texts) >= self.limit:
             self.raise_if_any(more=True)
+
+    def pass_over(self, what: str, number: int = 1) -> None:
+        """Count what looks like part of the dataset and is not used; nothing if the number is 0."""
+        if number:
+            self.passed_over[what] = self.passed_over.get(what, 0) + number
 
     def raise_if_any(self, more: bool = False) -> None:
         """Raise DatasetError with all problems, if there are any; `more`: the search stopped early."""

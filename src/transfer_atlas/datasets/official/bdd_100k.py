@@ -109,7 +109,7 @@ class Bdd100kReader(Reader):
         for entry in item.known:
             category = entry.get("category")
             if category in LEFT_OUT:
-                self.passed_over[f"boxes of '{category}'"] += 1
+                problems.pass_over(f"boxes of '{category}'", 1)
                 continue
             try:
                 label = self.indices[category]
@@ -121,7 +121,7 @@ class Bdd100kReader(Reader):
                 return None
             crowd = bool((entry.get("attributes") or {}).get("crowd", False))
             found.add((x1, y1, x2 + more, y2 + more), label, crowd=crowd)
-        self.passed_over["boxes without an area"] += found.dropped
+        problems.pass_over("boxes without an area", found.dropped)
         return found.objects()
 
 

@@ -202,7 +202,7 @@ class CocoReader(Reader):
                 text = f"segment(s) {bad[:5]}"
                 problems.add(self.name(path), text, "segments that the JSON file lists", remedy)
                 return None
-            self.passed_over["panoptic segments that the JSON file does not list"] += len(bad)
+            problems.pass_over("panoptic segments that the JSON file does not list", len(bad))
             indices = np.where(indices < 0, self.labels.rest, indices)
         return indices[inverse].reshape(ids.shape).astype(np.uint8)
 
@@ -236,7 +236,7 @@ class CocoReader(Reader):
                 area=one.get("area"),
                 keypoints=points,
             )
-        self.passed_over["boxes without an area"] += found.dropped
+        problems.pass_over("boxes without an area", found.dropped)
         return found.objects()
 
 

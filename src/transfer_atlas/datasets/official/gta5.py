@@ -85,7 +85,7 @@ class Gta5Reader(MaskReader):
         if self.settings.mismatched == "resize":
             return items
         alike = [i for i in items if image_size(i.files["mask"]) in (None, image_size(i.image))]
-        self.passed_over["images whose label is of another size"] += len(items) - len(alike)
+        problems.pass_over("images whose label is of another size", len(items) - len(alike))
         return alike
 
     def _listed(self, own: str) -> set[int]:

@@ -172,7 +172,7 @@ class MpiiReader(Reader):
             points[points[:, 2] > 0, :2] -= self.settings.first_pixel
             box = self._box(points, person)
             if box is None:
-                self.passed_over["people without joints, centre and scale"] += 1
+                problems.pass_over("people without joints, centre and scale", 1)
             else:
                 found.add(box, crowd=not points[:, 2].any(), keypoints=points)
         return found.objects()

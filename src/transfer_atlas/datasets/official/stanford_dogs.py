@@ -107,7 +107,7 @@ class StanfordDogsReader(Reader):
             image = self.place / "Images" / name
             size, about = image_size(image) if image.is_file() else None, dogs[name]
             if size is not None and size != (about[0]["img_width"], about[0]["img_height"]):
-                self.passed_over["entries whose image is of another size"] += 1
+                problems.pass_over("entries whose image is of another size", 1)
                 continue
             chosen.append(Item(self.identifier(image), split, image, known=about))
         return self.present(chosen, problems, "images that StanfordExtra names")
