@@ -7,7 +7,7 @@ A module of this package names a dataset's `Settings` and a `Reader`; its `ADAPT
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -74,15 +74,32 @@ class MaskSettings(OfficialSettings):
     )
 
 
-@dataclass(frozen=True)
-class Item:
-    """One image to be read: files by what they hold, and whatever else its reader needs to know."""
+NO_FILES: dict[str, Path] = {}  # one for all items: nobody changes it
 
-    id: str
-    split: str
-    image: Path
-    files: dict[str, Path] = field(default_factory=dict)
-    known: Any = None
+
+class Item:
+    """One image to be read: files by what they hold, and whatever else its reader needs to know.
+
+    There may be a million: the image's path is kept as text, which takes a quarter of what a Path does.
+    """
+
+    __slots__ = ("_image", "files", "id", "known", "split")
+
+    def __init__(
+        self,
+        id: str,
+        split: str,
+        image: Path,
+        files: dict[str, Path] | None = None,
+        known: Any = None,
+    ) -> None:
+        self.id, self.split, self._image = id, split, str(image)
+        self.files, self.known = NO_FILES if files is None else files, known
+
+    @property
+    def image(self) -> Path:
+        """The image's file."""
+        return Path(self._image)
 
 
 class Reader:
@@ -151,7 +168,9 @@ class Reader:
 
     def identifier(self, path: Path) -> str:
         """Id of an image: its path in the archive without suffix, wherever that was unpacked."""
-        return relative_to(path, self.place).removesuffix(path.suffix)
+        place, whole = f"{self.place}/", str(path)
+        relative = whole[len(place) :] if whole.startswith(place) else relative_to(path, self.place)
+        return relative.removesuffix(path.suffix)
 
     def mapped(
         self, labels: LabelTable, values: np.ndarray, path: Path, problems: Problems
@@ -236,9 +255,10 @@ class OfficialAdapter:
         splits: by default those of the settings; others that the dataset has itself may be asked for.
         """
         reader = self.reader_class(settings, root, problems.dataset)
+        read = reader.read  # one method for all, of which there may be a million
         for split in splits or sorted(settings.splits, key=lambda name: (name != "train", name)):
             for item in reader.items(split, problems):
-                yield Entry(item.id, item.split, partial(reader.read, item))
+                yield Entry(item.id, item.split, partial(read, item))
 
     def presence(self, settings: OfficialSettings, root: Path, dataset: str) -> list[SplitPresence]:
         """What of each split is there, by the names of files alone: for `doctor`, and before a long preparation.
