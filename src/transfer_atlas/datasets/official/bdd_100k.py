@@ -95,7 +95,12 @@ class Bdd100kReader(Reader):
         chosen = []
         for frame in sorted(frames, key=lambda one: str(one["name"])):
             image = self.place / f"images/100k/{own}/{frame['name']}"
-            boxes = [label for label in frame.get("labels") or () if label.get("box2d")]
+            labels = frame.get("labels") or []
+            if not isinstance(labels, list) or not all(isinstance(label, dict) for label in labels):
+                where = f"{self.name(path)}, {frame['name']}"
+                problems.add(where, "labels that are no list", "a list or null", "Fetch the labels anew.")
+                continue
+            boxes = [label for label in labels if label.get("box2d")]
             item = Item(self.identifier(image), split, image, {"annotation": path}, known=boxes)
             chosen.append(item)
         return self.present(chosen, problems, "images that the labels name")

@@ -92,7 +92,7 @@ class Gta5Reader(MaskReader):
         path = next(iter(find_files(self.folder, "**/split.mat")), self.place / "split.mat")
         try:
             return {int(number) for number in np.atleast_1d(read_mat(path)[LISTS[own]])}
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(
                 f"Dataset '{self.dataset}': {path} does not tell the split ({error}). Expected {LISTS[own]}: unpack "
                 "read_mapping.zip, or set `split: seeded`."

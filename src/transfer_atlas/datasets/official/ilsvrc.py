@@ -112,7 +112,7 @@ class IlsvrcReader(Reader):
             synsets = np.atleast_1d(read_mat(kit / "meta.mat")["synsets"])
             names = {int(one.ILSVRC2012_ID): str(one.WNID) for one in synsets}
             return [(path, names[int(number)]) for path, number in zip(images, numbers, strict=True)]
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(
                 f"Dataset '{self.dataset}': {kit} does not tell the classes ({error}). Expected meta.mat with synsets: "
                 "fetch ILSVRC2012_devkit_t12.tar.gz anew."

@@ -91,7 +91,7 @@ class PascalContextReader(MaskReader):
             return self.stored(item, problems)
         try:
             return np.atleast_2d(read_mat(path)["LabelMap"]).astype(np.int64)
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             remedy = "Fetch trainval.tar.gz anew, or correct `path`."
             problems.add(self.name(path), f"no mask ({error})", "a .mat file with LabelMap", remedy)
             return None

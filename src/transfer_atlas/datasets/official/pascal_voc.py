@@ -122,7 +122,7 @@ class PascalVocReader(MaskReader):
             return self.stored(item, problems)
         try:
             return np.atleast_2d(read_mat(path)["GTcls"].Segmentation).astype(np.int64)
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             remedy = "Fetch SBD's benchmark.tgz (anew), or correct `path`."
             problems.add(self.name(path), f"no mask ({error})", "SBD's GTcls.Segmentation", remedy)
             return None
