@@ -29,8 +29,8 @@ check: $(READY)
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) snakefmt --check Snakefile rules
-	$(RUN) python -m transfer_atlas.study.reference --check
-	$(RUN) python -m transfer_atlas.code_versions
+	$(RUN) transfer-atlas docs --check
+	$(RUN) transfer-atlas code
 
 # The environment: exactly the locked versions, checked against their hashes.
 $(READY): requirements.lock pyproject.toml

@@ -62,7 +62,7 @@ def _read(file: Path) -> dict[str, str | int]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(
             f"{file} records no version ({type(error).__name__}: {error}). Expected what "
-            "`python -m transfer_atlas.sharing manifest` writes: run it again, or restore the file."
+            "`transfer-atlas manifest` writes: run it again, or restore the file."
         ) from None
     return content
 

@@ -106,7 +106,7 @@ def _manifest(chosen: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m transfer_atlas.sharing", description="Share results.")
+    parser = argparse.ArgumentParser(prog="transfer-atlas", description="Share results.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("record", help="put finished runs and tables under version control")
