@@ -214,6 +214,17 @@ def test_a_source_that_diverges_gives_transfers_that_say_so(chain, raw, tmp_path
         assert tensors == {} and description["status"] in ("diverged", "source_failed")
 
 
+def test_one_bad_learning_rate_does_not_end_the_others(chain, raw, tmp_path):
+    _, root, _ = chain
+    shutil.copytree(root / "store", tmp_path / "store")
+    plan = plan_of(raw, ("task_types.segmentation.learning_rate_factors", [1e40, 1.0]))
+    run = one(plan, source=SOURCE, target=TARGET)
+    record = carry_out(plan, tmp_path, lambda each: each is run)[run.name]
+    bad, good = record["metrics"]["grid"]
+    assert record["status"] == "finished" and record["metrics"]["value"] == good["value"]
+    assert bad["status"] == "diverged" and bad["value"] is None and bad["reason"]
+
+
 def test_a_dataset_that_is_not_there_fails_and_publishes_nothing(raw, tmp_path):
     plan = plan_of(raw, ("datasets.camvid.adapter.path", "gone"))
     with pytest.raises(DatasetError, match="gone does not exist"):
