@@ -254,7 +254,8 @@ def test_the_checkpoint_of_the_weight_package(raw, tmp_path):
 def test_the_checkpoint_of_a_file_starts_sources_with_its_weights(raw, tmp_path):
     backbone = build_backbone("hrnet_tiny", seed=11)
     own = {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}
-    save_checkpoint(tmp_path / "weights.safetensors", own, {})
+    expects = {"mean": [0.5] * 3, "std": [0.25] * 3, "statistics": "ilsvrc"}
+    save_checkpoint(tmp_path / "weights.safetensors", own, {"expects": expects})
     plan = plan_of(
         raw,
         ("ilsvrc", {"origin": "file", "path": str(tmp_path / "weights.safetensors")}),
@@ -266,6 +267,8 @@ def test_the_checkpoint_of_a_file_starts_sources_with_its_weights(raw, tmp_path)
     records = carry_out(plan, tmp_path, lambda run: run.kind in wanted and run.name != "suim")
     assert records["hrnet_tiny"]["versions"] == {"file": "md5"}
     (source,) = plan.of_kind("source")
-    trained = weights(source.folder(tmp_path / "store"))
+    trained, description = load_checkpoint(source.folder(tmp_path / "store") / "model.safetensors")
+    # the input that the weights expect goes with them; the source was trained on whitened images
+    assert description["expects"] == expects | {"statistics": "dataset"}
     learnt = {f"backbone.{name}" for name, _ in backbone.named_parameters()}
     assert all(torch.allclose(trained[name], own[name], atol=1e-12) for name in learnt)
