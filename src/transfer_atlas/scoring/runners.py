@@ -9,7 +9,7 @@ import torch
 
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.models.backbone import Backbone, build_backbone
-from transfer_atlas.models.checkpoints import load_checkpoint, load_weights
+from transfer_atlas.models.checkpoints import load_backbone
 from transfer_atlas.planning.kinds import MODEL_FILE
 from transfer_atlas.progress import Progress
 from transfer_atlas.running.execute import parent_record
@@ -81,7 +81,5 @@ def _trained(request: dict[str, Any], role: str) -> tuple[Backbone, dict[str, to
     """
     parent_record(request, role)
     path = Path(request["parents"][role]["folder"]) / MODEL_FILE
-    tensors = load_checkpoint(path)[0]
     backbone = build_backbone(request["settings"]["backbone"]["name"], seed=0)
-    load_weights(backbone, tensors, prefix="backbone.", origin=str(path))
-    return backbone, tensors, str(path)
+    return backbone, load_backbone(backbone, path), str(path)

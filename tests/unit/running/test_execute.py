@@ -217,6 +217,17 @@ def test_a_source_that_diverges_gives_transfers_that_say_so(chain, raw, tmp_path
         assert tensors == {} and description["status"] in ("diverged", "source_failed")
 
 
+def test_one_bad_learning_rate_does_not_end_the_others(chain, raw, tmp_path):
+    _, root, _ = chain
+    shutil.copytree(root / "store", tmp_path / "store")
+    plan = plan_of(raw, ("task_types.segmentation.learning_rate_factors", [1e40, 1.0]))
+    run = one(plan, source=SOURCE, target=TARGET)
+    record = carry_out(plan, tmp_path, lambda each: each is run)[run.name]
+    bad, good = record["metrics"]["grid"]
+    assert record["status"] == "finished" and record["metrics"]["value"] == good["value"]
+    assert bad["status"] == "diverged" and bad["value"] is None and bad["reason"]
+
+
 def test_a_dataset_that_is_not_there_fails_and_publishes_nothing(raw, tmp_path):
     plan = plan_of(raw, ("datasets.camvid.adapter.path", "gone"))
     with pytest.raises(DatasetError, match="gone does not exist"):
@@ -246,7 +257,8 @@ def test_the_checkpoint_of_the_weight_package(raw, tmp_path):
 def test_the_checkpoint_of_a_file_starts_sources_with_its_weights(raw, tmp_path):
     backbone = build_backbone("hrnet_tiny", seed=11)
     own = {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}
-    save_checkpoint(tmp_path / "weights.safetensors", own, {})
+    expects = {"mean": [0.5] * 3, "std": [0.25] * 3, "statistics": "ilsvrc"}
+    save_checkpoint(tmp_path / "weights.safetensors", own, {"expects": expects})
     plan = plan_of(
         raw,
         ("ilsvrc", {"origin": "file", "path": str(tmp_path / "weights.safetensors")}),
@@ -258,6 +270,8 @@ def test_the_checkpoint_of_a_file_starts_sources_with_its_weights(raw, tmp_path)
     records = carry_out(plan, tmp_path, lambda run: run.kind in wanted and run.name != "suim")
     assert records["hrnet_tiny"]["versions"] == {"file": "md5"}
     (source,) = plan.of_kind("source")
-    trained = weights(source.folder(tmp_path / "store"))
+    trained, description = load_checkpoint(source.folder(tmp_path / "store") / "model.safetensors")
+    # the input that the weights expect goes with them; the source was trained on whitened images
+    assert description["expects"] == expects | {"statistics": "dataset"}
     learnt = {f"backbone.{name}" for name, _ in backbone.named_parameters()}
     assert all(torch.allclose(trained[name], own[name], atol=1e-12) for name in learnt)
