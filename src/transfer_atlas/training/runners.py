@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,17 +15,23 @@ from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models import origins
 from transfer_atlas.models.backbone import Backbone, build_backbone
-from transfer_atlas.models.checkpoints import load_checkpoint, load_weights, save_checkpoint
+from transfer_atlas.models.checkpoints import load_backbone, save_checkpoint
+from transfer_atlas.models.expected_input import whitening
 from transfer_atlas.models.model import Model, MultiHeadModel
+from transfer_atlas.planning.kinds import MODEL_FILE
 from transfer_atlas.progress import Progress
-from transfer_atlas.store.store import MODEL_FILE, read_run, write_json
-from transfer_atlas.study.settings import EvaluationSettings, TrainingSettings
-from transfer_atlas.tasks import TASK_TYPES
+from transfer_atlas.running.execute import parent_record
+from transfer_atlas.store.files import write_json
+from transfer_atlas.store.store import read_run
 from transfer_atlas.tasks.interface import TaskType
-from transfer_atlas.training.batches import Batches, InterleavedBatches, select_images
+from transfer_atlas.tasks.registry import TASK_TYPES
+from transfer_atlas.tasks.settings import EvaluationSettings
+from transfer_atlas.training.batches import Batches, InterleavedBatches
 from transfer_atlas.training.device import make_accelerator
 from transfer_atlas.training.evaluate import evaluate
 from transfer_atlas.training.fit import fit
+from transfer_atlas.training.selection import selected_images
+from transfer_atlas.training.settings import TrainingSettings
 
 CACHE_BYTES = 2 * 1024**3  # of decoded images kept in memory; a small target's 150 images always fit
 
@@ -42,9 +49,9 @@ def ilsvrc(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[
     elif settings["origin"] == "package":
         backbone = origins.backbone_from_package(name, settings["package"])
     else:
-        backbone = origins.backbone_from_file(name, Path(location["path"]))
+        backbone = origins.backbone_from_file(name, Path(location["path"]), settings.get("expects"))
     tensors = {f"backbone.{key}": tensor for key, tensor in backbone.state_dict().items()}
-    save_checkpoint(scratch / "output" / MODEL_FILE, tensors, {"backbone": settings["backbone"]})
+    save_checkpoint(scratch / "output" / MODEL_FILE, tensors, _described(request, backbone))
     return {"parameters": sum(weight.numel() for weight in backbone.parameters())}
 
 
@@ -62,14 +69,12 @@ def _train(
 ) -> dict[str, Any]:
     """Train backbone and a new head, evaluate, and leave the checkpoint in the run's output."""
     settings = request["settings"]
-    training = TrainingSettings.model_validate(settings["training"])
+    training = TrainingSettings.from_hashed(settings["training"])
     task = TASK_TYPES[task_type]
     dataset = _open(request)
-    indices = select_images(
-        dataset.count("train"), settings.get("images"), settings.get("selection_seed") or 0
-    )
+    indices = selected_images(dataset, settings)
     _need_images(indices, request)
-    model = _with_head(backbone, task, dataset, settings["seed"])
+    model = _with_head(backbone, task, dataset, training, settings["seed"])
     accelerator = make_accelerator(training.precision)
     progress = Progress(request["name"], training.steps, progress_to)
     curve = fit(
@@ -83,8 +88,9 @@ def _train(
         watch=lambda done, loss: progress.show(done, f"loss {loss:.3f}"),
     )
     metrics = evaluate(model, task, dataset, training, accelerator=accelerator, scoring=_scoring(settings))
-    description = {"backbone": settings["backbone"], "task_type": task_type, "key": request["key"]}
-    save_checkpoint(scratch / "output" / MODEL_FILE, model.state_dict(), description)
+    save_checkpoint(
+        scratch / "output" / MODEL_FILE, model.state_dict(), _described(request, backbone, task, training)
+    )
     return _metrics(task, metrics) | {"images": len(indices), "curve": curve}
 
 
@@ -93,17 +99,16 @@ def _train_together(
 ) -> dict[str, Any]:
     """A multi-source: one backbone, a head per dataset, each batch from one dataset in turn (section 5.1)."""
     settings = request["settings"]
-    shared = TrainingSettings.model_validate(settings["training"])
+    shared = TrainingSettings.from_hashed(settings["training"])
     task = TASK_TYPES[settings["task_type"]]
     each, datasets, models, batches, images = {}, {}, {}, [], 0
-    for name, own in settings["datasets"].items():
-        each[name] = TrainingSettings.model_validate(settings["training"] | own["training"])
+    for name, own in sorted(settings["datasets"].items()):  # each takes its turn: their order means nothing
+        each[name] = TrainingSettings.from_hashed(settings["training"] | own["training"])
         datasets[name] = _open(request, f"dataset_{name}", share=len(settings["datasets"]))
-        count = datasets[name].count("train")
-        indices = select_images(count, settings["images"], settings["selection_seed"] or 0)
+        indices = selected_images(datasets[name], settings)
         _need_images(indices, request)
         images += len(indices)
-        models[name] = _with_head(backbone, task, datasets[name], settings["seed"])
+        models[name] = _with_head(backbone, task, datasets[name], each[name], settings["seed"])
         batches.append(Batches(datasets[name], task, indices, each[name], settings["seed"]))
     model = MultiHeadModel(models)
     accelerator = make_accelerator(shared.precision)
@@ -130,8 +135,9 @@ def _train_together(
         )
         for name, dataset in datasets.items()
     }
-    description = {"backbone": settings["backbone"], "task_type": task.name, "key": request["key"]}
-    save_checkpoint(scratch / "output" / MODEL_FILE, model.state_dict(), description)
+    save_checkpoint(
+        scratch / "output" / MODEL_FILE, model.state_dict(), _described(request, backbone, task, shared)
+    )
     value = sum(metrics["value"] for metrics in found.values()) / len(found)
     return _metrics(task, {"value": value, "datasets": found}) | {"images": images, "curve": curve}
 
@@ -143,18 +149,18 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
     settings = request["settings"]
     task = TASK_TYPES[settings["task_type"]]
     rates, scoring = settings["learning_rates"], _scoring(settings)
-    training = TrainingSettings.model_validate(settings["training"] | {"learning_rate": rates[0]})
+    training = TrainingSettings.from_hashed(settings["training"] | {"learning_rate": rates[0]})
     dataset = _open(request)
-    indices = select_images(dataset.count("train"), settings["images"], settings["selection_seed"] or 0)
+    indices = selected_images(dataset, settings)
     _need_images(indices, request)
     fitted, held_out = _hold_out(indices, settings["held_out_fraction"], settings["selection_seed"] or 0)
     accelerator = make_accelerator(training.precision)
     progress = Progress(request["name"], training.steps * len(rates), progress_to)
     batches = Batches(dataset, task, fitted, training, settings["seed"])
-    grid, keep_model = [], request["location"].get("keep_model") == "yes"
+    grid = []
     for number, rate in enumerate(rates):
-        done_file, model_file = scratch / f"rate-{number}.json", scratch / f"rate-{number}.safetensors"
-        if _is_done(done_file, model_file if keep_model else None):
+        done_file = scratch / f"rate-{number}.json"
+        if done_file.exists():
             grid.append(json.loads(done_file.read_text(encoding="utf-8")))
             progress.skip(training.steps)
             continue
@@ -162,7 +168,7 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
         entry: dict[str, Any] = {"learning_rate": rate, "status": "finished", "reason": None, "value": None}
         before = number * training.steps
         try:
-            model = _with_head(_start(request, settings["seed"]), task, dataset, settings["seed"])
+            model = _with_head(_start(request, settings["seed"]), task, dataset, training, settings["seed"])
             entry["curve"] = fit(
                 model,
                 task,
@@ -191,8 +197,6 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
                 model, task, dataset, training, accelerator=accelerator, scoring=scoring
             )
             entry["value"] = entry["metrics"]["value"]
-            if keep_model:
-                save_checkpoint(model_file, model.state_dict(), {"backbone": settings["backbone"]})
         except LegitimateFailure as failure:
             entry |= {"status": failure.status, "reason": failure.reason}
         entry["seconds"] = round(time.monotonic() - began, 3)
@@ -203,29 +207,56 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
         "available_images": dataset.count("train"),
         "source_images": _source_images(request),
     }
-    return _best_of_grid(grid, task, settings, scratch, request) | counts
+    return _best_of_grid(grid, task, settings) | counts
+
+
+def target_model(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
+    """The model of a transfer, trained once more at the rate that the transfer found best, on the same images.
+
+    On a processor it is the transfer's own model to the bit; `transfer_value` stands beside its `value`.
+    """
+    settings = request["settings"]
+    found = parent_record(request, "transfer")["metrics"]
+    task = TASK_TYPES[settings["task_type"]]
+    training = TrainingSettings.from_hashed(
+        settings["training"] | {"learning_rate": found["best_learning_rate"]}
+    )
+    dataset = _open(request)
+    fitted, _ = _hold_out(
+        selected_images(dataset, settings), settings["held_out_fraction"], settings["selection_seed"] or 0
+    )
+    accelerator = make_accelerator(training.precision)
+    progress = Progress(request["name"], training.steps, progress_to)
+    model = _with_head(_start(request, settings["seed"]), task, dataset, training, settings["seed"])
+    curve = fit(
+        model,
+        task,
+        Batches(dataset, task, fitted, training, settings["seed"]),
+        training,
+        learning_rate=training.learning_rate,
+        accelerator=accelerator,
+        state=scratch / "state.safetensors",
+        watch=lambda done, loss: progress.show(done, f"loss {loss:.3f}"),
+    )
+    metrics = evaluate(model, task, dataset, training, accelerator=accelerator, scoring=_scoring(settings))
+    save_checkpoint(
+        scratch / "output" / MODEL_FILE,
+        model.state_dict(),
+        _described(request, model.backbone, task, training),
+    )
+    return _metrics(task, metrics) | {
+        "images": len(fitted),
+        "curve": curve,
+        "transfer_value": found["value"],
+    }
 
 
 def _scoring(settings: dict[str, Any]) -> EvaluationSettings | None:
     """How predictions are scored, where the task type leaves a choice."""
-    return EvaluationSettings.model_validate(settings["evaluation"]) if "evaluation" in settings else None
+    return EvaluationSettings.from_hashed(settings["evaluation"]) if "evaluation" in settings else None
 
 
-def _is_done(done_file: Path, model_file: Path | None) -> bool:
-    """Whether an interrupted attempt finished a learning rate, with its model if that is to be kept."""
-    if not done_file.exists():
-        return False
-    failed = json.loads(done_file.read_text(encoding="utf-8"))["status"] != "finished"
-    return failed or model_file is None or model_file.exists()
-
-
-def _best_of_grid(
-    grid: list[dict[str, Any]],
-    task: TaskType,
-    settings: dict[str, Any],
-    scratch: Path,
-    request: dict[str, Any],
-) -> dict[str, Any]:
+def _best_of_grid(grid: list[dict[str, Any]], task: TaskType, settings: dict[str, Any]) -> dict[str, Any]:
     finished = [entry for entry in grid if entry["status"] == "finished"]
     if not finished:
         reasons = dict.fromkeys(
@@ -235,9 +266,6 @@ def _best_of_grid(
     chosen_by = "held_out_value" if settings["select_on"] == "held_out" else "value"
     sign = 1 if task.higher_is_better else -1
     best = max(finished, key=lambda entry: sign * entry[chosen_by])
-    if request["location"].get("keep_model") == "yes":
-        kept = scratch / f"rate-{grid.index(best)}.safetensors"
-        kept.replace(scratch / "output" / MODEL_FILE)
     summary = [{k: v for k, v in entry.items() if k not in ("metrics", "seconds")} for entry in grid]
     return _metrics(task, best["metrics"]) | {"best_learning_rate": best["learning_rate"], "grid": summary}
 
@@ -252,11 +280,28 @@ def _open(request: dict[str, Any], role: str = "dataset", share: int = 1) -> Pre
     return PreparedDataset.open(folder, cache_bytes=CACHE_BYTES // share, threads=torch.get_num_threads())
 
 
-def _with_head(backbone: Backbone, task: TaskType, dataset: PreparedDataset, seed: int) -> Model:
+def _with_head(
+    backbone: Backbone, task: TaskType, dataset: PreparedDataset, settings: TrainingSettings, seed: int
+) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         head = task.head(backbone, dataset.description)
-    return Model(backbone, head, dataset.description.mean, dataset.description.std)
+    description = dataset.description
+    return Model(backbone, head, *whitening(settings.statistics, description.mean, description.std))
+
+
+def _described(
+    request: dict[str, Any],
+    backbone: Backbone,
+    task: TaskType | None = None,
+    training: TrainingSettings | None = None,
+) -> dict[str, Any]:
+    """The description of a checkpoint; task, training: of one that was trained here."""
+    expects = backbone.expects
+    if training is not None:
+        expects = replace(expects, statistics=training.statistics)
+    described = {"backbone": request["settings"]["backbone"], "expects": expects.described()}
+    return described if task is None else described | {"task_type": task.name, "key": request["key"]}
 
 
 def _start(request: dict[str, Any], seed: int) -> Backbone:
@@ -267,15 +312,8 @@ def _start(request: dict[str, Any], seed: int) -> Backbone:
     backbone = build_backbone(request["settings"]["backbone"]["name"], seed=seed)
     for role in ("source", "ilsvrc"):
         if role in request["parents"]:
-            folder = Path(request["parents"][role]["folder"])
-            record = read_run(folder)
-            if record["status"] != "finished":
-                raise LegitimateFailure(
-                    "source_failed",
-                    f"{record['name']} ({record['key']}) {record['status']}: {record['reason']}",
-                )
-            path = folder / MODEL_FILE
-            load_weights(backbone, load_checkpoint(path)[0], prefix="backbone.", origin=str(path))
+            parent_record(request, role)
+            load_backbone(backbone, Path(request["parents"][role]["folder"]) / MODEL_FILE)
             return backbone
     return backbone
 
