@@ -47,9 +47,9 @@ def det_logme(features: Any, labels: Any, boxes: Any) -> DetLogme:
         unified = mean over columns of the largest evidence per object (`logme`)
         overlap = mean_i IoU( b_i, the fitted box (F m)_i in the columns of y_i ),   m the posterior means there
 
-    The paper adds both with equal weight after bringing them to one scale over the candidates. Its code is not public
-    in a place we could read; the formulas are the paper's, the maximisation is that of `logme`. Fitted widths and
-    heights below 0 count as 0. O(n d min(n, d) + n k c).
+    Neither the paper's full text nor its code could be read here: unified targets and the complement follow what is
+    said of them elsewhere, the maximisation is that of `logme`, and that both parts count the same after they were
+    brought to one scale over the candidates is our choice. Fitted widths and heights below 0 count as 0. O(n d min(n, d) + n k c).
 
     Raises MetricInputError for boxes that are no such numbers or shapes that do not fit; UndefinedError for features
     that are all zero, or as many independent dimensions as objects, which any boxes fit. One class is allowed: boxes
