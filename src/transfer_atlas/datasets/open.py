@@ -106,6 +106,8 @@ class _RawDataset(OpenedDataset):
     """A dataset as it lies on disk, through its adapter."""
 
     def __init__(self, adapter: str, root: Path, split: str, task_type: TaskType, options: dict[str, Any]):
+        if adapter in ADAPTERS and "task_types" in ADAPTERS[adapter].Settings.model_fields:
+            options = {"task_types": [task_type], **options}  # files of other task types may not be there
         settings, root = _located(adapter, root, options)
         described = ADAPTERS[adapter].describe(settings, root, adapter)
         fields = {"name": adapter, "counts": {}, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
