@@ -28,7 +28,7 @@ def features(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
     backbone, tensors, origin = _trained(request, "source")
     head = source_head(backbone, tensors, settings["source_task_type"], origin)
     dataset = _dataset(request)
-    indices = select_images(dataset.count("train"), settings["images"], settings["selection_seed"] or 0)
+    indices = select_images(dataset.ids("train"), settings["images"], settings["selection_seed"] or 0)
     progress = Progress(request["name"], len(indices), progress_to)
     arrays = extract_samples(
         backbone,
@@ -56,7 +56,7 @@ def image_features(request: dict[str, Any], scratch: Path, progress_to: TextIO) 
     settings = request["settings"]
     backbone, _, _ = _trained(request, "model")
     dataset = _dataset(request)
-    indices = select_images(dataset.count("train"), settings["images"], settings["selection_seed"])
+    indices = select_images(dataset.ids("train"), settings["images"], settings["selection_seed"])
     pooled = pooled_features(
         backbone,
         dataset,

@@ -248,8 +248,8 @@ def _selected(dataset: PreparedDataset, settings: dict[str, Any]) -> np.ndarray:
     """Positions of the training images that a run may use: all, a number of them, or some of each class."""
     seed = settings.get("selection_seed") or 0
     if settings.get("shots"):
-        return select_of_each(dataset.labels("train"), settings["shots"], seed)
-    return select_images(dataset.count("train"), settings.get("images"), seed)
+        return select_of_each(dataset.ids("train"), dataset.labels("train"), settings["shots"], seed)
+    return select_images(dataset.ids("train"), settings.get("images"), seed)
 
 
 def _scoring(settings: dict[str, Any]) -> EvaluationSettings | None:
