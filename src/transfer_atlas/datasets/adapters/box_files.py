@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from transfer_atlas.datasets.adapters.masks import IGNORE
+from transfer_atlas.datasets.adapters.masks import IGNORE, SHOWN
 from transfer_atlas.datasets.encoding import DECODING_ERRORS
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.strict import Strict
@@ -59,7 +59,9 @@ class ClassNames:
         """Index of the class that a name on disk stands for; None if its boxes are left out, or not known."""
         if name not in self.indices and not self.lenient:
             remedy = "Add it to `classes`, or to `labels` (a class or ignore), or set `unknown: ignore`."
-            problems.add(where, f"class '{name}'", f"one of {{{', '.join(self.indices)}}}", remedy)
+            known = ", ".join(list(self.indices)[:SHOWN])
+            more = f", ... ({len(self.indices)} in all)" if len(self.indices) > SHOWN else ""
+            problems.add(where, f"class '{name}'", f"one of {{{known}{more}}}", remedy)
         return self.indices.get(name)
 
 
@@ -91,7 +93,10 @@ def fit(
     y_min, y_max = max(y_min, 0.0), min(y_max, float(height))
     # compared in the precision they are stored in: a sliver must not lose its area on the way
     has_area = np.float32(x_min) < np.float32(x_max) and np.float32(y_min) < np.float32(y_max)
-    return (x_min, y_min, x_max, y_max) if has_area else None
+    if not has_area:
+        problems.pass_over("boxes without an area")
+        return None
+    return (x_min, y_min, x_max, y_max)
 
 
 def size_of(image: bytes) -> tuple[int, int] | None:
