@@ -59,7 +59,7 @@ class PatchReader(MaskReader):
         try:
             return cut(path, window, self.settings.largest_megapixels)
         except (ValueError, OSError) as error:
-            problems.add(
+            problems.broken(
                 self.name(path),
                 f"the {what} cannot be read ({error})",
                 "the file as distributed",
