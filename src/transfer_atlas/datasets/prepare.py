@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -28,11 +29,13 @@ def prepare_dataset(
     workers: int = 1,
     unfinished: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    part: dict[str, Any] | None = None,
 ) -> DatasetDescription:
     """Read a raw dataset below `root`, and write it to `folder` as a prepared dataset.
 
     version: content version that the files must be of, before and after; by default whatever is there.
     cache_file: where md5s of files are remembered. workers, unfinished, progress: see `write_prepared`.
+    part: which images to take, of a part of the dataset: {"images": patterns of ids}.
 
     Raises DatasetError with up to 20 problems: file, what was found, what was expected, and a remedy; or if the
     files are not of the version.
@@ -46,6 +49,8 @@ def prepare_dataset(
     problems = Problems(dataset, tolerate=getattr(settings, "tolerate_broken", 0.0))
     description = adapter.describe(settings, Path(root), dataset) | {"name": dataset}
     records = adapter.records(settings, Path(root), problems)
+    if part is not None:
+        records = (each for each in records if any(fnmatchcase(each.id, like) for like in part["images"]))
     written = write_prepared(
         folder,
         description,
@@ -72,12 +77,13 @@ def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict
         settings,
         Path(location["data_root"]),
         scratch / "output",
-        dataset=request["identity"]["dataset"],
+        dataset=request["settings"]["name"],
         version=request["versions"]["dataset"],
         cache_file=scratch.parent / CACHE_FILE,
         workers=request.get("threads", 1),
         unfinished=scratch / "shards",
         progress=_Progress(request["name"], progress_to),
+        part=request["settings"].get("part"),
     )
     for line in _remarks(description):
         print(f"  {request['name']}: {line}", file=progress_to)

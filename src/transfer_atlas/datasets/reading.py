@@ -120,6 +120,21 @@ class PreparedDataset:
         """Sorted indices of a subset of a split, chosen by the ids; all if there are no more. See `subsets.py`."""
         return subset(self._of(self._ids, split), number, seed)
 
+    def labels(self, split: str) -> np.ndarray:
+        """Image-level class of every image of a split: (n,) int64. Raises DatasetError where none is annotated."""
+        if self.description.classification is None:
+            raise DatasetError(
+                f"{self.folder} has no annotation for classification, hence no classes to choose by."
+            )
+        tables: dict[tuple[str, int], np.ndarray] = {}
+        found = []
+        for shard, group, row in self._of(self._places, split):
+            if (shard, group) not in tables:
+                file = pq.ParquetFile(self.folder / "shards" / shard)
+                tables[shard, group] = file.read_row_group(group, columns=["label"])["label"].to_numpy()
+            found.append(tables[shard, group][row])
+        return np.array(found, dtype=np.int64)
+
     def _of(self, table: dict[str, list], split: str) -> list:
         if split not in table:
             raise DatasetError(f"{self.folder} has no split '{split}'; it has {sorted(table)}.")

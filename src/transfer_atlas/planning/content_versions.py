@@ -49,7 +49,7 @@ def version_of(study: Study, dataset: str) -> str:
 def absent_datasets(study: Study, plan: Plan) -> str:
     """What to say of raw datasets that a plan needs and that are neither here nor recorded by DVC; empty if none."""
     lines = [
-        f"The raw dataset {raw_folder(study.datasets[run.name].adapter, study.data_root)} does not exist"
+        f"The raw dataset {raw_folder(study.datasets[run.name.split('.')[0]].adapter, study.data_root)} does not exist"
         for run in plan.of_kind("prepared")
         if run.versions["dataset"] == ABSENT
     ]

@@ -9,6 +9,7 @@ import pytest
 from transfer_atlas.analysis.tables.transfers import BASELINES, relation
 from transfer_atlas.planning.plan import make_plan
 from transfer_atlas.study.study import load_study
+from transfer_atlas.study.task import Task
 
 ROOT = Path(__file__).parents[3]
 PUBLISHED = ROOT / "resources" / "published"
@@ -66,7 +67,7 @@ def transfers(study):
 def transfers_of(study):
     """Identities of all transfers of a study; none of the datasets is there."""
     plan = make_plan(study, dict.fromkeys(study.datasets, "absent"))
-    return [run.identity for run in plan.of_kind("transfer")]
+    return [each.identity for each in plan.wanted_of("transfer")]
 
 
 def gains(transfers, regime):
@@ -99,7 +100,7 @@ def test_the_gains_are_as_many_as_table_6_counts(study, transfers, regime, colum
     assert counts == {
         (row["image_domain"], row["task_type"]): int(row["count"])
         for row in rows
-        if row["target_training"] == column
+        if row["regime"] == f"{column}_target"
     }
 
 
@@ -122,12 +123,14 @@ def test_no_pair_is_planned_twice_and_every_target_has_its_baselines(transfers):
 
 @pytest.mark.parametrize("regime", ["small_target", "full_target"])
 def test_pairs_within_segmentation_are_the_cells_of_tables_3a_and_4a(transfers, regime):
-    cells = {
-        (task("segmentation", row["source"]), task("segmentation", row["target"]))
-        for row in rows_of(PUBLISHED / f"foi_gains_{regime}_seg.csv")
-        if row["source"] != "Scratch"
-    }
     inside = ("segmentation/", "multi_segmentation")
+    cells = {
+        (row["source"], row["target"])
+        for row in rows_of(PUBLISHED / "foi_gains.csv")
+        if row["regime"] == regime
+        and row["source"].startswith(inside)
+        and row["target"].startswith("segmentation/")
+    }
     planned = {
         (s, t) for s, t in gains(transfers, regime) if s.startswith(inside) and t.startswith("segmentation/")
     }
@@ -163,8 +166,7 @@ def test_other_pairs_are_the_cells_of_tables_3_and_4_where_their_names_can_be_re
 
 def test_datasets_have_the_domains_of_table_1(study):
     for row in rows_of(PUBLISHED / "foi_datasets.csv"):
-        domain = row["domain"].split(" ")[0].lower().replace("-", "_")
-        assert study.datasets[NAMES[row["key"]]].domain == domain
+        assert study.datasets[row["dataset"]].domain == row["domain"]
 
 
 def test_regimes_have_the_images_of_section_5(study):
@@ -187,7 +189,7 @@ def test_regimes_have_the_images_of_section_5(study):
 def test_optimizers_and_batches_are_those_of_section_4(study, task_type, optimizer, batch_size):
     for each in study.tasks():
         if each.startswith(f"{task_type}/"):
-            training = study.training(each, None)
+            training = study.training(Task.parse(each), None)
             assert (training.optimizer.name, training.batch_size) == (optimizer, batch_size)
             poly = each in ("segmentation/suim", "segmentation/kitti")
             assert training.schedule.policy == ("poly" if poly else "step")
@@ -199,7 +201,7 @@ def test_boxes_are_scored_as_in_appendix_a(name):
     for each in (task for task in chosen.tasks() if task.startswith("detection/")):
         at_half = each.split("/")[1] in ("pascal_voc_2007", "pascal_voc", "underwater_trash")
         expected = {"measure": "ap50", "nms": 0.3} if at_half else {"measure": "coco_map", "nms": None}
-        assert chosen.evaluation(each) == {"evaluation": expected}
+        assert chosen.evaluation(Task.parse(each)) == {"evaluation": expected}
 
 
 def test_the_miniature_study_has_the_same_transfers(transfers):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from transfer_atlas.datasets.prepared import DatasetDescription, DepthDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
-from transfer_atlas.tasks import TASK_TYPES
 from transfer_atlas.tasks.depth import DepthEvaluator, DepthHead, depth_errors
+from transfer_atlas.tasks.registry import TASK_TYPES
 
 DEPTH = TASK_TYPES["depth"]
 METRES = DepthDescription(unit="metre", minimum=0.5, maximum=8.0)

@@ -18,21 +18,16 @@ from transfer_atlas.strict import Strict
 ROUNDING = 1.0  # pixels: rounded, 1-based or inclusive coordinates reach so far out of an image
 
 
-class BoxFiles(Strict):
-    """What the names of boxes on disk mean, and what becomes of boxes that do not fit their image."""
+class NamedClasses(Strict):
+    """What the names of classes on disk mean."""
 
     labels: dict[str, str] = Field(
         {},
-        description="Name on disk -> class name, or `ignore`: such boxes are left out. Names of classes need "
+        description="Name on disk -> class name, or `ignore`: what has it is left out. Names of classes need "
         "no entry.",
     )
     unknown: Literal["error", "ignore"] = Field(
-        "error", description="What boxes of any other name are: an error, or left out."
-    )
-    outside: Literal["error", "clip"] = Field(
-        "error",
-        description="What boxes are that reach more than a pixel out of their image: an error, or clipped. "
-        "Within a pixel, which is rounding, they are always clipped.",
+        "error", description="What boxes (or segments) of any other name are: an error, or left out."
     )
 
     def check_labels(self, classes: list[str]) -> None:
@@ -46,10 +41,20 @@ class BoxFiles(Strict):
             raise ValueError(f"labels: {unknown} are not among the classes, nor '{IGNORE}'")
 
 
+class BoxFiles(NamedClasses):
+    """As well, what becomes of boxes that do not fit their image."""
+
+    outside: Literal["error", "clip"] = Field(
+        "error",
+        description="What boxes are that reach more than a pixel out of their image: an error, or clipped. "
+        "Within a pixel, which is rounding, they are always clipped.",
+    )
+
+
 class ClassNames:
     """From names on disk to indices of classes."""
 
-    def __init__(self, settings: BoxFiles, classes: list[str]) -> None:
+    def __init__(self, settings: NamedClasses, classes: list[str]) -> None:
         """classes: their names, in the order of their indices."""
         self.lenient = settings.unknown == "ignore"
         self.indices: dict[str, int | None] = {name: index for index, name in enumerate(classes)}

@@ -17,12 +17,12 @@ from transfer_atlas.datasets.adapters.coco_files import CocoFile, read_coco
 from transfer_atlas.datasets.adapters.coco_outlines import OutlineMasks, OutlineReader, describe_outlines
 from transfer_atlas.datasets.adapters.depth_files import DepthFiles, DepthReader, describe_depth
 from transfer_atlas.datasets.adapters.image_bytes import ReadImage, read_image
-from transfer_atlas.datasets.adapters.image_files import ListedImageFiles, identifier_of, listed_images
+from transfer_atlas.datasets.adapters.image_files import ListedImageFiles, identifier_of
+from transfer_atlas.datasets.adapters.json_images import check_annotation_files, images_listed, on_disk
 from transfer_atlas.datasets.adapters.keypoint_files import KeypointFiles, describe_keypoints
-from transfer_atlas.datasets.adapters.list_files import ByPath, named_files
 from transfer_atlas.datasets.adapters.mask_files import MaskFiles, MaskReader, describe_masks
 from transfer_atlas.datasets.adapters.masks import known_values
-from transfer_atlas.datasets.adapters.patterns import Pattern, fields_of, fill
+from transfer_atlas.datasets.adapters.patterns import Pattern, fill
 from transfer_atlas.datasets.prepared import Entry, Objects, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
@@ -67,16 +67,7 @@ class Settings(BoxFiles, ListedImageFiles):
         files = {"annotations": self.annotations}
         if self.keypoints is not None and self.keypoints.annotations is not None:
             files["keypoints.annotations"] = self.keypoints.annotations
-        told = self.lists is not None or self.split is not None
-        for key, pattern in files.items():
-            if fields_of(pattern) - {"split"} or (
-                len(self.splits) > 1 and not told and "{split}" not in pattern
-            ):
-                raise ValueError(
-                    f"{key}: {pattern!r} must hold {{split}} and no other part: one file a split"
-                )
-            if self.split is not None and "{split}" in pattern:
-                raise ValueError(f"{key}: the files of {{split}} tell splits already; remove `split`")
+        check_annotation_files(self, files)
         if self.segmentation is not None and self.outlines is not None:
             raise ValueError("segmentation and outlines exclude each other: masks are files, or drawn")
         if self.classes is not None:
@@ -125,7 +116,7 @@ class _Described:
 
     def __init__(self, settings: Settings, root: Path, dataset: str) -> None:
         folder = existing_folder(root, settings.path, dataset)
-        split = _on_disk(settings, settings.split_names[0])
+        split = on_disk(settings, settings.split_names[0])
         section = settings.keypoints
         path = folder / fill(settings.annotations, {"split": split})
         file = None
@@ -165,11 +156,6 @@ def _named_in(file: CocoFile) -> tuple[list[str], list[tuple[int, int]], str]:
     return list(found[0]["keypoints"]), skeleton, file.category_names()[found[0]["id"]]
 
 
-def _on_disk(settings: Settings, split: str) -> str:
-    """Name of a split on disk, which is its own where only lists tell splits."""
-    return settings.splits.get(split, split)
-
-
 def records(
     settings: Settings, root: Path, problems: Problems, splits: Collection[str] | None = None
 ) -> Iterator[Entry]:
@@ -180,7 +166,9 @@ def records(
     for split in settings.used(splits):
         if reader is None or "{split}" in settings.annotations:
             reader = _Reader(settings, described, folder, root, split, problems)
-        for path, parts, listed in _listed(settings, folder, split, reader, problems):
+        for path, parts, listed in images_listed(
+            settings, folder, split, reader.file, problems, reader.patterns
+        ):
             identifier = identifier_of(path, folder)
             yield Entry(identifier, split, partial(reader.read, identifier, split, path, parts, listed))
 
@@ -199,12 +187,12 @@ class _Reader:
     ) -> None:
         """Read the split's files of annotations."""
         self.settings, self.root, dataset = settings, root, problems.dataset
-        on_disk = {"split": _on_disk(settings, split)}
+        parts = {"split": on_disk(settings, split)}
         outlines = settings.outlines is not None
-        self.file = read_coco(folder / fill(settings.annotations, on_disk), root, dataset, outlines)
+        self.file = read_coco(folder / fill(settings.annotations, parts), root, dataset, outlines)
         self.objects = _ObjectReader(settings, described, self.file, problems)
         if settings.keypoints is not None and settings.keypoints.annotations is not None:
-            path = folder / fill(settings.keypoints.annotations, on_disk)
+            path = folder / fill(settings.keypoints.annotations, parts)
             self.objects.add_keypoints(read_coco(path, root, dataset), problems)
         self.annotations = self.file.annotations_by_image(problems)
         masks = settings.segmentation
@@ -240,24 +228,6 @@ class _Reader:
         if image is None or objects is None or lacks_mask or (self.depths and depth is None):
             return None
         return Record(identifier, split, image.content, objects=objects, mask=mask, depth=depth, extra=extra)
-
-
-def _listed(
-    settings: Settings, folder: Path, split: str, reader: _Reader, problems: Problems
-) -> list[tuple[Path, dict[str, str], dict[str, Any]]]:
-    """Return (file, parts it matched, entry in the JSON) of the listed images of a split, sorted by path."""
-    found = list(listed_images(settings, folder, split, problems, reader.patterns))
-    if not found:
-        return []
-    files = ByPath((relative_to(one[0], folder), one) for one in found)
-    listed = reader.file.images
-    if "{split}" not in settings.annotations:
-        # one file for all splits: of the images it lists, those of this split
-        listed = [entry for entry in listed if len(files.find(entry["file_name"])[0]) == 1]
-    names = [(f"{reader.file.name}, image {entry['id']}", entry["file_name"]) for entry in listed]
-    chosen = named_files(names, files, problems, settings.images)
-    images = [(*one, listed[at]) for at, one in chosen]
-    return sorted(images, key=lambda image: relative_to(image[0], folder))
 
 
 def _checked_size(

@@ -113,7 +113,7 @@ def _values(path: Path, where: str, problems: Problems) -> np.ndarray | None:
     reader = READERS.get(path.suffix.lower(), _image_values)
     try:
         values, kind = reader(path)
-    except (*DECODING_ERRORS, ImportError) as error:
+    except (*DECODING_ERRORS, ImportError, RuntimeError) as error:  # OpenEXR's are RuntimeErrors
         found = undecodable(error).replace("the image", "the depth map", 1)
         problems.broken(where, found, "a complete file", "Fetch the file anew, or leave the image out.")
         return None

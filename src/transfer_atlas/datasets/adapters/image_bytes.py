@@ -39,8 +39,11 @@ def read_image(path: Path, where: str, settings: Any, problems: Problems) -> Rea
     settings: with `orientation` (as_stored, as_shown, or None: refuse what is turned) and `largest_megapixels`.
     """
     content = read_bytes(path, where, problems)
-    if content is None:
-        return None
+    return None if content is None else taken_image(content, where, settings, problems)
+
+
+def taken_image(content: bytes, where: str, settings: Any, problems: Problems) -> ReadImage | None:
+    """As `read_image`, of the content of a file."""
     try:
         with open_any(io.BytesIO(content), settings.largest_megapixels) as opened:
             size, turned, kind = opened.size, orientation_of(opened), opened.format

@@ -125,6 +125,18 @@ def spread_colours(number: int) -> list[tuple[int, int, int]]:
     return [tuple(round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.7, 0.9)) for hue in hues]
 
 
+def label_map(masks: MaskFiles, largest: float = LARGEST_MEGAPIXELS) -> LabelMap | ColourMap:
+    """The map from values or colours on disk to classes; largest: megapixels."""
+    ignore = IGNORE_LABEL if len(masks.classes) <= IGNORE_LABEL else IGNORE_LABEL_16_BITS
+    lenient = masks.unknown == "ignore"
+    if masks.mask_colours is not None:
+        return ColourMap(masks.classes, ignore, masks.mask_colours, lenient, largest)
+    auto = masks.ignore_label == "auto"
+    rule = ValueRule(masks.channel, masks.divide, masks.divide_from)
+    on_disk = 255 if auto else masks.ignore_label
+    return LabelMap(masks.classes, ignore, on_disk, masks.labels, lenient, rule, auto, largest)
+
+
 class MaskReader:
     """Reads the mask of an image, as the settings say."""
 
@@ -136,15 +148,7 @@ class MaskReader:
         folder: of the raw dataset; root: that messages are relative to; largest: megapixels.
         """
         self.pattern, self.folder, self.root, self.fit = masks.masks, folder, root, masks.fit
-        ignore = IGNORE_LABEL if len(masks.classes) <= IGNORE_LABEL else IGNORE_LABEL_16_BITS
-        lenient = masks.unknown == "ignore"
-        if masks.mask_colours is not None:
-            self.map = ColourMap(masks.classes, ignore, masks.mask_colours, lenient, largest)
-        else:
-            auto = masks.ignore_label == "auto"
-            on_disk = 255 if auto else masks.ignore_label
-            rule = ValueRule(masks.channel, masks.divide, masks.divide_from)
-            self.map = LabelMap(masks.classes, ignore, on_disk, masks.labels, lenient, rule, auto, largest)
+        self.map = label_map(masks, largest)
 
     def read(
         self,

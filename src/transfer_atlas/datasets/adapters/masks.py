@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +75,7 @@ class LabelMap:
         for value, name in values.items():
             self.table[value] = indices[name]
 
-    def read(self, path: Path, where: str, problems: Problems) -> np.ndarray | None:
+    def read(self, path: Path | bytes, where: str, problems: Problems) -> np.ndarray | None:
         """Return the mask (H, W) of class indices; None, and a problem, if it cannot be read or mapped."""
         values = read_values(path, where, problems, self.rule, self.largest)
         if values is None:
@@ -126,7 +127,7 @@ class ColourMap:
         self.keys = np.array(sorted(keys), dtype=np.int64)
         self.labels = np.array([keys[key] for key in sorted(keys)], dtype=self.dtype)
 
-    def read(self, path: Path, where: str, problems: Problems) -> np.ndarray | None:
+    def read(self, path: Path | bytes, where: str, problems: Problems) -> np.ndarray | None:
         """Return the mask (H, W) of class indices; None, and a problem, if it cannot be read or mapped."""
         image = open_mask(path, where, problems, self.largest)
         if image is None:
@@ -155,19 +156,21 @@ class ColourMap:
 
 
 def open_mask(
-    path: Path, where: str, problems: Problems, largest: float = LARGEST_MEGAPIXELS
+    path: Path | bytes, where: str, problems: Problems, largest: float = LARGEST_MEGAPIXELS
 ) -> Image.Image | None:
     """Open and decode a mask; None, and a problem, if it is missing, cannot be decoded, or was compressed with loss.
 
+    path: of the file, or its content.
+
     `info["bits"]` of what is returned: bits per sample in the file.
     """
-    if not path.is_file():
+    if isinstance(path, Path) and not path.is_file():
         problems.add(where, "no such mask", "one mask per image", "Add it, or correct the `masks` pattern.")
         return None
     try:
-        with path.open("rb") as file:
-            header = png_header(file.read(32))
-        with open_any(path, largest) as image:
+        content = path if isinstance(path, bytes) else path.read_bytes()
+        header = png_header(content)
+        with open_any(io.BytesIO(content), largest) as image:
             kind = image.format
             bits = header[0] if header else _bits_of_tiff(image)
             image.load()
@@ -190,7 +193,7 @@ def _bits_of_tiff(image: Image.Image) -> int:
 
 
 def read_values(
-    path: Path, where: str, problems: Problems, rule: ValueRule, largest: float = LARGEST_MEGAPIXELS
+    path: Path | bytes, where: str, problems: Problems, rule: ValueRule, largest: float = LARGEST_MEGAPIXELS
 ) -> np.ndarray | None:
     """Return the values (H, W) int64 as the file stores them; None, and a problem, if it does not hold one a pixel.
 

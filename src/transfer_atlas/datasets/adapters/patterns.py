@@ -27,7 +27,7 @@ IMAGE_SUFFIXES = (
 def checked(pattern: str) -> str:
     """Return a pattern of files below a folder; ValueError if it is none, or leads elsewhere."""
     left = _PART.sub("", pattern)
-    if "{" in left or "}" in left or "**" in left:
+    if "{" in left or "}" in left or "**" in left or re.search(r"[^/]\*\*/", pattern):
         raise ValueError(
             f"{pattern!r} is no pattern: braces hold a name ({{stem}}) or words ({{jpg,png}}), and ** stands for "
             "whole folders (**/)"
