@@ -17,11 +17,13 @@ from transfer_atlas.datasets.official.base import (
     split_on_disk,
 )
 from transfer_atlas.datasets.official.card import Card
+from transfer_atlas.datasets.official.disparity import disparity_to_depth
 from transfer_atlas.datasets.official.eleven_classes import eleven_classes
 from transfer_atlas.datasets.official.files import find_files, read_json, unpacked
-from transfer_atlas.datasets.official.label_tables import LabelTable, label_table, regrouped, table
+from transfer_atlas.datasets.official.label_tables import label_table, table
 from transfer_atlas.datasets.official.splits import held_out
-from transfer_atlas.datasets.prepared import IGNORE_LABEL, TaskType
+from transfer_atlas.datasets.official.train_ids import train_ids
+from transfer_atlas.datasets.prepared import TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
 
@@ -80,7 +82,7 @@ class Settings(MaskSettings, SeveralTaskTypes):
     )
     cities: list[str] | Literal["all"] | None = Field(
         None,
-        description="Only these cities, or all 21, as domains of their own. Each lies in one official split only, so that "
+        description="Only these cities, or all 21, as domains of their own. Each lies in one split only, so that "
         "their images, of train and val alike, are divided anew by `held_out` and `seed`.",
     )
     held_out: float = Field(
@@ -108,17 +110,6 @@ class Settings(MaskSettings, SeveralTaskTypes):
     def chosen_cities(self) -> list[str] | None:
         """The cities whose images are divided anew; None: the official splits."""
         return sorted(table("cityscapes_city_counts")) if self.cities == "all" else self.cities
-
-
-def train_ids(unknown: Any = "ignore") -> LabelTable:
-    """The benchmark's 19 classes, from labelIds; everything else is ignored."""
-    entries = table("cityscapes_labelids")["classes"]
-    kept = sorted((e for e in entries if e["trainId"] not in (255, -1)), key=lambda e: e["trainId"])
-    base = LabelTable(tuple(e["name"] for e in kept), tuple(tuple(e["color"]) for e in kept), {}, {}, unknown)
-    groups = {
-        e["id"]: e["trainId"] if 0 <= e["trainId"] < 19 else IGNORE_LABEL for e in entries if e["id"] >= 0
-    }
-    return regrouped(base, groups | {255: IGNORE_LABEL}, list(base.classes))
 
 
 class CityscapesReader(Reader):
@@ -202,15 +193,6 @@ class CityscapesReader(Reader):
             problems.add(where, "no such numbers", "extrinsic.baseline and intrinsic.fx", remedy)
             return None
         return disparity_to_depth((values - 1) / 256, factor)
-
-
-def disparity_to_depth(disparity: np.ndarray, factor: float) -> np.ndarray:
-    """Depth (H, W) float32 in metres, 0 where the disparity is not positive.
-
-    disparity (H, W) in pixels; factor: baseline in metres times focal length in pixels.
-    """
-    known = disparity > 0
-    return np.where(known, factor / np.where(known, disparity, 1), 0).astype(np.float32)
 
 
 ADAPTER = OfficialAdapter(Settings, CityscapesReader, CARD)
