@@ -1,43 +1,39 @@
 # The study as a graph: which runs there are, what they need, what is asked for. Functions are in rules/common.smk.
 import os
 import sys
+from pathlib import Path
 
 from snakemake.utils import min_version
 
 min_version("9.27")
 
+ATLAS = Path(str(workflow.current_basedir)).resolve()
 
 # The library is that of this checkout, in this process and in every job's.
-sys.path.insert(0, f"{workflow.basedir}/src")
-os.environ.update(
-    PYTHONPATH=os.pathsep.join(filter(None, [sys.path[0], os.getenv("PYTHONPATH")]))
+sys.path.insert(0, str(ATLAS / "src"))
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(ATLAS / "src"), *filter(None, [os.getenv("PYTHONPATH")])]
 )
-
-
-# A study given with --configfile stands alone: the miniature study's datasets are not mixed into it.
-if "datasets" not in config:
-
-    configfile: "config.yaml"
 
 
 include: "rules/common.smk"
 
 
-STUDY = load_study(config)
-PLAN = load_plan(STUDY)
-RECOMMENDATION = load_recommendation(STUDY, PLAN, config)
-RUNS = PLAN.by_key() | all_runs(RECOMMENDATION)
-TABLE_KEY = PLAN.table_key()
+# A study given with --configfile, or by a workflow that uses this one as a module, stands alone: the miniature study's
+# datasets are not mixed into it. Single settings go over the miniature study.
+if not stands_alone(config):
+
+    configfile: str(ATLAS / "config.yaml")
 
 
-include: "rules/presence.smk"
+FLOW = load(config)
 
 
 wildcard_constraints:
     name="[a-z0-9_.-]+",
     key="[0-9a-f]{16}",
     task_type="[a-z]+",
-    regime="small_target|full_target|small_source_small_target",
+    regime="|".join(FLOW.regimes),
 
 
 report: "report/workflow.rst"
@@ -61,41 +57,54 @@ localrules:
     ilsvrc,
     sources,
     transfers,
+    target_models,
     scores,
     plan,
     pull,
     recommend,
 
 
+# Everything a study asks for: tables, figures, scores, kept models.
 rule all:
     default_target: True
     input:
-        result_tables(),
-        result_figures(),
-        result_scores(),
-        kept_target_models(),
+        tables,
+        figures,
+        score_tables,
+        results_of("target_model"),
 
 
+# The prepared datasets alone.
 rule prepared_datasets:
     input:
         results_of("prepared"),
 
 
+# The ILSVRC checkpoint alone.
 rule ilsvrc:
     input:
         results_of("ilsvrc"),
 
 
+# The source models.
 rule sources:
     input:
         results_of("source"),
 
 
+# All transfers, without tables.
 rule transfers:
     input:
         results_of("transfer"),
 
 
+# Models of all transfers, where the study keeps them.
+rule target_models:
+    input:
+        results_of("target_model"),
+
+
+# Scores and image features, without tables.
 rule scores:
     input:
         results_of("score"),

@@ -250,7 +250,7 @@ def pair(images: int = 2) -> None:
 
     from transfer_atlas.models.backbone import build_backbone, join_branches
     from transfer_atlas.scoring.scores import ScoreSettings, score_pair
-    from transfer_atlas.study.settings import TransferabilitySettings
+    from transfer_atlas.scoring.settings import TransferabilitySettings
 
     torch.set_num_threads(1)
     backbone = build_backbone("hrnet_w48", seed=0).eval()

@@ -31,11 +31,11 @@ from transfer_atlas.datasets.reading import PreparedDataset, Sample
 from transfer_atlas.datasets.writing import write_prepared
 from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.model import Model
-from transfer_atlas.study.settings import Optimizer, TrainingSettings
-from transfer_atlas.tasks import TASK_TYPES
+from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.training.batches import Batches
 from transfer_atlas.training.device import make_accelerator, make_optimizer
 from transfer_atlas.training.fit import training_step
+from transfer_atlas.training.settings import Optimizer, TrainingSettings
 
 DESCRIBED = {
     "segmentation": {

@@ -4,23 +4,23 @@
 
 rule tables:
     input:
-        run_files_of("transfer"),
+        runs_of("transfer"),
     output:
-        runs=f"{STUDY.results}/tables/runs.parquet",
-        transfers=f"{STUDY.results}/tables/transfers.parquet",
-        seed_gains=f"{STUDY.results}/tables/seed_gains.parquet",
-        gains=f"{STUDY.results}/tables/gains.parquet",
-        effects=f"{STUDY.results}/tables/effects.parquet",
-        best_effects=f"{STUDY.results}/tables/best_effects.parquet",
-        best_sources=f"{STUDY.results}/tables/best_sources.parquet",
+        runs=f"{FLOW.study.results}/tables/runs.parquet",
+        transfers=f"{FLOW.study.results}/tables/transfers.parquet",
+        seed_gains=f"{FLOW.study.results}/tables/seed_gains.parquet",
+        gains=f"{FLOW.study.results}/tables/gains.parquet",
+        effects=f"{FLOW.study.results}/tables/effects.parquet",
+        best_effects=f"{FLOW.study.results}/tables/best_effects.parquet",
+        best_sources=f"{FLOW.study.results}/tables/best_sources.parquet",
         page=report(
-            f"{STUDY.results}/tables/tables.html",
+            f"{FLOW.study.results}/tables/tables.html",
             caption="../report/tables.rst",
             category="Tables",
         ),
-        stamp=touch(f"{STUDY.results}/.shows/tables-{TABLE_KEY}"),
+        stamp=str(stamp("tables")),
     log:
-        f"logs/tables-{TABLE_KEY}.log",
+        f"logs/tables-{FLOW.key}.log",
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -28,30 +28,29 @@ rule tables:
         mem_mb=2000,
         runtime=30,
     params:
-        study=folders_of_runs,
+        facts=facts_of_tables,
+        store=str(FLOW.study.store),
     message:
-        "tables of study {STUDY.study}"
+        f"tables of study {FLOW.study.study}"
     script:
         "../workflow_scripts/tables.py"
 
 
 rule gains_heat_map:
     input:
-        gains=ancient(f"{STUDY.results}/tables/gains.parquet"),
-        tables=ancient(f"{STUDY.results}/.shows/tables-{TABLE_KEY}"),
+        gains=table("gains"),
+        tables=stamp_of("tables"),
     output:
         png=report(
-            f"{STUDY.results}/figures/gains_{{task_type}}_{{regime}}.png",
+            f"{FLOW.study.results}/figures/gains_{{task_type}}_{{regime}}.png",
             caption="../report/gains_heat_map.rst",
             category="Gains",
             labels={"target task type": "{task_type}", "regime": "{regime}"},
         ),
-        svg=f"{STUDY.results}/figures/gains_{{task_type}}_{{regime}}.svg",
-        stamp=touch(
-            f"{STUDY.results}/.shows/gains_{{task_type}}_{{regime}}-{TABLE_KEY}"
-        ),
+        svg=f"{FLOW.study.results}/figures/gains_{{task_type}}_{{regime}}.svg",
+        stamp=str(stamp("gains_{task_type}_{regime}")),
     log:
-        f"logs/gains_{{task_type}}_{{regime}}-{TABLE_KEY}.log",
+        f"logs/gains_{{task_type}}_{{regime}}-{FLOW.key}.log",
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -66,19 +65,19 @@ rule gains_heat_map:
 
 rule effects_figure:
     input:
-        gains=ancient(f"{STUDY.results}/tables/gains.parquet"),
-        tables=ancient(f"{STUDY.results}/.shows/tables-{TABLE_KEY}"),
+        gains=table("gains"),
+        tables=stamp_of("tables"),
     output:
         png=report(
-            f"{STUDY.results}/figures/effects_{{regime}}.png",
+            f"{FLOW.study.results}/figures/effects_{{regime}}.png",
             caption="../report/effects.rst",
             category="Effects",
             labels={"regime": "{regime}"},
         ),
-        svg=f"{STUDY.results}/figures/effects_{{regime}}.svg",
-        stamp=touch(f"{STUDY.results}/.shows/effects_{{regime}}-{TABLE_KEY}"),
+        svg=f"{FLOW.study.results}/figures/effects_{{regime}}.svg",
+        stamp=str(stamp("effects_{regime}")),
     log:
-        f"logs/effects_{{regime}}-{TABLE_KEY}.log",
+        f"logs/effects_{{regime}}-{FLOW.key}.log",
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -100,6 +99,6 @@ rule plan:
     params:
         table=planned_table,
     message:
-        "the plan of study {STUDY.study}"
+        f"the plan of study {FLOW.study.study}"
     script:
         "../workflow_scripts/plan.py"

@@ -1,22 +1,22 @@
 # Prepared datasets: raw files (or the miniature generator) to Parquet shards.
 
 
+# Carries out a run: the pattern of all rules that do. A new kind of run uses it as the others do.
 rule prepare_dataset:
     output:
-        run=result_path("prepared", "run.json"),
-        description=result_path("prepared", "dataset.json"),
+        mark("prepared"),
     log:
-        "logs/prepared/{name}-{key}.log",
+        log_of("prepared"),
     priority: 2
     conda:
         "../envs/datasets.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=memory_of("prepared"),
+        runtime=minutes_of("prepared"),
     params:
-        run=request_of_prepared,
+        job=job_of("prepared"),
     message:
         "prepare {wildcards.name}"
     script:
-        "../workflow_scripts/prepare_dataset.py"
+        "../workflow_scripts/carry_out.py"

@@ -1,47 +1,41 @@
 # The ILSVRC checkpoint, and sources fine-tuned from it.
 
 
-rule ilsvrc_checkpoint:
+# The ILSVRC checkpoint, taken from its origin or trained.
+use rule prepare_dataset as ilsvrc_checkpoint with:
     input:
-        unpack(inputs_of_ilsvrc),
+        parents_of("ilsvrc"),
     output:
-        run=result_path("ilsvrc", "run.json"),
-        model=result_path("ilsvrc", "model.safetensors"),
+        mark("ilsvrc"),
     log:
-        "logs/ilsvrc/{name}-{key}.log",
+        log_of("ilsvrc"),
     priority: 3
     conda:
         "../envs/training.yaml"
-    threads: 1
     resources:
-        mem_mb=memory_of_training,
-        runtime=minutes_of_training,
+        mem_mb=memory_of("ilsvrc"),
+        runtime=minutes_of("ilsvrc"),
     params:
-        run=request_of_ilsvrc,
+        job=job_of("ilsvrc"),
     message:
-        "ILSVRC checkpoint for {wildcards.name}"
-    script:
-        "../workflow_scripts/ilsvrc_checkpoint.py"
+        "ILSVRC checkpoint {wildcards.name}"
 
 
-rule train_source:
+# A source: the ILSVRC checkpoint fine-tuned on a source task.
+use rule prepare_dataset as train_source with:
     input:
-        unpack(inputs_of_source),
+        parents_of("source"),
     output:
-        run=result_path("source", "run.json"),
-        model=result_path("source", "model.safetensors"),
+        mark("source"),
     log:
-        "logs/sources/{name}-{key}.log",
+        log_of("source"),
     priority: 1
     conda:
         "../envs/training.yaml"
-    threads: 1
     resources:
-        mem_mb=memory_of_training,
-        runtime=minutes_of_training,
+        mem_mb=memory_of("source"),
+        runtime=minutes_of("source"),
     params:
-        run=request_of_source,
+        job=job_of("source"),
     message:
         "source {wildcards.name}"
-    script:
-        "../workflow_scripts/train_source.py"

@@ -12,6 +12,6 @@ rule pull:
     params:
         wanted=things_to_pull,
     message:
-        "pull what is recorded of study {STUDY.study}"
+        f"pull what is recorded of study {FLOW.study.study}"
     script:
         "../workflow_scripts/pull.py"

@@ -2,84 +2,79 @@
 # Only the rules of a study with a section `transferability` are ever asked for.
 
 
-rule image_features:
+# Pooled features of the images of a dataset, for domain distances.
+use rule prepare_dataset as image_features with:
     input:
-        unpack(inputs_of_image_features),
+        parents_of("image_features"),
     output:
-        run=result_path("image_features", "run.json"),
-        samples=result_path("image_features", "samples.safetensors"),
+        mark("image_features"),
     log:
-        "logs/image_features/{name}-{key}.log",
+        log_of("image_features"),
+    priority: 0
     conda:
         "../envs/training.yaml"
-    threads: 1
     resources:
-        mem_mb=memory_of_training,
-        runtime=minutes_of_training,
+        mem_mb=memory_of("image_features"),
+        runtime=minutes_of("image_features"),
     params:
-        run=request_of_image_features,
+        job=job_of("image_features"),
     message:
         "image features {wildcards.name}"
-    script:
-        "../workflow_scripts/image_features.py"
 
 
-rule features:
+# Samples of a task's images as a source sees them.
+use rule prepare_dataset as features with:
     input:
-        unpack(inputs_of_features),
+        parents_of("features"),
     output:
-        run=result_path("features", "run.json"),
-        samples=result_path("features", "samples.safetensors"),
+        mark("features"),
     log:
-        "logs/features/{name}-{key}.log",
+        log_of("features"),
+    priority: 0
     conda:
         "../envs/training.yaml"
-    threads: 1
     resources:
-        mem_mb=memory_of_training,
-        runtime=minutes_of_training,
+        mem_mb=memory_of("features"),
+        runtime=minutes_of("features"),
     params:
-        run=request_of_features,
+        job=job_of("features"),
     message:
         "features {wildcards.name}"
-    script:
-        "../workflow_scripts/features.py"
 
 
-rule score:
+# Scores of a pair: one job computes all that are missing.
+use rule prepare_dataset as score with:
     input:
-        unpack(inputs_of_score),
+        parents_of("score"),
     output:
-        run=result_path("score", "run.json"),
+        mark("score"),
     log:
-        "logs/scores/{name}-{key}.log",
+        log_of("score"),
+    priority: 0
     conda:
         "../envs/training.yaml"
-    threads: 1
     resources:
-        mem_mb=memory_of_training,
-        runtime=minutes_of_training,
+        mem_mb=memory_of("score"),
+        runtime=minutes_of("score"),
     params:
-        run=request_of_score,
+        job=job_of("score"),
     message:
-        "score {wildcards.name}"
-    script:
-        "../workflow_scripts/score.py"
+        "scores of {wildcards.name} and what else is missing of the pair"
 
 
 rule score_tables:
     input:
-        scores=run_files_of("score"),
+        scores=runs_of("score"),
         samples=results_of("image_features"),
-        gains=ancient(f"{STUDY.results}/tables/gains.parquet"),
-        tables=ancient(f"{STUDY.results}/.shows/tables-{TABLE_KEY}"),
+        gains=table("gains"),
+        tables=stamp_of("tables"),
     output:
-        scores=f"{STUDY.results}/tables/scores.parquet",
-        domain_distances=f"{STUDY.results}/tables/domain_distances.parquet",
-        metric_evaluation=f"{STUDY.results}/tables/metric_evaluation.parquet",
-        stamp=touch(f"{STUDY.results}/.shows/score_tables-{TABLE_KEY}"),
+        scores=f"{FLOW.study.results}/tables/scores.parquet",
+        domain_distances=f"{FLOW.study.results}/tables/domain_distances.parquet",
+        metric_evaluation=f"{FLOW.study.results}/tables/metric_evaluation.parquet",
+        stamp=str(stamp("score_tables")),
     log:
-        f"logs/score_tables-{TABLE_KEY}.log",
+        f"logs/score_tables-{FLOW.key}.log",
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -87,30 +82,31 @@ rule score_tables:
         mem_mb=4000,
         runtime=60,
     params:
-        study=folders_of_scores,
+        facts=facts_of_score_tables,
+        store=str(FLOW.study.store),
     message:
-        "tables of scores of study {STUDY.study}"
+        f"tables of scores of study {FLOW.study.study}"
     script:
         "../workflow_scripts/score_tables.py"
 
 
 rule score_scatter:
     input:
-        gains=ancient(f"{STUDY.results}/tables/gains.parquet"),
-        scores=ancient(f"{STUDY.results}/tables/scores.parquet"),
-        domain_distances=ancient(f"{STUDY.results}/tables/domain_distances.parquet"),
-        tables=ancient(f"{STUDY.results}/.shows/score_tables-{TABLE_KEY}"),
+        gains=table("gains"),
+        scores=table("scores"),
+        domain_distances=table("domain_distances"),
+        tables=stamp_of("score_tables"),
     output:
         png=report(
-            f"{STUDY.results}/figures/scores_{{regime}}.png",
+            f"{FLOW.study.results}/figures/scores_{{regime}}.png",
             caption="../report/score_scatter.rst",
             category="Scores",
             labels={"regime": "{regime}"},
         ),
-        svg=f"{STUDY.results}/figures/scores_{{regime}}.svg",
-        stamp=touch(f"{STUDY.results}/.shows/scores_{{regime}}-{TABLE_KEY}"),
+        svg=f"{FLOW.study.results}/figures/scores_{{regime}}.svg",
+        stamp=str(stamp("scores_{regime}")),
     log:
-        f"logs/scores_{{regime}}-{TABLE_KEY}.log",
+        f"logs/scores_{{regime}}-{FLOW.key}.log",
     conda:
         "../envs/analysis.yaml"
     threads: 1
@@ -125,14 +121,14 @@ rule score_scatter:
 
 rule recommend:
     input:
-        scores=missing_of_recommendation,
+        scores=runs_of_recommendation,
     log:
         "logs/recommend.txt",
     conda:
         "../envs/analysis.yaml"
     threads: 1
     params:
-        recommendation=recommendation,
+        facts=facts_of_recommendation,
     message:
         "sources for the target"
     script:

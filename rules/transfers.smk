@@ -1,22 +1,41 @@
 # Transfers: a source's backbone fine-tuned on a target, over the learning-rate grid.
 
 
-rule transfer:
+# A transfer.
+use rule prepare_dataset as transfer with:
     input:
-        unpack(inputs_of_transfer),
+        parents_of("transfer"),
     output:
-        **outputs_of_transfer(),
+        mark("transfer"),
     log:
-        "logs/transfers/{name}-{key}.log",
+        log_of("transfer"),
+    priority: 0
     conda:
         "../envs/training.yaml"
-    threads: 1
     resources:
-        mem_mb=memory_of_training,
-        runtime=minutes_of_training,
+        mem_mb=memory_of("transfer"),
+        runtime=minutes_of("transfer"),
     params:
-        run=request_of_transfer,
+        job=job_of("transfer"),
     message:
         "transfer {wildcards.name}"
-    script:
-        "../workflow_scripts/transfer.py"
+
+
+# The model of a transfer, where the study keeps it.
+use rule prepare_dataset as keep_target_model with:
+    input:
+        parents_of("target_model"),
+    output:
+        mark("target_model"),
+    log:
+        log_of("target_model"),
+    priority: 0
+    conda:
+        "../envs/training.yaml"
+    resources:
+        mem_mb=memory_of("target_model"),
+        runtime=minutes_of("target_model"),
+    params:
+        job=job_of("target_model"),
+    message:
+        "model of transfer {wildcards.name}"

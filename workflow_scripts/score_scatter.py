@@ -6,7 +6,8 @@ from transfer_atlas.analysis.figures.scores import score_scatter
 from transfer_atlas.analysis.figures.style import save_figure
 from transfer_atlas.analysis.tables.files import read_table
 from transfer_atlas.analysis.tables.scores import scored_pairs
-from transfer_atlas.running.jobs import clear_other_stamps, log_to
+from transfer_atlas.planning.shown import stamp_like
+from transfer_atlas.running.jobs import log_to
 
 log_to(snakemake.log[0])
 tables = [read_table(Path(snakemake.input[name])) for name in ("scores", "gains", "domain_distances")]
@@ -15,4 +16,4 @@ save_figure(
     snakemake.output.png,
     snakemake.output.svg,
 )
-clear_other_stamps(Path(snakemake.output.stamp))
+stamp_like(Path(snakemake.output.stamp), Path(snakemake.input.tables))

@@ -10,12 +10,13 @@ from transfer_atlas.analysis.tables.scores import (
     scored_pairs,
     scores_table,
 )
-from transfer_atlas.running.jobs import clear_other_stamps, log_to
+from transfer_atlas.planning.shown import write_stamp
+from transfer_atlas.running.jobs import log_to
 
 log_to(snakemake.log[0])
-study = snakemake.params.study
-scores = scores_table(read_scores(study["folders"]["score"]))
-distances = domain_distances_table(image_features(study["folders"]["image_features"], study["domains"]))
+facts = snakemake.params.facts
+scores = scores_table(read_scores(facts["scores"]))
+distances = domain_distances_table(image_features(facts["image_features"], facts["domains"]))
 pairs = scored_pairs(scores, read_table(Path(snakemake.input.gains)), distances)
 tables = {
     "scores": scores,
@@ -24,4 +25,5 @@ tables = {
 }
 for name, frame in tables.items():
     write_table(frame, Path(snakemake.output[name]))
-clear_other_stamps(Path(snakemake.output.stamp))
+shown = [folder for _, folder in [*facts["scores"], *facts["image_features"]]]
+write_stamp(Path(snakemake.output.stamp), shown, Path(snakemake.params.store))

@@ -11,12 +11,13 @@ from transfer_atlas.analysis.tables.transfers import (
     seed_gains_table,
     transfers_table,
 )
-from transfer_atlas.running.jobs import clear_other_stamps, log_to
+from transfer_atlas.planning.shown import write_stamp
+from transfer_atlas.running.jobs import log_to
 
 log_to(snakemake.log[0])
-study = snakemake.params.study
-records = read_records(study["folders"])
-transfers = transfers_table(records, dataset_facts(records, study["domains"], study["multi_sources"]))
+facts = snakemake.params.facts
+records = read_records(facts["transfers"], facts["others"])
+transfers = transfers_table(records, dataset_facts(records, facts["domains"], facts["multi_sources"]))
 gains = gains_table(transfers)
 tables = {
     "runs": runs_table(records),
@@ -31,4 +32,6 @@ for name, frame in tables.items():
     write_table(frame, Path(snakemake.output[name]))
 shown = ("best_sources", "gains", "effects", "best_effects", "transfers")
 write_page({name: tables[name] for name in shown}, Path(snakemake.output.page))
-clear_other_stamps(Path(snakemake.output.stamp))
+shown = [folder for _, folder in facts["transfers"]]
+shown += [folder for folders in facts["others"].values() for folder in folders]
+write_stamp(Path(snakemake.output.stamp), shown, Path(snakemake.params.store))

@@ -3,9 +3,13 @@
 Keys use a stage's version number. A fingerprint of its modules' syntax trees tells when code was edited
 without anyone having said whether results change.
 
-    python -m transfer_atlas.code_versions                                   # what is out of step
-    python -m transfer_atlas.code_versions declare STAGE --results-can-change
-    python -m transfer_atlas.code_versions declare STAGE --results-cannot-change
+A stage names its roots, such as `tasks/depth.py`; its other modules are those that the roots import, and so on,
+found in the syntax trees. The walk ends at the roots of other stages, which have a version of their own, and at
+modules that are listed as without effect on results.
+
+    transfer-atlas code                                   # what is out of step
+    transfer-atlas code declare STAGE --results-can-change
+    transfer-atlas code declare STAGE --results-cannot-change
 """
 
 from __future__ import annotations
@@ -26,25 +30,59 @@ from transfer_atlas.store.keys import canonical
 
 PACKAGE = Path(__file__).resolve().parent
 RECORD = PACKAGE / "code_versions.yaml"
-COMMAND = "python -m transfer_atlas.code_versions declare"
+COMMAND = "transfer-atlas code declare"
 
 
 def read_record(path: Path = RECORD) -> dict[str, Any]:
-    """The declared stages: name -> {version, modules, fingerprint}."""
+    """The declared stages: name -> {version, roots, fingerprint}; and files without effect on results."""
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def fingerprint(modules: Iterable[str], package: Path = PACKAGE) -> str:
-    """Hash of what the modules do: comments, docstrings and formatting do not count.
+def modules_of(stage: str, record: dict[str, Any] | None = None, package: Path = PACKAGE) -> list[str]:
+    """The files of a stage, relative to the package: its roots and what they import, but for other stages' roots.
 
-    `modules` are paths or glob patterns relative to the package; YAML files count by their contents.
-    Raises CodeVersionError if a pattern matches nothing.
+    Raises CodeVersionError if a root matches no file.
     """
+    return stage_modules([stage], record or read_record(), package)[stage]
+
+
+def stage_modules(stages: Iterable[str], record: dict[str, Any], package: Path) -> dict[str, list[str]]:
+    """The files of several stages, each as `modules_of` has them."""
+    roots = {name: set(_files(entry["roots"], package)) for name, entry in record["stages"].items()}
+    without_effect = set(_files(record["without_effect"], package))
+    found = {}
+    for stage in stages:
+        ends = without_effect.union(*(paths for name, paths in roots.items() if name != stage))
+        reached, waiting = set(roots[stage]), list(roots[stage])
+        while waiting:
+            new = set(imported(waiting.pop(), package)) - reached - ends
+            reached |= new
+            waiting += new
+        found[stage] = sorted(path.relative_to(package).as_posix() for path in reached)
+    return found
+
+
+def fingerprint(modules: Iterable[str], package: Path = PACKAGE) -> str:
+    """Hash of what some files do: comments, docstrings and formatting do not count; YAML counts by its contents."""
     digest = hashlib.sha256()
-    for path in _files(modules, package):
+    for path in sorted(package / module for module in modules):
         meaning = _meaning(path.read_text(encoding="utf-8"), path.suffix)
         digest.update(f"{path.relative_to(package).as_posix()}\0{meaning}\0".encode())
     return digest.hexdigest()[:16]
+
+
+def imported(path: Path, package: Path = PACKAGE) -> list[Path]:
+    """Modules of the package that a file imports anywhere in it. A package's own `__init__` counts where named."""
+    if path.suffix != ".py":
+        return []
+    found = []
+    for name in _imported_names(path.read_text(encoding="utf-8"), package.name):
+        *parents, last = name.split(".")[1:] or [""]
+        place = package.joinpath(*parents)
+        for candidate in (place / f"{last}.py", place / last / "__init__.py"):
+            if candidate.is_file():
+                found.append(candidate)
+    return found
 
 
 def versions(
@@ -54,16 +92,18 @@ def versions(
 
     Raises CodeVersionError naming every edited stage and both remedies.
     """
-    declared = (record or read_record())["stages"]
-    chosen = sorted(set(stages))
+    record = record or read_record()
+    declared, chosen = record["stages"], sorted(set(stages))
     missing = [stage for stage in chosen if stage not in declared]
     if missing:
         raise CodeVersionError(
-            f"no code version is declared for {', '.join(missing)} in {RECORD.name}; add the stage."
+            f"no code version is declared for {', '.join(missing)} in {RECORD.name}: add the stage with its roots, "
+            f"then `{COMMAND} {missing[0]} --results-can-change`."
         )
-    edited = [s for s in chosen if fingerprint(declared[s]["modules"], package) != declared[s]["fingerprint"]]
+    files = stage_modules(chosen, record, package)
+    edited = [s for s in chosen if fingerprint(files[s], package) != declared[s].get("fingerprint")]
     if edited:
-        listed = "\n".join(f"  {stage}: {', '.join(declared[stage]['modules'])}" for stage in edited)
+        listed = "\n".join(f"  {stage}: {', '.join(files[stage])}" for stage in edited)
         raise CodeVersionError(
             f"code that can change results was edited since its version was declared:\n{listed}\n"
             "Say for each stage which it is:\n"
@@ -79,8 +119,8 @@ def declare(stage: str, *, results_can_change: bool, path: Path = RECORD, packag
     if stage not in record["stages"]:
         raise CodeVersionError(f"unknown stage {stage!r}; known: {', '.join(record['stages'])}")
     entry = record["stages"][stage]
-    entry["fingerprint"] = fingerprint(entry["modules"], package)
-    entry["version"] += int(results_can_change)
+    entry["fingerprint"] = fingerprint(modules_of(stage, record, package), package)
+    entry["version"] = entry.get("version", 0) + int(results_can_change)
     header = "".join(
         line for line in path.read_text(encoding="utf-8").splitlines(True) if line.startswith("#")
     )
@@ -88,14 +128,27 @@ def declare(stage: str, *, results_can_change: bool, path: Path = RECORD, packag
     return f"{stage}: version {entry['version']}, fingerprint {entry['fingerprint']}"
 
 
-def _files(modules: Iterable[str], package: Path) -> list[Path]:
+def _files(patterns: Iterable[str], package: Path) -> list[Path]:
     files: set[Path] = set()
-    for pattern in modules:
-        found = {path for path in package.glob(pattern) if path.suffix in (".py", ".yaml")}
+    for pattern in patterns:
+        found = {path for path in package.glob(pattern) if path.suffix in (".py", ".yaml", ".txt")}
         if not found:
             raise CodeVersionError(f"{RECORD.name} names {pattern!r}, which matches no file of the package.")
         files |= found
     return sorted(files)
+
+
+@functools.cache
+def _imported_names(text: str, package: str) -> list[str]:
+    """Dotted names below the package that a module imports: modules, and names that may be modules."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules = [f"{node.module}.{alias.name}" for alias in node.names]
+            found += [node.module, *modules]
+    return [name for name in found if name.split(".")[0] == package]
 
 
 @functools.cache  # a plan asks for the same files several times
@@ -103,6 +156,8 @@ def _meaning(text: str, suffix: str) -> str:
     """What a file says to the interpreter, as text."""
     if suffix == ".yaml":
         return canonical(yaml.safe_load(text))
+    if suffix == ".txt":
+        return text
     tree = ast.parse(text)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -110,14 +165,25 @@ def _meaning(text: str, suffix: str) -> str:
             first = body[0].value
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 body[:1] = [] if len(body) > 1 else [ast.Pass()]
-    return ast.dump(tree)
+    return _told(tree)
+
+
+def _told(node: Any) -> str:
+    """A syntax tree as text that every version of Python from 3.11 on gives: what is empty is left out, since
+    later versions have more fields.
+    """
+    if isinstance(node, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
+        inner = ", ".join(f"{name}={_told(value)}" for name, value in fields if name != "kind")
+        return f"{type(node).__name__}({inner})"
+    if isinstance(node, list):
+        return "[" + ", ".join(map(_told, node)) + "]"
+    return repr(node)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m transfer_atlas.code_versions", description=__doc__.split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="transfer-atlas code", description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command")
     declaring = commands.add_parser("declare", help="say whether an edit can change results")
     declaring.add_argument("stages", nargs="+", metavar="STAGE")

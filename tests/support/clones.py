@@ -32,7 +32,7 @@ TABLES_AND_FIGURES = {
 def transfer(source: str, target: str) -> str:
     """How a transfer between two datasets (or from a baseline) is listed among the jobs."""
     start = source if source in ("ilsvrc", "scratch") else f"segmentation-{source}"
-    return f"transfer {start}--segmentation-{target}--small_target--seed0"
+    return f"transfer {start}--segmentation-{target}--6-images--seed0"
 
 
 def transfers(pairs: dict[str, list[str]]) -> set[str]:

@@ -11,12 +11,13 @@ from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.datasets.writing import write_prepared
 from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.model import Model
-from transfer_atlas.study.settings import EvaluationSettings, Optimizer, TrainingSettings
-from transfer_atlas.tasks import TASK_TYPES
+from transfer_atlas.tasks.registry import TASK_TYPES
+from transfer_atlas.tasks.settings import EvaluationSettings
 from transfer_atlas.training.batches import Batches
 from transfer_atlas.training.device import make_accelerator
 from transfer_atlas.training.evaluate import evaluate
 from transfer_atlas.training.fit import fit
+from transfer_atlas.training.settings import Optimizer, TrainingSettings
 
 ADAM = Optimizer(name="adam", weight_decay=0.0)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from transfer_atlas.datasets.registry import raw_folder
+from transfer_atlas.datasets.versions import dataset_version
+from transfer_atlas.planning.identity import Wanted
 from transfer_atlas.planning.plan import Plan, make_plan
 from transfer_atlas.planning.run import Run
 from transfer_atlas.study.study import Study, parse_study
@@ -75,12 +78,34 @@ def plan(
     return make_plan(chosen, dict.fromkeys(chosen.datasets, "1") | (versions or {}), origin)
 
 
-def name_of(run: Run) -> tuple[str, str]:
-    """A run as a reader names it, without its key."""
-    return run.kind, run.name
+def versions_of(*changes: tuple[str, Any]) -> dict[str, str]:
+    """True content versions of those datasets of the study whose files are there."""
+    chosen = study(*changes)
+    folders = {name: raw_folder(d.adapter, chosen.data_root) for name, d in chosen.datasets.items()}
+    return {name: dataset_version(path) for name, path in folders.items() if path and path.is_dir()}
 
 
-def changed_runs(before: Plan, after: Plan) -> set[tuple[str, str]]:
-    """Runs of both plans that have other keys in the second, by kind and name."""
-    keys = {name_of(run): run.key for run in before}
-    return {name_of(run) for run in after if name_of(run) in keys and keys[name_of(run)] != run.key}
+def name_of(each: Run | Wanted) -> tuple:
+    """A run as a reader names it, without its key: by its identity where the plan gives it one."""
+    return each.names if isinstance(each, Wanted) else (each.kind, each.name)
+
+
+def everything(plan: Plan) -> list[Run | Wanted]:
+    """What a plan wants, and the runs that this builds on."""
+    wanted = {(each.run.kind, each.run.key) for each in plan.wanted}
+    return [*plan.wanted, *(run for run in plan if (run.kind, run.key) not in wanted)]
+
+
+def key_of(each: Run | Wanted) -> str:
+    """The key of a run, or of the run that is wanted."""
+    return each.run.key if isinstance(each, Wanted) else each.key
+
+
+def changed_runs(before: Plan, after: Plan) -> set[tuple]:
+    """What both plans have, but with other keys in the second."""
+    keys = {name_of(each): key_of(each) for each in everything(before)}
+    return {
+        name_of(each)
+        for each in everything(after)
+        if name_of(each) in keys and keys[name_of(each)] != key_of(each)
+    }

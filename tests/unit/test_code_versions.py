@@ -1,5 +1,6 @@
 """Fingerprints of code: what counts as an edit, what planning says then, and that the declared ones are true."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,19 @@ import study_examples as examples
 import yaml
 
 from transfer_atlas import code_versions
-from transfer_atlas.code_versions import COMMAND, PACKAGE, declare, fingerprint, read_record, versions
+from transfer_atlas.code_versions import (
+    COMMAND,
+    PACKAGE,
+    declare,
+    fingerprint,
+    imported,
+    modules_of,
+    read_record,
+    stage_modules,
+    versions,
+)
 from transfer_atlas.errors import CodeVersionError
+from transfer_atlas.planning.kinds import KINDS
 
 LOSS = '''"""Losses."""
 
@@ -28,7 +40,7 @@ def package(tmp_path):
     """A small package with one stage and its record."""
     (tmp_path / "loss.py").write_text(LOSS)
     (tmp_path / "labels.yaml").write_text("b: 1\na: [x, y]\n")
-    stages = {"task": {"version": 3, "modules": ["loss.py", "*.yaml"], "fingerprint": ""}}
+    stages = {"task": {"version": 3, "roots": ["loss.py", "labels.yaml"], "fingerprint": ""}}
     record = tmp_path / "record" / "code_versions.yaml"
     record.parent.mkdir()
     record.write_text("# What this is.\n" + yaml.safe_dump({"stages": stages, "without_effect": []}))
@@ -37,7 +49,7 @@ def package(tmp_path):
 
 
 def of(package: Path) -> str:
-    return fingerprint(["loss.py", "*.yaml"], package)
+    return fingerprint(["loss.py", "labels.yaml"], package)
 
 
 @pytest.mark.parametrize(
@@ -91,14 +103,33 @@ def test_yaml_counts_by_its_content(package):
     assert of(package) != before
 
 
-def test_names_of_files_count_and_editors_leavings_do_not(package):
+def test_names_of_files_count(package):
     before = of(package)
-    (package / ".labels.yaml.swp").write_bytes(b"\xff\x00")
-    assert fingerprint(["loss.py", "labels*"], package) == before
     (package / "labels.yaml").rename(package / "other.yaml")
-    assert of(package) != before
+    assert fingerprint(["loss.py", "other.yaml"], package) != before
+
+
+def test_a_stage_is_its_roots_and_what_they_import_up_to_other_stages(tmp_path):
+    package = tmp_path / "toy"
+    (package / "deep").mkdir(parents=True)
+    for name, text in {
+        "root.py": "from toy.deep import near\nfrom toy.other import thing\nimport toy.told\n",
+        "deep/near.py": "def f():\n    from toy import far\n",
+        "far.py": "import toy.root\n",  # a circle ends the walk, too
+        "other.py": "import toy.behind\n",
+        "behind.py": "",
+        "told.py": "",
+        "alone.py": "",
+    }.items():
+        (package / name).write_text(text)
+    record = {
+        "stages": {"a": {"roots": ["root.py"]}, "b": {"roots": ["other.py"]}},
+        "without_effect": ["told.py"],
+    }
+    assert modules_of("a", record, package) == ["deep/near.py", "far.py", "root.py"]
+    assert modules_of("b", record, package) == ["behind.py", "other.py"]
     with pytest.raises(CodeVersionError, match=r"names 'gone\.py', which matches no file"):
-        fingerprint(["gone.py"], package)
+        modules_of("a", {"stages": {"a": {"roots": ["gone.py"]}}, "without_effect": []}, package)
 
 
 def check(package: Path):
@@ -113,7 +144,7 @@ def test_an_edited_stage_stops_with_both_remedies_until_declared(package):
         check(package)
     assert f"{COMMAND} task --results-can-change" in str(caught.value)
     assert f"{COMMAND} task --results-cannot-change" in str(caught.value)
-    assert "task: loss.py, *.yaml" in str(caught.value)
+    assert "task: labels.yaml, loss.py" in str(caught.value)
 
 
 @pytest.mark.parametrize(("can_change", "version"), [(True, 4), (False, 3)])
@@ -139,31 +170,74 @@ def test_a_raised_version_changes_exactly_that_task_types_runs(monkeypatch):
     before = examples.plan()
     record["stages"]["task_classification"]["version"] += 1
     monkeypatch.setattr(code_versions, "read_record", lambda: record)
-    below = {run for run in examples.changed_runs(before, examples.plan()) if "scratch" not in run[1]}
-    assert below == {examples.name_of(r) for r in before if r.kind != "prepared" and "scratch" not in r.name}
+    below = {name for name in examples.changed_runs(before, examples.plan()) if "scratch" not in name}
+    above = [each for each in examples.everything(before) if examples.name_of(each)[0] != "prepared"]
+    assert below == {examples.name_of(each) for each in above if "scratch" not in examples.name_of(each)}
     record["stages"]["task_classification"]["version"] -= 1
     record["stages"]["task_segmentation"]["version"] += 1
-    expected = {examples.name_of(run) for run in before if run.kind in ("source", "transfer")}
+    every = map(examples.name_of, examples.everything(before))
+    expected = {name for name in every if name[0] in ("source", "transfer")}
     assert examples.changed_runs(before, examples.plan()) == expected
 
 
 # The repository's own record
 
 
-def test_every_file_of_the_package_is_in_a_stage_or_declared_without_effect():
+def reached_from(module: str, without_effect: set[Path]) -> set[Path]:
+    """Every file of the package that a module imports, directly or not, but for what is without effect."""
+    start = PACKAGE.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    found, waiting = {start}, [start]
+    while waiting:
+        new = set(imported(waiting.pop())) - found - without_effect
+        found |= new
+        waiting += new
+    return found - without_effect
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_file_that_a_kind_of_run_uses_is_in_its_key(kind):
+    """In a stage of the kind itself, or of the runs that it builds on; else an edit would go unnoticed."""
     record = read_record()
-    patterns = [pattern for stage in record["stages"].values() for pattern in stage["modules"]]
-    in_stages = {path for pattern in patterns for path in PACKAGE.glob(pattern)}
-    without_effect = {PACKAGE / name for name in record["without_effect"]}
-    files = {path for suffix in ("py", "yaml") for path in PACKAGE.rglob(f"*.{suffix}")}
+    stages = record["stages"]
+    without_effect = {path for pattern in record["without_effect"] for path in PACKAGE.glob(pattern)}
+    places = {
+        "task_type": [name.removeprefix("task_") for name in stages if name.startswith("task_")],
+        "adapter": [name.removeprefix("adapter_") for name in stages if name.startswith("adapter_")],
+        "metric": [name.removeprefix("metric_") for name in stages if name.startswith("metric_")],
+    }
+    above = {
+        "prepared": [],
+        "ilsvrc": ["prepared", "source"],  # one that is trained has the stages of training
+        "source": ["prepared"],
+        "transfer": ["prepared", "source"],
+        "target_model": ["prepared", "source"],
+        "image_features": ["prepared", "source"],
+        "features": ["prepared", "source"],
+        "score": ["prepared", "source", "features"],
+    }[kind]
+    covered = set()
+    for each in (kind, *above):
+        for stage in KINDS[each].code:
+            name = stage[stage.find("{") + 1 : stage.find("}")] if "{" in stage else None
+            chosen = [stage.format(**{name: place}) for place in places[name]] if name else [stage]
+            for modules in stage_modules(chosen, record, PACKAGE).values():
+                covered |= {PACKAGE / module for module in modules}
+    used = reached_from(KINDS[kind].runner.split(":")[0], without_effect)
+    forgotten = sorted(path.relative_to(PACKAGE).as_posix() for path in used - covered if is_code(path))
+    assert not forgotten, f"{kind}: its key holds no stage with {forgotten}"
 
-    def listed(paths):
-        return sorted(path.relative_to(PACKAGE).as_posix() for path in paths)
 
-    forgotten = listed(files - in_stages - without_effect)
-    assert not forgotten, f"add to a stage, or to without_effect, of code_versions.yaml: {forgotten}"
-    assert not listed(without_effect - files), "without_effect names files that do not exist"
-    assert not listed(without_effect & in_stages), "both in a stage and without effect"
+def is_code(path: Path) -> bool:
+    """Whether a file does anything: a package's docstring does not."""
+    return path.suffix != ".py" or len(ast.parse(path.read_text(encoding="utf-8")).body) > 1
+
+
+def test_every_stage_has_what_it_names_and_what_is_without_effect_exists():
+    record = read_record()
+    for stage, modules in stage_modules(record["stages"], record, PACKAGE).items():
+        assert modules, stage
+    for pattern in record["without_effect"]:
+        assert list(PACKAGE.glob(pattern)), f"{pattern} names no file"
 
 
 def test_the_declared_fingerprints_are_current():

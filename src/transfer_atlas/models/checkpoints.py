@@ -35,6 +35,11 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], description: dict[st
         part.unlink(missing_ok=True)
 
 
+def save_no_model(output: Path, status: str, reason: str) -> None:
+    """A checkpoint without weights: the declared output of a run that legitimately has none."""
+    save_checkpoint(output / "model.safetensors", {}, {"status": status, "reason": reason})
+
+
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and description of a checkpoint. Raises CheckpointError if it is missing, truncated or foreign."""
     if not Path(path).is_file():

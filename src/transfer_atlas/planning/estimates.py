@@ -8,20 +8,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from transfer_atlas.planning.identity import BASELINES
+from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.plan import Plan
-from transfer_atlas.planning.run import KINDS, Run
-from transfer_atlas.planning.scores import SCORING
-from transfer_atlas.store.store import FOLDERS, RUN_FILE
-
-TITLES = {
-    "prepared": "prepared datasets",
-    "ilsvrc": "ILSVRC checkpoint",
-    "source": "sources",
-    "transfer": "transfers",
-    "image_features": "image features",
-    "features": "features of targets",
-    "score": "scores",
-}
+from transfer_atlas.planning.presence import Presence
+from transfer_atlas.planning.run import Run
+from transfer_atlas.store.store import RUN_FILE
 
 
 def pixels(settings: Mapping[str, Any]) -> float | None:
@@ -38,17 +30,19 @@ def plan_table(plan: Plan, store: Path, workers: int) -> str:
     """The plan as text: layer, runs, present, missing, estimated time of what is missing.
 
     A missing run that trains is expected to take as long per pixel as the median of the present ones
-    of its backbone; one that does not train, as long as the median of its layer.
+    of its backbone; one that does not train, as long as the median of like runs: prepared datasets of the same adapter,
+    features and scores of the same backbone.
     """
-    present = {run.key: _record(run, store) for run in plan}
+    there = Presence(store)
+    present = {(run.kind, run.key): there(run) for run in plan}
     speeds, fixed = _speeds(store)
     lines = [f"{'layer':<20}{'runs':>7}{'present':>9}{'missing':>9}   estimated time"]
     total, unknown = 0.0, False
-    for kind in KINDS:
-        runs = plan.of_kind(kind)
-        if not runs and kind in SCORING:
+    for name, kind in KINDS.items():
+        runs = plan.of_kind(name)
+        if not runs and not kind.always_listed:
             continue
-        missing = [run for run in runs if not present[run.key]]
+        missing = [run for run in runs if not present[run.kind, run.key]]
         guesses = [_guess(run, speeds, fixed) for run in missing]
         known = [guess for guess in guesses if guess is not None]
         unknown |= len(known) < len(guesses)
@@ -61,9 +55,9 @@ def plan_table(plan: Plan, store: Path, workers: int) -> str:
             else "not yet measured"
         )
         lines.append(
-            f"{TITLES[kind]:<20}{len(runs):>7}{len(runs) - len(missing):>9}{len(missing):>9}   {shown}"
+            f"{kind.title:<20}{len(runs):>7}{len(runs) - len(missing):>9}{len(missing):>9}   {shown}"
         )
-    missing_count = sum(not record for record in present.values())
+    missing_count = sum(not each for each in present.values())
     count = len(plan.runs)
     shown = "-" if not missing_count else _total(total / workers, unknown)
     lines.append(f"{'all':<20}{count:>7}{count - missing_count:>9}{missing_count:>9}   {shown}")
@@ -75,44 +69,52 @@ def plan_table(plan: Plan, store: Path, workers: int) -> str:
 def regime_table(plan: Plan) -> str:
     """The transfers of a plan by regime: gains, that is transfers from a source, and baselines."""
     lines = [f"{'transfers by regime':<26}{'gains':>7}{'baselines':>11}"]
-    transfers = [run.identity for run in plan.of_kind("transfer")]
+    transfers = plan.wanted_of("transfer")
     for regime in dict.fromkeys(each["regime"] for each in transfers):
         sources = [each["source"] for each in transfers if each["regime"] == regime]
-        baselines = sum(source in ("ilsvrc", "scratch") for source in sources)
+        baselines = sum(source in BASELINES for source in sources)
         lines.append(f"{regime:<26}{len(sources) - baselines:>7}{baselines:>11}")
     return "\n".join(lines)
 
 
-def _record(run: Run, store: Path) -> bool:
-    return (run.folder(store) / RUN_FILE).exists()
+Like = tuple[str, str]  # kind, and what makes runs of a kind take alike times
 
 
-def _speeds(store: Path) -> tuple[dict[str, float], dict[str, float]]:
-    """Median seconds per training pixel by backbone, and median seconds of runs that do not train by kind."""
+def _like(kind: str, settings: Mapping[str, Any]) -> Like:
+    """Which runs that do not train are judged by one another."""
+    if kind == "prepared":
+        return kind, settings["adapter"]["name"]
+    return kind, str(settings.get("metric") or settings.get("backbone", {}).get("name"))
+
+
+def _speeds(store: Path) -> tuple[dict[str, float], dict[Like, float]]:
+    """Median seconds per training pixel by backbone, and median seconds of runs that do not train by likeness."""
     by_backbone: dict[str, list[float]] = {}
-    by_kind: dict[str, list[float]] = {}
-    for kind, folder in FOLDERS.items():
-        for path in sorted((store / folder).glob(f"*/*/{RUN_FILE}")):
+    by_likeness: dict[Like, list[float]] = {}
+    for name, kind in KINDS.items():
+        for path in sorted((store / kind.folder).glob(f"*/*/{RUN_FILE}")):
             try:
                 record = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
+                if record["status"] != "finished":
+                    continue
+                settings, seconds = record["settings"], float(record["seconds"])
+                work = pixels(settings)
+                if work is None:
+                    by_likeness.setdefault(_like(name, settings), []).append(seconds)
+                else:
+                    by_backbone.setdefault(settings["backbone"]["name"], []).append(seconds / work)
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 continue  # a damaged record is refused where it is used; here it only gives no estimate
-            if record["status"] != "finished":
-                continue
-            work = pixels(record["settings"])
-            if work is None:
-                by_kind.setdefault(kind, []).append(record["seconds"])
-            else:
-                by_backbone.setdefault(record["settings"]["backbone"]["name"], []).append(
-                    record["seconds"] / work
-                )
-    return {k: median(v) for k, v in by_backbone.items()}, {k: median(v) for k, v in by_kind.items()}
+    return (
+        {name: median(values) for name, values in by_backbone.items()},
+        {like: median(values) for like, values in by_likeness.items()},
+    )
 
 
-def _guess(run: Run, speeds: dict[str, float], fixed: dict[str, float]) -> float | None:
+def _guess(run: Run, speeds: Mapping[str, float], fixed: Mapping[Like, float]) -> float | None:
     work = pixels(run.settings)
     if work is None:
-        return fixed.get(run.kind)
+        return fixed.get(_like(run.kind, run.settings))
     speed = speeds.get(run.settings["backbone"]["name"])
     return None if speed is None else work * speed
 

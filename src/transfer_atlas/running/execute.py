@@ -7,6 +7,7 @@ through Snakemake's params, to another process or machine.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 import time
@@ -15,12 +16,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from transfer_atlas.errors import LegitimateFailure
-from transfer_atlas.planning.run import Run
+from transfer_atlas.planning.kinds import KINDS, called
+from transfer_atlas.planning.run import Run, with_ancestry
 from transfer_atlas.running.provenance import surroundings
-from transfer_atlas.store.store import MODEL_FILE, StoreError, problems_of, publish
+from transfer_atlas.store.leases import Holder, leased
+from transfer_atlas.store.store import StoreError, is_whole, lease_of, problems_of, publish, read_run, tidy
 
 Outcome = dict[str, Any]  # metrics of a finished run
 Runner = Callable[[dict[str, Any], Path, TextIO], Outcome]
+TOLD = ("kind", "name", "key", "settings", "code_versions", "versions", "dataset_versions")
 
 
 def request(run: Run, store: Path, scratch: Path) -> dict[str, Any]:
@@ -30,11 +34,13 @@ def request(run: Run, store: Path, scratch: Path) -> dict[str, Any]:
         "name": run.name,
         "key": run.key,
         "settings": run.settings,
-        "identity": run.identity,
         "code_versions": run.code,
         "versions": run.versions,
         "dataset_versions": _dataset_versions(run),
-        "parents": {role: {"key": p.key, "folder": str(p.folder(store))} for role, p in run.parents.items()},
+        "parents": {
+            role: {"kind": p.kind, "name": p.name, "key": p.key, "folder": str(p.folder(store))}
+            for role, p in run.parents.items()
+        },
         "location": run.location,
         "folder": str(run.folder(store)),
         "scratch": str(Path(scratch) / run.key),
@@ -42,42 +48,49 @@ def request(run: Run, store: Path, scratch: Path) -> dict[str, Any]:
     return dict(sorted(values.items()))
 
 
-def execute(request: dict[str, Any], progress_to: TextIO = sys.stderr) -> None:
+def execute(request: dict[str, Any], progress_to: TextIO = sys.stderr, *, again: bool = False) -> bool:
     """Carry out a run and publish its result; a legitimate failure is a result, with status and reason.
 
-    State of an interrupted attempt is taken up from the run's scratch folder.
+    Only one process on any machine computes a run at a time: while another does, this one waits, and then finds the
+    result. State of an interrupted attempt is taken up from the run's scratch folder. again: compute and replace a
+    result that is there. Returns whether anything was computed.
     """
-    check_parents(request)
-    scratch, folder = Path(request["scratch"]), Path(request["folder"])
-    output = scratch / "output"
+    folder = Path(request["folder"])
+
+    def waiting(holder: Holder) -> None:
+        print(f"  {request['name']}: {holder} is computing it; waiting", file=progress_to, flush=True)
+
+    with leased(lease_of(folder), waiting=waiting) as lease:
+        tidy(folder)
+        if is_whole(folder) and not again:
+            return False
+        check_parents(request)
+        output = Path(request["scratch"]) / "output"
+        record = _computed(request, output, progress_to)
+        lease.check()
+        publish(output, folder, record, replace=again)
+        shutil.rmtree(request["scratch"])
+    return True
+
+
+def _computed(request: dict[str, Any], output: Path, progress_to: TextIO) -> dict[str, Any]:
+    """Compute a run into `output`. Returns its record."""
+    scratch, kind = Path(request["scratch"]), KINDS[request["kind"]]
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
     began, earlier = time.monotonic(), _earlier_seconds(scratch)
     status, reason, metrics = "finished", None, None
     try:
-        metrics = _runner(request["kind"])(request, scratch, progress_to)
+        metrics = called(kind.runner)(request, scratch, progress_to)
+        _check_finite(metrics)
     except LegitimateFailure as failure:
-        status, reason = failure.status, failure.reason
+        status, reason, metrics = failure.status, failure.reason, None
         shutil.rmtree(output)
         output.mkdir()
-        if request["kind"] in ("ilsvrc", "source") or request["location"].get("keep_model") == "yes":
-            _save_no_model(output, status, reason)
-        elif request["kind"] in ("image_features", "features"):
-            _save_no_samples(output, status, reason)
-    record = {
-        key: request[key]
-        for key in (
-            "kind",
-            "name",
-            "key",
-            "settings",
-            "identity",
-            "code_versions",
-            "versions",
-            "dataset_versions",
-        )
-    }
-    record |= {
+        if kind.placeholder is not None:
+            called(kind.placeholder)(output, status, reason)
+    return {
+        **{name: request[name] for name in TOLD},
         "parents": {role: parent["key"] for role, parent in request["parents"].items()},
         "status": status,
         "reason": reason,
@@ -85,20 +98,47 @@ def execute(request: dict[str, Any], progress_to: TextIO = sys.stderr) -> None:
         "seconds": round(earlier + time.monotonic() - began, 3),
         **surroundings(),
     }
-    publish(output, folder, record)
-    shutil.rmtree(scratch)
 
 
 def check_parents(request: dict[str, Any]) -> None:
-    """Refuse to start from a checkpoint that is damaged, or of unknown provenance. Raises StoreError that names it."""
+    """Refuse to build on files that are damaged, or of unknown provenance. Raises StoreError that names them.
+
+    Every file of every parent is hashed, once on a machine as long as it does not change.
+    """
     for parent in request["parents"].values():
         folder = Path(parent["folder"])
-        problems = problems_of(folder, only=(MODEL_FILE,)) if (folder / MODEL_FILE).is_file() else []
+        problems = problems_of(folder, remembered=True)
         if problems:
             raise StoreError(
                 f"{' '.join(problems)} Remove {folder} and run snakemake again; or fetch what is recorded again "
-                "with `python -m transfer_atlas.sharing verify --refetch`."
+                "with `transfer-atlas verify --refetch`."
             )
+
+
+def parent_record(request: dict[str, Any], role: str) -> dict[str, Any]:
+    """The run.json of a parent. Raises LegitimateFailure("source_failed") if the parent legitimately has no result."""
+    record = read_run(Path(request["parents"][role]["folder"]))
+    if record["status"] != "finished":
+        raise LegitimateFailure(
+            "source_failed", f"{record['name']} ({record['key']}) {record['status']}: {record['reason']}"
+        )
+    return record
+
+
+def _check_finite(metrics: Outcome | None) -> None:
+    """Nothing that is not finite is ever a finished result."""
+
+    def visit(value: Any, where: str) -> None:
+        if isinstance(value, float) and not math.isfinite(value):
+            raise LegitimateFailure("diverged", f"{where or 'the result'} is {value}")
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                visit(inner, f"{where}.{name}" if where else str(name))
+        elif isinstance(value, list | tuple):
+            for index, inner in enumerate(value):
+                visit(inner, f"{where}[{index}]")
+
+    visit(metrics, "")
 
 
 def _earlier_seconds(scratch: Path) -> float:
@@ -108,44 +148,7 @@ def _earlier_seconds(scratch: Path) -> float:
     )
 
 
-def _runner(kind: str) -> Runner:
-    # Each kind is imported where it is needed: preparing a dataset must not pay for importing torch.
-    if kind == "prepared":
-        from transfer_atlas.datasets.prepare import prepare
-
-        return prepare
-    if kind in ("image_features", "features", "score"):
-        from transfer_atlas.scoring import runners as scoring
-
-        return {
-            "image_features": scoring.image_features,
-            "features": scoring.features,
-            "score": scoring.score,
-        }[kind]
-    from transfer_atlas.training import runners
-
-    return {"ilsvrc": runners.ilsvrc, "source": runners.source, "transfer": runners.transfer}[kind]
-
-
-def _save_no_model(output: Path, status: str, reason: str) -> None:
-    """A checkpoint without weights: the declared output of a run that legitimately has none."""
-    from transfer_atlas.models.checkpoints import save_checkpoint
-
-    save_checkpoint(output / "model.safetensors", {}, {"status": status, "reason": reason})
-
-
-def _save_no_samples(output: Path, status: str, reason: str) -> None:
-    """Samples of a run that legitimately has none."""
-    from transfer_atlas.scoring.sample_files import save_samples
-
-    save_samples(output, {}, {"status": status, "reason": reason})
-
-
 def _dataset_versions(run: Run) -> dict[str, str]:
     """Versions of all datasets whose images went into a run, directly or through its parents."""
-    found: dict[str, str] = {}
-    for parent in run.parents.values():
-        found |= _dataset_versions(parent)
-    if run.kind == "prepared":
-        found[run.name] = run.versions["dataset"]
-    return dict(sorted(found.items()))
+    prepared = [each for each in with_ancestry([run]) if each.kind == "prepared"]
+    return dict(sorted((each.name, each.versions["dataset"]) for each in prepared))

@@ -1,4 +1,4 @@
-"""The runs that score: image features of a dataset, samples of a target seen by a source, scores of a pair."""
+"""The runs that extract: image features of a dataset, and samples of a task as a source sees them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from typing import Any, TextIO
 import torch
 
 from transfer_atlas.datasets.reading import PreparedDataset
-from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import Backbone, build_backbone
 from transfer_atlas.models.checkpoints import load_checkpoint, load_weights
+from transfer_atlas.planning.kinds import MODEL_FILE
 from transfer_atlas.progress import Progress
+from transfer_atlas.running.execute import parent_record
 from transfer_atlas.scoring.features import Sampling, extract_samples, pooled_features
-from transfer_atlas.scoring.sample_files import load_samples, save_samples
-from transfer_atlas.scoring.scores import ScoreSettings, score_pair
+from transfer_atlas.scoring.sample_files import save_samples
 from transfer_atlas.scoring.source_heads import source_head
-from transfer_atlas.store.store import MODEL_FILE, read_run
-from transfer_atlas.training.batches import select_images
 from transfer_atlas.training.device import make_accelerator
+from transfer_atlas.training.selection import select_images
 
 CACHE_BYTES = 2 * 1024**3  # decoded images are read twice: for their annotations, and for the network
 
@@ -70,16 +69,6 @@ def image_features(request: dict[str, Any], scratch: Path, progress_to: TextIO) 
     return {"images": len(indices), "dimensions": pooled.shape[1]}
 
 
-def score(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
-    """All metrics of one source for one target, on the same samples."""
-    target = load_samples(Path(request["parents"]["features"]["folder"]))
-    source = None
-    if "source_features" in request["parents"]:
-        source = load_samples(Path(request["parents"]["source_features"]["folder"]))
-    settings = ScoreSettings(**request["settings"])
-    return {"samples": len(target["labels"]), "scores": score_pair(target, source, settings)}
-
-
 def _dataset(request: dict[str, Any]) -> PreparedDataset:
     folder = request["parents"]["dataset"]["folder"]
     return PreparedDataset.open(folder, cache_bytes=CACHE_BYTES, threads=torch.get_num_threads())
@@ -90,13 +79,8 @@ def _trained(request: dict[str, Any], role: str) -> tuple[Backbone, dict[str, to
 
     Raises LegitimateFailure("source_failed") if the parent legitimately has no weights.
     """
-    folder = Path(request["parents"][role]["folder"])
-    record = read_run(folder)
-    if record["status"] != "finished":
-        raise LegitimateFailure(
-            "source_failed", f"{record['name']} ({record['key']}) {record['status']}: {record['reason']}"
-        )
-    path = folder / MODEL_FILE
+    parent_record(request, role)
+    path = Path(request["parents"][role]["folder"]) / MODEL_FILE
     tensors = load_checkpoint(path)[0]
     backbone = build_backbone(request["settings"]["backbone"]["name"], seed=0)
     load_weights(backbone, tensors, prefix="backbone.", origin=str(path))

@@ -22,6 +22,11 @@ def save_samples(folder: Path, arrays: dict[str, np.ndarray], description: dict[
     save_file(contiguous, folder / SAMPLES_FILE, header)
 
 
+def save_no_samples(folder: Path, status: str, reason: str) -> None:
+    """Samples of a run that legitimately has none."""
+    save_samples(folder, {}, {"status": status, "reason": reason})
+
+
 def load_samples(folder: Path) -> dict[str, np.ndarray]:
     """The arrays of a features run. Raises CheckpointError for a missing or damaged file, LegitimateFailure with the
     run's own status where it has no samples.

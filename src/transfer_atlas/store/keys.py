@@ -17,3 +17,12 @@ def canonical(value: Any) -> str:
 def key_of(value: Any) -> str:
     """Key of a plain value."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:KEY_LENGTH]
+
+
+def sorted_mappings(value: Any) -> Any:
+    """The same value with every mapping in it in the order of its names."""
+    if isinstance(value, dict):
+        return {name: sorted_mappings(value[name]) for name in sorted(value)}
+    if isinstance(value, list):
+        return [sorted_mappings(inner) for inner in value]
+    return value

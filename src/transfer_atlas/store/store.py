@@ -1,58 +1,43 @@
 """The store: where the results of runs live, and how they get there whole or not at all.
 
-store/<kind>/<readable name>/<key>/run.json      provenance and metrics, written last
+store/<kind>/<readable name>/<key>/run.json      provenance and metrics
 store/<kind>/<readable name>/<key>/...           model.safetensors, dataset.json, shards/, ...
+store/.publishing/, store/.leases/               what is on its way here, and who is computing what
 """
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import json
 import os
-import shutil
+import secrets
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from transfer_atlas.errors import AtlasError
+from transfer_atlas.store.files import RememberedDigests, digest_of, move_into, remove, write_json
 from transfer_atlas.store.keys import key_of
 
-FOLDERS = {
-    "prepared": "prepared",
-    "ilsvrc": "ilsvrc",
-    "source": "sources",
-    "transfer": "transfers",
-    "image_features": "image_features",
-    "features": "features",
-    "score": "scores",
-}  # by kind
 RUN_FILE = "run.json"
-MODEL_FILE = "model.safetensors"
 
 
 class StoreError(AtlasError):
     """A result is missing, incomplete or damaged."""
 
 
-def run_folder(store: Path, kind: str, name: str, key: str) -> Path:
-    """Folder of one run."""
-    return Path(f"{store}/{FOLDERS[kind]}/{name}/{key}")
+def run_folder(store: Path, kind_folder: str, name: str, key: str) -> Path:
+    """Folder of one run; kind_folder: the folder of its kind, such as `transfers`."""
+    return Path(f"{store}/{kind_folder}/{name}/{key}")
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(value, file, indent=1, sort_keys=True, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def store_of(folder: Path) -> Path:
+    """The store that a run's folder lies in."""
+    return folder.parents[2]
+
+
+def lease_of(folder: Path) -> Path:
+    """The lease of the run that lives in `folder`."""
+    return store_of(folder) / ".leases" / f"{folder.parents[1].name}-{folder.name}.json"
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -73,12 +58,13 @@ def read_run(folder: Path) -> dict[str, Any]:
     return record
 
 
-def problems_of(folder: Path, only: Collection[str] | None = None) -> list[str]:
+def problems_of(folder: Path, only: Collection[str] | None = None, *, remembered: bool = False) -> list[str]:
     """What is wrong with the result of a run, each problem as a sentence that names the file; empty if whole.
 
     The run.json must be there and be that of the folder, its key must follow from what it says (else the result's
     provenance is unknown), and every file must have the size and sha256 that it states; no other may lie there.
-    only: names of the files whose content is looked at; all if None.
+    only: names of the files whose content is looked at; all if None. remembered: whether a file that was hashed on
+    this machine and has not changed since needs no hashing again.
     """
     try:
         record = read_run(folder)
@@ -87,75 +73,116 @@ def problems_of(folder: Path, only: Collection[str] | None = None) -> list[str]:
     path = Path(folder) / RUN_FILE
     facts = record.get("files")
     told = ("kind", "settings", "versions", "parents", "code_versions")
-    if not isinstance(facts, dict) or any(name not in record for name in told):
+    if not _are_facts(facts) or any(name not in record for name in told):
         return [f"{path} does not say how the result was made: its provenance is unknown."]
     identity = {"code" if name == "code_versions" else name: record[name] for name in told}
     if key_of(identity) != record["key"]:
         return [
             f"{path} was changed: what it says gives the key {key_of(identity)}. Its provenance is unknown."
         ]
-    problems = []
     there = {file.relative_to(folder).as_posix() for file in Path(folder).rglob("*") if file.is_file()}
-    surplus = {name for name in there - facts.keys() - {RUN_FILE} if not name.endswith(".part")}
-    problems += [
-        f"{folder}/{name} is not named by {RUN_FILE}: its provenance is unknown." for name in sorted(surplus)
+    problems = [
+        f"{folder}/{name} is not named by {RUN_FILE}: its provenance is unknown."
+        for name in sorted(there - facts.keys() - {RUN_FILE})
     ]
+    hashed = []
     for name in facts if only is None else [name for name in facts if name in only]:
         file, expected = Path(folder) / name, facts[name]
         if name not in there:
             problems.append(f"{file} is missing.")
         elif (size := file.stat().st_size) != expected["bytes"]:
             problems.append(f"{file} is damaged: it has {size} bytes, expected {expected['bytes']}.")
-        elif _sha256(file) != expected["sha256"]:
-            problems.append(f"{file} is damaged: its sha256 is not the one that {RUN_FILE} states.")
+        else:
+            hashed.append(name)
+    digests = RememberedDigests().of(folder, hashed) if remembered else _digests(folder, hashed)
+    problems += [
+        f"{folder}/{name} is damaged: its sha256 is not the one that {RUN_FILE} states."
+        for name in hashed
+        if digests[name] != facts[name]["sha256"]
+    ]
     return problems
 
 
-def publish(work: Path, folder: Path, record: dict[str, Any]) -> None:
-    """Move everything in `work` into the store folder, then write run.json, whose presence says: complete.
+def is_whole(folder: Path) -> bool:
+    """Whether a result is there with every file of the size that its run.json states; contents are not looked at."""
+    return not problems_of(folder, only=()) and all(
+        (folder / name).is_file() and (folder / name).stat().st_size == facts["bytes"]
+        for name, facts in read_run(folder)["files"].items()
+    )
 
-    `work` may be on another file system. Files are put under their final names by renaming only. The record
-    gets size and sha256 of every file, so that a copy can be verified.
+
+def publish(work: Path, folder: Path, record: dict[str, Any], *, replace: bool = False) -> bool:
+    """Put everything in `work`, with a run.json, into the store's folder of the run, by one renaming.
+
+    `work` may be on another file system. The record gets size and sha256 of every file, so that a copy can be verified.
+    Where a whole result is there already, it stays, unless `replace` is said. Returns whether this one was put there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    record = record | {"files": file_facts(work)}
-    (folder / RUN_FILE).unlink(missing_ok=True)  # of an earlier result: it is not whole from here on
-    for path in sorted(work.iterdir()):
-        target = folder / path.name
-        part = folder / f".{path.name}.part"
-        _remove(part)
-        try:
-            shutil.move(path, part)
-            _remove(target)
-            part.replace(target)
-        except shutil.Error as error:  # of many files; a full disk must be recognisable as one
-            if f"[Errno {errno.ENOSPC}]" in str(error):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
+    ready = store_of(folder) / ".publishing" / f"{folder.name}-{os.getpid()}-{secrets.token_hex(4)}"
+    ready.mkdir(parents=True)
+    try:
+        for path in sorted(work.iterdir()):
+            move_into(path, ready)
+        write_json(ready / RUN_FILE, record | {"files": file_facts(ready)})
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return _install(ready, folder, replace)
+    finally:
+        remove(ready)
+
+
+def _install(ready: Path, folder: Path, replace: bool) -> bool:
+    try:
+        ready.rename(folder)  # where there is nothing, or an empty folder
+        return True
+    except OSError:
+        if not folder.exists():
             raise
-        finally:
-            _remove(part)
-    write_json(folder / RUN_FILE, record)
+    if is_whole(folder) and not replace:
+        return False
+    old = ready.with_name(f"{ready.name}.old")
+    folder.rename(old)
+    try:
+        ready.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
+    remove(old)
+    return True
+
+
+def tidy(folder: Path) -> None:
+    """Clear up after a process that was killed while it published; only for the holder of the run's lease.
+
+    A result whose replacement was interrupted between its two renamings is brought back.
+    """
+    for left in sorted((store_of(folder) / ".publishing").glob(f"{folder.name}-*")):
+        if left.suffix == ".old" and not folder.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            left.rename(folder)
+        else:
+            remove(left)
 
 
 def file_facts(folder: Path) -> dict[str, dict[str, Any]]:
     """Size in bytes and sha256 of every file below a folder, by relative path."""
-    facts = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            facts[path.relative_to(folder).as_posix()] = {
-                "bytes": path.stat().st_size,
-                "sha256": _sha256(path),
-            }
-    return facts
+    return {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": digest_of(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _digests(folder: Path, names: Collection[str]) -> dict[str, str]:
+    return {name: digest_of(Path(folder) / name) for name in names}
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _are_facts(facts: Any) -> bool:
+    """Whether `files` of a run.json is what it should be: names inside the folder, each with size and sha256."""
+    return isinstance(facts, dict) and all(
+        isinstance(name, str)
+        and not name.startswith("/")
+        and ".." not in name.split("/")
+        and isinstance(entry, dict)
+        and isinstance(entry.get("bytes"), int)
+        and isinstance(entry.get("sha256"), str)
+        for name, entry in facts.items()
+    )

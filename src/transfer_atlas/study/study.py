@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from transfer_atlas.datasets.adapters import task_types
+from transfer_atlas.datasets.registry import task_types
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.models.packages import WEIGHT_PACKAGES
+from transfer_atlas.scoring.settings import TransferabilitySettings
+from transfer_atlas.strict import Strict
 from transfer_atlas.study.messages import explain, nearest
 from transfer_atlas.study.settings import (
     TASK_TYPE_DEFAULTS,
     BackboneSettings,
     DatasetSettings,
-    EvaluationSettings,
     Experiment,
     IlsvrcOrigin,
     MultiSource,
     Name,
     PackageOrigin,
-    RegimeName,
     RegimeSettings,
-    Strict,
     TaskTypeName,
     TaskTypeSettings,
     TimmOrigin,
-    TrainingOverrides,
-    TrainingSettings,
     TrainOrigin,
-    TransferabilitySettings,
 )
+from transfer_atlas.study.task import MULTI, Task, is_multi
+from transfer_atlas.tasks.settings import EvaluationSettings
+from transfer_atlas.training.settings import TrainingOverrides, TrainingSettings
 
 
 class Study(Strict):
@@ -60,7 +60,7 @@ class Study(Strict):
         description="Settings by task type. Unless told otherwise, detection and keypoints are trained with Adam in "
         "batches of 128, depth in batches of 64 (paper, sections 4.4 to 4.6).",
     )
-    regimes: dict[RegimeName, RegimeSettings] = Field(
+    regimes: dict[Name, RegimeSettings] = Field(
         {
             "small_target": RegimeSettings(
                 target_images=150, target_images_of={"coco": 1000, "ade20k": 1000}
@@ -102,9 +102,12 @@ class Study(Strict):
         return {**default, **value} if isinstance(value, dict) else value
 
     def tasks(self) -> list[str]:
-        """All tasks of the study, `task type/dataset`, in the order of the configuration."""
+        """All tasks of the study, in the order of the configuration; parts of a dataset after it."""
         return [
-            f"{task_type}/{name}" for name, dataset in self.datasets.items() for task_type in dataset.tasks
+            str(Task(task_type, name, part))
+            for name, dataset in self.datasets.items()
+            for task_type in dataset.tasks
+            for part in (None, *dataset.parts)
         ]
 
     def sources_of(self, experiment: Experiment, where: str) -> list[str]:
@@ -112,43 +115,42 @@ class Study(Strict):
         return self.expand(experiment.sources, f"{where}.sources", beside=list(self.multi_sources))
 
     def tasks_of_multi_source(self, name: str) -> list[str]:
-        """The tasks that a multi-source is trained on."""
-        return self.expand(self.multi_sources[name].tasks, f"multi_sources.{name}.tasks")
+        """The tasks that a multi-source is trained on, sorted: their order means nothing."""
+        return sorted(self.expand(self.multi_sources[name].tasks, f"multi_sources.{name}.tasks"))
 
     def expand(self, patterns: list[str], where: str, beside: Sequence[str] = ()) -> list[str]:
-        """Tasks named by `patterns`; `segmentation/*` stands for all tasks of a task type.
+        """Tasks named by `patterns`: `segmentation/*` stands for all tasks of a task type, without parts of datasets,
+        `segmentation/cityscapes@*` for all parts of one.
 
         beside: other names that may stand among them.
         """
         known = [*self.tasks(), *beside]
         chosen: list[str] = []
         for pattern in patterns:
-            found = [task for task in known if task == pattern or pattern == f"{task.split('/')[0]}/*"]
+            found = [name for name in known if name == pattern or _stands_for(pattern, name)]
             if not found:
                 raise ConfigurationError(
                     f"{where}: unknown task {pattern!r}; expected `task type/dataset` with a dataset of this study"
                     f"{nearest(pattern, known)}. Add the dataset under `datasets`, or correct the name."
                 )
-            chosen += [task for task in found if task not in chosen]
+            chosen += [name for name in found if name not in chosen]
         return chosen
 
-    def training(self, task: str, regime: RegimeName | None) -> TrainingSettings:
+    def training(self, task: Task, regime: str | None) -> TrainingSettings:
         """Settings for training on `task`: as a source (`regime` None) or as a target in a regime."""
-        task_type, dataset = task.split("/")
-        own = self.datasets[dataset].tasks[task_type]
+        own = self.datasets[task.dataset].tasks[task.type]
         if regime is None:
-            return self._merged(task_type, [own.training], task)
-        small = self._of_type(task_type).regimes.get(regime)
-        return self._merged(task_type, [small, own.training, own.regimes.get(regime)], task)
+            return self._merged(task.type, [own.training], str(task))
+        small = self._of_type(task.type).regimes.get(regime)
+        return self._merged(task.type, [small, own.training, own.regimes.get(regime)], str(task))
 
-    def multi_source_training(self, name: str) -> tuple[TrainingSettings, dict[str, TrainingSettings]]:
-        """Settings that a multi-source's datasets share, and those of each dataset, by dataset."""
-        task_type, own = name.removeprefix("multi_"), self.multi_sources[name].training
+    def multi_source_training(self, name: str) -> tuple[TrainingSettings, dict[Task, TrainingSettings]]:
+        """Settings that a multi-source's datasets share, and those of each of its tasks."""
+        task_type, own = name.removeprefix(MULTI), self.multi_sources[name].training
         each = {}
-        for task in self.tasks_of_multi_source(name):
-            dataset = task.split("/")[1]
-            layers = [self.datasets[dataset].tasks[task_type].training, own]
-            each[dataset] = self._merged(task_type, layers, f"{name} on {dataset}")
+        for task in map(Task.parse, self.tasks_of_multi_source(name)):
+            layers = [self.datasets[task.dataset].tasks[task_type].training, own]
+            each[task] = self._merged(task_type, layers, f"{name} on {task.place}")
         return self._merged(task_type, [own], name), each
 
     def _of_type(self, task_type: str) -> TaskTypeSettings:
@@ -167,19 +169,26 @@ class Study(Strict):
         except ValidationError as error:
             raise ConfigurationError(explain(error, merged, f"the training of {what}", Study)) from None
 
-    def evaluation(self, task: str) -> dict[str, Any]:
+    def evaluation(self, task: Task) -> dict[str, Any]:
         """How predictions on `task` are scored, as it enters its runs' settings: nothing where there is no choice."""
-        task_type, dataset = task.split("/")
-        if task_type != "detection":
+        if task.type != "detection":
             return {}
-        chosen = self.datasets[dataset].tasks[task_type].evaluation or EvaluationSettings()
-        return {"evaluation": chosen.model_dump(mode="json")}
+        chosen = self.datasets[task.dataset].tasks[task.type].evaluation or EvaluationSettings()
+        return {"evaluation": chosen.hashed()}
 
-    def learning_rates(self, task: str, regime: RegimeName) -> list[float]:
+    def learning_rates(self, task: Task, regime: str) -> list[float]:
         """The grid of learning rates for a target, highest first."""
-        factors = self._of_type(task.split("/")[0]).learning_rate_factors
+        factors = self._of_type(task.type).learning_rate_factors
         start = self.training(task, regime).learning_rate
-        return [start * factor for factor in sorted(factors, reverse=True)]
+        return [start * factor for factor in sorted(set(factors), reverse=True)]
+
+
+def _stands_for(pattern: str, name: str) -> bool:
+    """Whether `segmentation/*` or `segmentation/cityscapes@*` stands for the name of a task."""
+    if is_multi(name):
+        return False
+    task = Task.parse(name)
+    return pattern == (f"{task.type}/*" if task.part is None else f"{task.type}/{task.dataset}@*")
 
 
 def _override(settings: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
@@ -199,6 +208,7 @@ def parse_study(values: dict[str, Any]) -> Study:
         study = Study.model_validate(values)
     except ValidationError as error:
         raise ConfigurationError(explain(error, values, "the configuration", Study)) from None
+    _check_regimes(study, values.get("regimes") or {})
     for index, experiment in enumerate(study.experiments):
         study.sources_of(experiment, f"experiments[{index}]")
         study.expand(experiment.targets, f"experiments[{index}].targets")
@@ -208,6 +218,7 @@ def parse_study(values: dict[str, Any]) -> Study:
     _check_backbone(study)
     if isinstance(study.ilsvrc, TrainOrigin):
         study.expand([f"classification/{study.ilsvrc.dataset}"], "ilsvrc.dataset")
+    _check_there_is_something_to_do(study)
     return study
 
 
@@ -235,14 +246,63 @@ def _check_multi_sources(study: Study) -> None:
     """A multi-source is named after its task type, and has at least two tasks of it."""
     for name in study.multi_sources:
         where, tasks = f"multi_sources.{name}", study.tasks_of_multi_source(name)
-        expected = sorted({f"multi_{task.split('/')[0]}" for task in tasks})
+        expected = sorted({f"{MULTI}{Task.parse(task).type}" for task in tasks})
         if expected != [name]:
             raise ConfigurationError(
-                f"{where}: its tasks are of {', '.join(e.removeprefix('multi_') for e in expected)}; expected tasks of "
+                f"{where}: its tasks are of {', '.join(e.removeprefix(MULTI) for e in expected)}; expected tasks of "
                 f"one task type, and the name multi_<task type> ({' or '.join(expected)})."
             )
         if len(tasks) < 2:
             raise ConfigurationError(f"{where}.tasks: only {tasks[0]}; expected two tasks or more.")
+
+
+def _check_regimes(study: Study, given: Collection[str]) -> None:
+    """Experiments and settings by regime name regimes that there are; shots are for classification.
+
+    given: the regimes that the study states; one that no experiment uses and that is nearly another's name is a slip.
+    """
+    known = list(study.regimes)
+    used = {experiment.regime for experiment in study.experiments}
+    for regime in set(given) - used:
+        meant = difflib.get_close_matches(regime, [name for name in known if name not in given], 1, 0.8)
+        if meant:
+            raise ConfigurationError(
+                f"regimes.{regime}: no experiment uses it (did you mean {meant[0]}?); correct the name, or remove it."
+            )
+    named = [(f"experiments[{i}].regime", e.regime) for i, e in enumerate(study.experiments)]
+    named += [(f"task_types.{t}.regimes", r) for t, s in study.task_types.items() for r in s.regimes]
+    for name, dataset in study.datasets.items():
+        for task_type, task in dataset.tasks.items():
+            named += [(f"datasets.{name}.tasks.{task_type}.regimes", regime) for regime in task.regimes]
+    for where, regime in named:
+        if regime not in known:
+            raise ConfigurationError(
+                f"{where}: unknown regime {regime!r}{nearest(regime, known)}. Name it under `regimes`."
+            )
+    for index, experiment in enumerate(study.experiments):
+        for target in study.expand(experiment.targets, f"experiments[{index}].targets"):
+            if study.regimes[experiment.regime].target_shots and Task.parse(target).type != "classification":
+                raise ConfigurationError(
+                    f"regimes.{experiment.regime}.target_shots counts images of each class, which {target} has not; "
+                    "use target_images for it."
+                )
+
+
+def _check_there_is_something_to_do(study: Study) -> None:
+    """A study without a single transfer would end with empty tables."""
+    for index, experiment in enumerate(study.experiments):
+        where = f"experiments[{index}]"
+        targets = study.expand(experiment.targets, f"{where}.targets")
+        for source in [*experiment.baselines, *study.sources_of(experiment, where)]:
+            own = [source]
+            if is_multi(source):
+                own = [] if experiment.to_own_targets else study.tasks_of_multi_source(source)
+            if set(targets) - set(own):
+                return
+    raise ConfigurationError(
+        "experiments: there is no transfer to run: a task is no source of itself, and no baseline is asked for. Name "
+        "another source, or `baselines: [ilsvrc]`."
+    )
 
 
 def _check_exceptions(study: Study, given: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import Backbone
-from transfer_atlas.study.settings import EvaluationSettings
+from transfer_atlas.tasks.settings import EvaluationSettings
 
 
 class ClassificationHead(nn.Module):

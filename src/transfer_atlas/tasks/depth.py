@@ -14,8 +14,8 @@ from transfer_atlas.datasets.prepared import DatasetDescription, DepthDescriptio
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import STRIDE, Backbone
-from transfer_atlas.study.settings import EvaluationSettings
 from transfer_atlas.tasks.pixelwise import PixelwiseHead, upsample
+from transfer_atlas.tasks.settings import EvaluationSettings
 
 
 class DepthHead(PixelwiseHead):

@@ -13,9 +13,9 @@ from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.models.backbone import Backbone
 from transfer_atlas.models.projection import Projection
-from transfer_atlas.study.settings import EvaluationSettings
 from transfer_atlas.tasks import centre_points
 from transfer_atlas.tasks.average_precision import AveragePrecision, to_image
+from transfer_atlas.tasks.settings import EvaluationSettings
 
 MOST_OBJECTS = 128  # trained on in an image, as in Objects as Points; the smallest beyond it are ignored
 MOST_FOUND = 100  # peaks that become boxes (paper, section 4.4; also what COCO's evaluation looks at)

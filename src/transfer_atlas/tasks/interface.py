@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.models.backbone import Backbone
-from transfer_atlas.study.settings import EvaluationSettings
+from transfer_atlas.tasks.settings import EvaluationSettings
 
 
 class Evaluator(Protocol):

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.models.backbone import STRIDE, Backbone
-from transfer_atlas.study.settings import EvaluationSettings
 from transfer_atlas.tasks import centre_points
 from transfer_atlas.tasks.average_precision import AveragePrecision, to_image
+from transfer_atlas.tasks.settings import EvaluationSettings
 
 MOST_OBJECTS = 32  # trained on in an image, as in Objects as Points; the smallest beyond it are ignored
 MOST_FOUND = 20  # objects of an image that COCO's evaluation of keypoints looks at

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from transfer_atlas.datasets.reading import PreparedDataset
-from transfer_atlas.study.settings import TrainingSettings
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.training.geometry import augment, random_window
+from transfer_atlas.training.settings import TrainingSettings
 
 Batch = tuple[Tensor, dict[str, Tensor]]  # images (B, 3, *crop) uint8, and the encoded targets
 
@@ -26,16 +26,6 @@ def batch_indices(count: int, batch_size: int, step: int, seed: int) -> np.ndarr
         epoch: np.random.default_rng([seed, epoch]).permutation(count) for epoch in np.unique(places // count)
     }
     return np.array([orders[place // count][place % count] for place in places])
-
-
-def select_images(count: int, wanted: int | None, seed: int) -> np.ndarray:
-    """Sorted positions of a seeded selection of `wanted` of `count` images; all of them if there are no more.
-
-    A smaller selection with the same seed is part of a larger one.
-    """
-    if wanted is None or wanted >= count:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(seed).permutation(count)[:wanted])
 
 
 class Batches:

@@ -6,7 +6,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from transfer_atlas.study.settings import Optimizer
+from transfer_atlas.training.settings import Optimizer
 
 
 def make_accelerator(precision: str) -> Accelerator:

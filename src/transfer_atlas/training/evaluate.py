@@ -10,9 +10,10 @@ from accelerate import Accelerator
 
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.models.model import Model
-from transfer_atlas.study.settings import EvaluationSettings, TrainingSettings
 from transfer_atlas.tasks.interface import TaskType
+from transfer_atlas.tasks.settings import EvaluationSettings
 from transfer_atlas.training.geometry import complete_images
+from transfer_atlas.training.settings import TrainingSettings
 
 
 @torch.inference_mode()

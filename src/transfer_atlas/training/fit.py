@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from transfer_atlas.errors import CheckpointError, LegitimateFailure
 from transfer_atlas.models.checkpoints import load_checkpoint, save_checkpoint
 from transfer_atlas.models.model import Model, MultiHeadModel
-from transfer_atlas.study.settings import TrainingSettings
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.training.batches import Batches, InterleavedBatches
 from transfer_atlas.training.device import make_optimizer
 from transfer_atlas.training.schedule import learning_rate_at
+from transfer_atlas.training.settings import TrainingSettings
 
 LOOK_EVERY = 20  # steps between looks at the loss: each look makes the host wait for the device
 SAVE_EVERY_SECONDS = 60.0  # between saved states; TRANSFER_ATLAS_SAVE_SECONDS overrides it

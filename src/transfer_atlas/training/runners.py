@@ -16,15 +16,20 @@ from transfer_atlas.models import origins
 from transfer_atlas.models.backbone import Backbone, build_backbone
 from transfer_atlas.models.checkpoints import load_checkpoint, load_weights, save_checkpoint
 from transfer_atlas.models.model import Model, MultiHeadModel
+from transfer_atlas.planning.kinds import MODEL_FILE
 from transfer_atlas.progress import Progress
-from transfer_atlas.store.store import MODEL_FILE, read_run, write_json
-from transfer_atlas.study.settings import EvaluationSettings, TrainingSettings
-from transfer_atlas.tasks import TASK_TYPES
+from transfer_atlas.running.execute import parent_record
+from transfer_atlas.store.files import write_json
+from transfer_atlas.store.store import read_run
 from transfer_atlas.tasks.interface import TaskType
-from transfer_atlas.training.batches import Batches, InterleavedBatches, select_images
+from transfer_atlas.tasks.registry import TASK_TYPES
+from transfer_atlas.tasks.settings import EvaluationSettings
+from transfer_atlas.training.batches import Batches, InterleavedBatches
 from transfer_atlas.training.device import make_accelerator
 from transfer_atlas.training.evaluate import evaluate
 from transfer_atlas.training.fit import fit
+from transfer_atlas.training.selection import select_images, select_of_each
+from transfer_atlas.training.settings import TrainingSettings
 
 CACHE_BYTES = 2 * 1024**3  # of decoded images kept in memory; a small target's 150 images always fit
 
@@ -62,12 +67,10 @@ def _train(
 ) -> dict[str, Any]:
     """Train backbone and a new head, evaluate, and leave the checkpoint in the run's output."""
     settings = request["settings"]
-    training = TrainingSettings.model_validate(settings["training"])
+    training = TrainingSettings.from_hashed(settings["training"])
     task = TASK_TYPES[task_type]
     dataset = _open(request)
-    indices = select_images(
-        dataset.count("train"), settings.get("images"), settings.get("selection_seed") or 0
-    )
+    indices = _selected(dataset, settings)
     _need_images(indices, request)
     model = _with_head(backbone, task, dataset, settings["seed"])
     accelerator = make_accelerator(training.precision)
@@ -93,14 +96,13 @@ def _train_together(
 ) -> dict[str, Any]:
     """A multi-source: one backbone, a head per dataset, each batch from one dataset in turn (section 5.1)."""
     settings = request["settings"]
-    shared = TrainingSettings.model_validate(settings["training"])
+    shared = TrainingSettings.from_hashed(settings["training"])
     task = TASK_TYPES[settings["task_type"]]
     each, datasets, models, batches, images = {}, {}, {}, [], 0
-    for name, own in settings["datasets"].items():
-        each[name] = TrainingSettings.model_validate(settings["training"] | own["training"])
+    for name, own in sorted(settings["datasets"].items()):  # each takes its turn: their order means nothing
+        each[name] = TrainingSettings.from_hashed(settings["training"] | own["training"])
         datasets[name] = _open(request, f"dataset_{name}", share=len(settings["datasets"]))
-        count = datasets[name].count("train")
-        indices = select_images(count, settings["images"], settings["selection_seed"] or 0)
+        indices = _selected(datasets[name], settings)
         _need_images(indices, request)
         images += len(indices)
         models[name] = _with_head(backbone, task, datasets[name], settings["seed"])
@@ -143,18 +145,18 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
     settings = request["settings"]
     task = TASK_TYPES[settings["task_type"]]
     rates, scoring = settings["learning_rates"], _scoring(settings)
-    training = TrainingSettings.model_validate(settings["training"] | {"learning_rate": rates[0]})
+    training = TrainingSettings.from_hashed(settings["training"] | {"learning_rate": rates[0]})
     dataset = _open(request)
-    indices = select_images(dataset.count("train"), settings["images"], settings["selection_seed"] or 0)
+    indices = _selected(dataset, settings)
     _need_images(indices, request)
     fitted, held_out = _hold_out(indices, settings["held_out_fraction"], settings["selection_seed"] or 0)
     accelerator = make_accelerator(training.precision)
     progress = Progress(request["name"], training.steps * len(rates), progress_to)
     batches = Batches(dataset, task, fitted, training, settings["seed"])
-    grid, keep_model = [], request["location"].get("keep_model") == "yes"
+    grid = []
     for number, rate in enumerate(rates):
-        done_file, model_file = scratch / f"rate-{number}.json", scratch / f"rate-{number}.safetensors"
-        if _is_done(done_file, model_file if keep_model else None):
+        done_file = scratch / f"rate-{number}.json"
+        if done_file.exists():
             grid.append(json.loads(done_file.read_text(encoding="utf-8")))
             progress.skip(training.steps)
             continue
@@ -191,8 +193,6 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
                 model, task, dataset, training, accelerator=accelerator, scoring=scoring
             )
             entry["value"] = entry["metrics"]["value"]
-            if keep_model:
-                save_checkpoint(model_file, model.state_dict(), {"backbone": settings["backbone"]})
         except LegitimateFailure as failure:
             entry |= {"status": failure.status, "reason": failure.reason}
         entry["seconds"] = round(time.monotonic() - began, 3)
@@ -203,29 +203,61 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
         "available_images": dataset.count("train"),
         "source_images": _source_images(request),
     }
-    return _best_of_grid(grid, task, settings, scratch, request) | counts
+    return _best_of_grid(grid, task, settings) | counts
+
+
+def target_model(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
+    """The model of a transfer, trained once more at the rate that the transfer found best, on the same images.
+
+    On a processor it is the transfer's own model to the bit; `transfer_value` stands beside its `value`.
+    """
+    settings = request["settings"]
+    found = parent_record(request, "transfer")["metrics"]
+    task = TASK_TYPES[settings["task_type"]]
+    training = TrainingSettings.from_hashed(
+        settings["training"] | {"learning_rate": found["best_learning_rate"]}
+    )
+    dataset = _open(request)
+    fitted, _ = _hold_out(
+        _selected(dataset, settings), settings["held_out_fraction"], settings["selection_seed"] or 0
+    )
+    accelerator = make_accelerator(training.precision)
+    progress = Progress(request["name"], training.steps, progress_to)
+    model = _with_head(_start(request, settings["seed"]), task, dataset, settings["seed"])
+    curve = fit(
+        model,
+        task,
+        Batches(dataset, task, fitted, training, settings["seed"]),
+        training,
+        learning_rate=training.learning_rate,
+        accelerator=accelerator,
+        state=scratch / "state.safetensors",
+        watch=lambda done, loss: progress.show(done, f"loss {loss:.3f}"),
+    )
+    metrics = evaluate(model, task, dataset, training, accelerator=accelerator, scoring=_scoring(settings))
+    description = {"backbone": settings["backbone"], "task_type": task.name, "key": request["key"]}
+    save_checkpoint(scratch / "output" / MODEL_FILE, model.state_dict(), description)
+    return _metrics(task, metrics) | {
+        "images": len(fitted),
+        "curve": curve,
+        "transfer_value": found["value"],
+    }
+
+
+def _selected(dataset: PreparedDataset, settings: dict[str, Any]) -> np.ndarray:
+    """Positions of the training images that a run may use: all, a number of them, or some of each class."""
+    seed = settings.get("selection_seed") or 0
+    if settings.get("shots"):
+        return select_of_each(dataset.labels("train"), settings["shots"], seed)
+    return select_images(dataset.count("train"), settings.get("images"), seed)
 
 
 def _scoring(settings: dict[str, Any]) -> EvaluationSettings | None:
     """How predictions are scored, where the task type leaves a choice."""
-    return EvaluationSettings.model_validate(settings["evaluation"]) if "evaluation" in settings else None
+    return EvaluationSettings.from_hashed(settings["evaluation"]) if "evaluation" in settings else None
 
 
-def _is_done(done_file: Path, model_file: Path | None) -> bool:
-    """Whether an interrupted attempt finished a learning rate, with its model if that is to be kept."""
-    if not done_file.exists():
-        return False
-    failed = json.loads(done_file.read_text(encoding="utf-8"))["status"] != "finished"
-    return failed or model_file is None or model_file.exists()
-
-
-def _best_of_grid(
-    grid: list[dict[str, Any]],
-    task: TaskType,
-    settings: dict[str, Any],
-    scratch: Path,
-    request: dict[str, Any],
-) -> dict[str, Any]:
+def _best_of_grid(grid: list[dict[str, Any]], task: TaskType, settings: dict[str, Any]) -> dict[str, Any]:
     finished = [entry for entry in grid if entry["status"] == "finished"]
     if not finished:
         reasons = dict.fromkeys(
@@ -235,9 +267,6 @@ def _best_of_grid(
     chosen_by = "held_out_value" if settings["select_on"] == "held_out" else "value"
     sign = 1 if task.higher_is_better else -1
     best = max(finished, key=lambda entry: sign * entry[chosen_by])
-    if request["location"].get("keep_model") == "yes":
-        kept = scratch / f"rate-{grid.index(best)}.safetensors"
-        kept.replace(scratch / "output" / MODEL_FILE)
     summary = [{k: v for k, v in entry.items() if k not in ("metrics", "seconds")} for entry in grid]
     return _metrics(task, best["metrics"]) | {"best_learning_rate": best["learning_rate"], "grid": summary}
 
@@ -267,14 +296,8 @@ def _start(request: dict[str, Any], seed: int) -> Backbone:
     backbone = build_backbone(request["settings"]["backbone"]["name"], seed=seed)
     for role in ("source", "ilsvrc"):
         if role in request["parents"]:
-            folder = Path(request["parents"][role]["folder"])
-            record = read_run(folder)
-            if record["status"] != "finished":
-                raise LegitimateFailure(
-                    "source_failed",
-                    f"{record['name']} ({record['key']}) {record['status']}: {record['reason']}",
-                )
-            path = folder / MODEL_FILE
+            parent_record(request, role)
+            path = Path(request["parents"][role]["folder"]) / MODEL_FILE
             load_weights(backbone, load_checkpoint(path)[0], prefix="backbone.", origin=str(path))
             return backbone
     return backbone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transfer_atlas.study.settings import PolySchedule, StepSchedule
+from transfer_atlas.training.settings import PolySchedule, StepSchedule
 
 
 def learning_rate_at(step: int, *, steps: int, start: float, schedule: StepSchedule | PolySchedule) -> float:

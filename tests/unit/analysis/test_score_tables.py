@@ -22,30 +22,20 @@ from transfer_atlas.analysis.tables.scores import (
 NAMES = ("a", "b", "c", "d")
 
 
-def record(source: str, target: str, values: dict[str, float], status: str = "finished") -> dict:
-    scores = {
-        name: {
-            "value": value,
-            "deviation": None,
-            "repeats": 1,
-            "status": "finished",
-            "reason": None,
-            "seconds": 0.1,
-        }
-        for name, value in values.items()
-    }
+def record(source: str, target: str, metric: str, value: float, status: str = "finished", **parts) -> dict:
+    finished = {"value": value, "deviation": None, "repeats": 1, "samples": 9, "parts": parts}
     return {
         "kind": "score",
-        "key": f"{source}-{target}",
+        "key": f"{source}-{target}-{metric}",
         "status": status,
         "reason": None if status == "finished" else "gone",
-        "settings": {"metrics": list(values)},
         "identity": {
             "source": f"segmentation/{source}",
             "target": f"segmentation/{target}",
             "regime": "small_target",
+            "metric": metric,
         },
-        "metrics": {"samples": 9, "scores": scores} if status == "finished" else None,
+        "metrics": finished if status == "finished" else None,
     }
 
 
@@ -83,8 +73,9 @@ def records() -> list[dict]:
     found = []
     for row in gains().itertuples():
         task = abs(np.sin(row.gain))
-        values = {"logme": row.gain, "otce": -task, "otce_domain_difference": (row.gain + task) / 2}
-        found.append(record(row.source_dataset, row.target_dataset, values))
+        pair = (row.source_dataset, row.target_dataset)
+        found.append(record(*pair, "logme", row.gain))
+        found.append(record(*pair, "otce", -task, otce_domain_difference=(row.gain + task) / 2))
     return found
 
 
@@ -96,8 +87,8 @@ def distances() -> pd.DataFrame:
 
 
 def test_scores_have_a_row_per_metric_also_where_the_run_failed(tmp_path):
-    failed = record("a", "z", {"logme": 0.0, "gbc": 0.0}, status="source_failed")
-    table = scores_table([*records(), failed, {"kind": "transfer"}])
+    failed = [record("a", "z", metric, 0.0, status="source_failed") for metric in ("logme", "gbc")]
+    table = scores_table([*records(), *failed])
     assert len(table) == 12 * 3 + 2
     rows = table[table["target"] == "segmentation/z"]
     assert set(rows["status"]) == {"source_failed"} and rows["score"].isna().all()

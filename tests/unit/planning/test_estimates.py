@@ -16,6 +16,8 @@ def finish(run, store, seconds, **changes):
     folder = run.folder(store)
     folder.mkdir(parents=True)
     record = {"key": run.key, "status": "finished", "settings": run.settings, "seconds": seconds} | changes
+    for path in run.outputs(store).values():
+        path.touch()
     (folder / "run.json").write_text(json.dumps(record))
 
 

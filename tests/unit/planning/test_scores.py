@@ -6,6 +6,8 @@ import pytest
 import study_examples as examples
 
 from transfer_atlas.errors import ConfigurationError
+from transfer_atlas.planning.identity import PAIR
+from transfer_atlas.scoring.metrics import METRICS
 
 SECTION = {"pixels": 50, "samples": 200, "repeats": 2}
 
@@ -18,19 +20,24 @@ def test_a_study_without_the_section_has_no_such_runs():
     assert {run.kind for run in examples.plan()} == {"prepared", "ilsvrc", "source", "transfer"}
 
 
-def test_one_score_per_source_target_and_regime():
+def test_one_score_per_metric_source_target_and_regime():
     plan = plan_of()
     pairs = {
-        (run.identity["source"], run.identity["target"], run.identity["regime"])
-        for run in plan.of_kind("transfer")
-        if "source" in run.parents
+        tuple(each[name] for name in PAIR)
+        for each in plan.wanted_of("transfer")
+        if "source" in each.run.parents
     }
-    assert {tuple(run.identity.values()) for run in plan.of_kind("score")} == pairs
-    for score in plan.of_kind("score"):
-        assert score.parents["features"].identity["target"] == score.identity["target"]
-        own = score.parents["source_features"]
-        assert own.identity == {"source": score.identity["source"], "target": score.identity["source"]}
-    datasets = {run.identity["dataset"] for run in plan.of_kind("image_features")}
+    assert {each.names[1:] for each in plan.wanted_of("score")} == {
+        (*pair, metric) for pair in pairs for metric in METRICS
+    }
+    for each in plan.wanted_of("score"):
+        features = each.run.parents["features"]
+        assert features.parents["dataset"].name == each["target"].split("/")[1]
+        assert ("source_features" in each.run.parents) == (each["metric"] == "otce")
+        if each["metric"] == "otce":
+            own = each.run.parents["source_features"]
+            assert own.parents["dataset"] is features.parents["source"].parents["dataset"]
+    datasets = {each["dataset"] for each in plan.wanted_of("image_features")}
     assert datasets == {target.split("/")[1] for _, target, _ in pairs} | {
         s.split("/")[1] for s, _, _ in pairs
     }

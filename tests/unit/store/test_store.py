@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from transfer_atlas.models.checkpoints import save_checkpoint
-from transfer_atlas.store.store import StoreError, publish, read_run, run_folder, write_json
+from transfer_atlas.store.files import write_json
+from transfer_atlas.store.keys import key_of
+from transfer_atlas.store.store import StoreError, is_whole, publish, read_run, run_folder, tidy
 
 
 @pytest.fixture
@@ -25,12 +27,30 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
+def record_of(**more):
+    """A record whose key follows from what it says."""
+    told = {"kind": "source", "settings": {}, "versions": {}, "parents": {}}
+    key = key_of(told | {"code": {}})
+    return told | {"code_versions": {}, "key": key} | more
+
+
+def place(store, record):
+    return run_folder(store, "sources", "a-source", record["key"])
+
+
+def work_with(folder, **files):
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
 def leftovers(folder):
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
 def test_folders_are_named_by_kind_name_and_key(tmp_path):
-    assert run_folder(tmp_path, "source", "segmentation-coco", "0f") == (
+    assert run_folder(tmp_path, "sources", "segmentation-coco", "0f") == (
         tmp_path / "sources/segmentation-coco/0f"
     )
 
@@ -73,56 +93,75 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_is_told_as_a_full_disk(small_
 
 
 def test_a_full_store_gets_no_part_of_a_result(small_disk, tmp_path):
-    work = tmp_path / "work"
-    (work / "shards").mkdir(parents=True)
-    (work / "shards" / "big").write_bytes(bytes(200_000))
-    with pytest.raises(OSError):
-        publish(work, small_disk / "k", {"key": "k"})
+    work = work_with(tmp_path / "work" / "shards", big=bytes(200_000)).parent
+    record = record_of()
+    with pytest.raises(OSError) as caught:
+        publish(work, place(small_disk, record), record)
+    assert caught.value.errno == errno.ENOSPC
     assert leftovers(small_disk) == []
     assert leftovers(work) == ["big"]
 
 
 def test_a_published_result_is_whole_and_says_how_to_verify_it(tmp_path):
-    work, folder = tmp_path / "work", tmp_path / "store" / "k"
-    (work / "shards").mkdir(parents=True)
-    (work / "shards" / "a.parquet").write_bytes(b"shard")
-    (work / "model.safetensors").write_bytes(b"weights")
-    publish(work, folder, {"key": "k", "metrics": {"value": 0.5}})
-    record = read_run(folder)
-    assert record["metrics"] == {"value": 0.5}
-    assert record["files"] == {
+    work = work_with(tmp_path / "work", **{"model.safetensors": b"weights"})
+    work_with(work / "shards", **{"a.parquet": b"shard"})
+    record = record_of(metrics={"value": 0.5})
+    folder = place(tmp_path / "store", record)
+    assert publish(work, folder, record)
+    found = read_run(folder)
+    assert found["metrics"] == {"value": 0.5}
+    assert found["files"] == {
         name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         for name, content in {"shards/a.parquet": b"shard", "model.safetensors": b"weights"}.items()
     }
     assert leftovers(folder) == ["a.parquet", "model.safetensors", "run.json"]
-    assert leftovers(work) == []
+    assert leftovers(work) == [] and leftovers(tmp_path / "store" / ".publishing") == []
+    assert is_whole(folder)
 
 
-def test_publishing_again_replaces_files_and_folders(tmp_path):
-    folder = tmp_path / "store" / "k"
-    for content in (b"one", b"two"):
-        work = tmp_path / "work"
-        (work / "shards").mkdir(parents=True, exist_ok=True)
-        (work / "shards" / content.decode()).write_bytes(content)
-        (work / "model").write_bytes(content)
-        publish(work, folder, {"key": "k"})
-    assert leftovers(folder) == ["model", "run.json", "two"]
-    assert (folder / "model").read_bytes() == b"two"
+def test_a_whole_result_stays_unless_it_is_to_be_replaced(tmp_path):
+    record = record_of()
+    folder = place(tmp_path / "store", record)
+    assert publish(work_with(tmp_path / "one", model=b"one", old=b"1"), folder, record)
+    assert not publish(work_with(tmp_path / "two", model=b"two"), folder, record)
+    assert (folder / "model").read_bytes() == b"one"
+    assert publish(work_with(tmp_path / "three", model=b"three"), folder, record, replace=True)
+    assert (folder / "model").read_bytes() == b"three" and leftovers(folder) == ["model", "run.json"]
 
 
-def test_a_result_that_is_being_replaced_does_not_count_as_complete(small_disk, tmp_path):
-    folder = small_disk / "k"
-    for size in (10, 200_000):
-        work = tmp_path / f"work{size}"
-        work.mkdir()
-        (work / "model").write_bytes(bytes(size))
-        if size == 10:
-            publish(work, folder, {"key": "k"})
-            continue
-        with pytest.raises(OSError):
-            publish(work, folder, {"key": "k"})
-    with pytest.raises(StoreError, match="is missing"):
-        read_run(folder)
+@pytest.mark.parametrize("left", ["part", "empty"])
+def test_what_an_interruption_left_is_replaced(tmp_path, left):
+    record = record_of()
+    folder = place(tmp_path / "store", record)
+    folder.mkdir(parents=True)
+    if left == "part":
+        (folder / "model").write_bytes(b"half")
+    assert not is_whole(folder)
+    assert publish(work_with(tmp_path / "work", model=b"whole"), folder, record)
+    assert (folder / "model").read_bytes() == b"whole" and is_whole(folder)
+
+
+def test_a_replacement_that_does_not_fit_leaves_the_result_as_it_was(small_disk, tmp_path):
+    record = record_of()
+    folder = place(small_disk, record)
+    assert publish(work_with(tmp_path / "one", model=b"one"), folder, record)
+    with pytest.raises(OSError):
+        publish(work_with(tmp_path / "two", model=bytes(200_000)), folder, record, replace=True)
+    assert (folder / "model").read_bytes() == b"one" and is_whole(folder)
+
+
+def test_a_killed_replacement_is_undone_and_a_killed_publication_cleared(tmp_path):
+    record = record_of()
+    folder = place(tmp_path / "store", record)
+    publish(work_with(tmp_path / "one", model=b"one"), folder, record)
+    publishing = tmp_path / "store" / ".publishing"
+    # as between the two renamings of a replacement
+    folder.rename(publishing / f"{record['key']}-77-abcd.old")
+    work_with(publishing / f"{record['key']}-77-abcd", model=b"two")
+    work_with(publishing / "fedcba9876543210-78-abcd", model=b"of another run, perhaps at work")
+    tidy(folder)
+    assert (folder / "model").read_bytes() == b"one" and is_whole(folder)
+    assert [path.name for path in publishing.iterdir()] == ["fedcba9876543210-78-abcd"]
 
 
 def test_a_missing_record_says_what_to_do(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from transfer_atlas.analysis.tables.transfers import BASELINES, relation
 from transfer_atlas.planning.plan import make_plan
 from transfer_atlas.study.study import load_study
+from transfer_atlas.study.task import Task
 
 ROOT = Path(__file__).parents[3]
 PUBLISHED = ROOT / "resources" / "published"
@@ -66,7 +67,7 @@ def transfers(study):
 def transfers_of(study):
     """Identities of all transfers of a study; none of the datasets is there."""
     plan = make_plan(study, dict.fromkeys(study.datasets, "absent"))
-    return [run.identity for run in plan.of_kind("transfer")]
+    return [each.identity for each in plan.wanted_of("transfer")]
 
 
 def gains(transfers, regime):
@@ -188,7 +189,7 @@ def test_regimes_have_the_images_of_section_5(study):
 def test_optimizers_and_batches_are_those_of_section_4(study, task_type, optimizer, batch_size):
     for each in study.tasks():
         if each.startswith(f"{task_type}/"):
-            training = study.training(each, None)
+            training = study.training(Task.parse(each), None)
             assert (training.optimizer.name, training.batch_size) == (optimizer, batch_size)
             poly = each in ("segmentation/suim", "segmentation/kitti")
             assert training.schedule.policy == ("poly" if poly else "step")
@@ -200,7 +201,7 @@ def test_boxes_are_scored_as_in_appendix_a(name):
     for each in (task for task in chosen.tasks() if task.startswith("detection/")):
         at_half = each.split("/")[1] in ("pascal_voc_2007", "pascal_voc", "underwater_trash")
         expected = {"measure": "ap50", "nms": 0.3} if at_half else {"measure": "coco_map", "nms": None}
-        assert chosen.evaluation(each) == {"evaluation": expected}
+        assert chosen.evaluation(Task.parse(each)) == {"evaluation": expected}
 
 
 def test_the_miniature_study_has_the_same_transfers(transfers):

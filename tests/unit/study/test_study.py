@@ -7,8 +7,9 @@ import study_examples as examples
 import yaml
 
 from transfer_atlas.errors import ConfigurationError
-from transfer_atlas.study.settings import PolySchedule, StepSchedule
 from transfer_atlas.study.study import load_study, parse_study
+from transfer_atlas.study.task import Task
+from transfer_atlas.training.settings import PolySchedule, StepSchedule
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -63,8 +64,6 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(change, path, neares
     [
         (("datasets.camvid.adapter.name", "image_mask_folder"), "datasets.camvid.adapter: unknown name "),
         (("datasets.camvid.tasks", {"segmentatoin": {}}), "datasets.camvid.tasks.segmentatoin: found 'segm"),
-        (("experiments.0.regime", "small_targt"), "experiments[0].regime: found 'small_targt' (did you mean"),
-        (("regimes.ful_target", {}), "regimes.ful_target: found 'ful_target' (did you mean full_target"),
         (("experiments.0.baselines", ["imagenet"]), "experiments[0].baselines[0]: found 'imagenet' (known:"),
         (("ilsvrc.origin", "tim"), "ilsvrc: unknown origin 'tim' (did you mean timm"),
         (("ilsvrc", {"dataset": "ilsvrc"}), "ilsvrc: the key origin is missing"),
@@ -131,7 +130,7 @@ def test_a_missing_study_file_is_a_clear_error(tmp_path):
 def test_an_override_that_is_wrong_only_once_merged_names_its_task():
     chosen = examples.study(("datasets.camvid.tasks.segmentation.training.crop", [50, 50]))
     with pytest.raises(ConfigurationError) as caught:
-        chosen.training("segmentation/camvid", None)
+        chosen.training(Task.parse("segmentation/camvid"), None)
     assert str(caught.value).splitlines()[0] == "the training of segmentation/camvid has 1 problem:"
     assert "  all together: crop is [50, 50]; the backbone needs multiples of 32" in str(caught.value)
 
@@ -149,18 +148,21 @@ LAYERS = [
 @pytest.mark.parametrize("top", range(4))
 def test_the_higher_layer_of_training_settings_wins(top):
     changes = [(f"{layer}.batch_size", 2 + number) for number, layer in enumerate(LAYERS[: top + 1])]
-    assert examples.study(*changes).training("segmentation/camvid", "small_target").batch_size == 2 + top
+    assert (
+        examples.study(*changes).training(Task.parse("segmentation/camvid"), "small_target").batch_size
+        == 2 + top
+    )
 
 
 def test_regime_settings_touch_neither_sources_nor_other_regimes_nor_other_datasets():
     chosen = examples.study(
         ("task_types.segmentation.regimes.small_target.steps", 7), (f"{LAYERS[3]}.batch_size", 3)
     )
-    assert chosen.training("segmentation/camvid", "small_target").steps == 7
-    assert chosen.training("segmentation/camvid", "full_target").steps == 100
-    assert chosen.training("segmentation/camvid", None).steps == 100
-    assert chosen.training("segmentation/camvid", None).batch_size == 32
-    assert chosen.training("segmentation/suim", "small_target").batch_size == 32
+    assert chosen.training(Task.parse("segmentation/camvid"), "small_target").steps == 7
+    assert chosen.training(Task.parse("segmentation/camvid"), "full_target").steps == 100
+    assert chosen.training(Task.parse("segmentation/camvid"), None).steps == 100
+    assert chosen.training(Task.parse("segmentation/camvid"), None).batch_size == 32
+    assert chosen.training(Task.parse("segmentation/suim"), "small_target").batch_size == 32
 
 
 def test_sections_are_layered_key_by_key():
@@ -171,11 +173,11 @@ def test_sections_are_layered_key_by_key():
         ("task_types.segmentation.training.schedule", {"policy": "step", "drop_at": [0.25]}),
         ("datasets.camvid.tasks.segmentation.training.schedule", {"policy": "step", "factor": 0.5}),
     )
-    camvid = chosen.training("segmentation/camvid", None)
+    camvid = chosen.training(Task.parse("segmentation/camvid"), None)
     assert (camvid.optimizer.name, camvid.optimizer.weight_decay) == ("adam", 0.25)
     assert camvid.schedule == StepSchedule(drop_at=[0.25], factor=0.5)
-    assert chosen.training("segmentation/suim", None).schedule == PolySchedule(policy="poly")
-    assert chosen.training("segmentation/isprs", None).optimizer.weight_decay == 0.5
+    assert chosen.training(Task.parse("segmentation/suim"), None).schedule == PolySchedule(policy="poly")
+    assert chosen.training(Task.parse("segmentation/isprs"), None).optimizer.weight_decay == 0.5
 
 
 def test_the_learning_rate_grid_is_relative_to_the_targets_rate_and_highest_first():
@@ -184,10 +186,16 @@ def test_the_learning_rate_grid_is_relative_to_the_targets_rate_and_highest_firs
         ("datasets.suim.tasks.segmentation.training.learning_rate", 0.02),
         ("datasets.isprs.tasks.segmentation.regimes.small_target.learning_rate", 4.0),
     )
-    assert chosen.learning_rates("segmentation/camvid", "small_target") == pytest.approx([0.1, 0.05, 0.01])
-    assert chosen.learning_rates("segmentation/suim", "full_target") == pytest.approx([0.02, 0.01, 0.002])
-    assert chosen.learning_rates("segmentation/isprs", "small_target") == pytest.approx([4.0, 2.0, 0.4])
-    assert examples.study().learning_rates("segmentation/camvid", "full_target") == pytest.approx(
+    assert chosen.learning_rates(Task.parse("segmentation/camvid"), "small_target") == pytest.approx(
+        [0.1, 0.05, 0.01]
+    )
+    assert chosen.learning_rates(Task.parse("segmentation/suim"), "full_target") == pytest.approx(
+        [0.02, 0.01, 0.002]
+    )
+    assert chosen.learning_rates(Task.parse("segmentation/isprs"), "small_target") == pytest.approx(
+        [4.0, 2.0, 0.4]
+    )
+    assert examples.study().learning_rates(Task.parse("segmentation/camvid"), "full_target") == pytest.approx(
         [0.1, 0.03, 0.01]
     )
 
@@ -244,10 +252,10 @@ def of_coco(*changes):
 def test_centre_points_are_trained_with_adam_unless_told_otherwise():
     study = examples.study(*of_coco())
     for task_type in ("detection", "keypoints"):
-        training = study.training(f"{task_type}/camvid", None)
+        training = study.training(Task.parse(f"{task_type}/camvid"), None)
         assert (training.optimizer.name, training.batch_size) == ("adam", 128)
         assert training.learning_rate == pytest.approx(5e-4) and training.optimizer.weight_decay == 0
-    assert study.training("segmentation/camvid", None).optimizer.name == "sgd"
+    assert study.training(Task.parse("segmentation/camvid"), None).optimizer.name == "sgd"
     study = examples.study(
         *of_coco(
             ("task_types.detection.training.steps", 7),
@@ -255,18 +263,78 @@ def test_centre_points_are_trained_with_adam_unless_told_otherwise():
             ("datasets.camvid.tasks.detection.training", {"batch_size": 2}),
         )
     )
-    training = study.training("detection/camvid", "full_target")
+    training = study.training(Task.parse("detection/camvid"), "full_target")
     assert (training.steps, training.batch_size) == (7, 2)
     assert (training.optimizer.name, training.optimizer.weight_decay) == ("adam", 0.5)
-    assert study.training("keypoints/camvid", None).batch_size == 128
+    assert study.training(Task.parse("keypoints/camvid"), None).batch_size == 128
 
 
 def test_how_detection_is_scored_is_a_setting_of_the_task():
     study = examples.study(*of_coco())
-    assert study.evaluation("detection/camvid") == {"evaluation": {"measure": "coco_map", "nms": None}}
-    assert study.evaluation("segmentation/camvid") == study.evaluation("keypoints/camvid") == {}
+    assert study.evaluation(Task.parse("detection/camvid")) == {
+        "evaluation": {"measure": "coco_map", "nms": None}
+    }
+    assert (
+        study.evaluation(Task.parse("segmentation/camvid"))
+        == study.evaluation(Task.parse("keypoints/camvid"))
+        == {}
+    )
     chosen = ("datasets.camvid.tasks.detection.evaluation", {"measure": "ap50", "nms": 0.3})
     study = examples.study(*of_coco(chosen))
-    assert study.evaluation("detection/camvid") == {"evaluation": {"measure": "ap50", "nms": 0.3}}
+    assert study.evaluation(Task.parse("detection/camvid")) == {"evaluation": {"measure": "ap50", "nms": 0.3}}
     message = message_of(*of_coco(("datasets.camvid.tasks.keypoints.evaluation", {"nms": 0.3})))
     assert "datasets.camvid.tasks.keypoints.evaluation: there is one way to score keypoints" in message
+
+
+def test_regimes_have_free_names_but_no_slips():
+    few = ("regimes.twelve", {"target_images": 12})
+    assert examples.study(few, ("experiments.0.regime", "twelve")).regimes["twelve"].target_images == 12
+    with pytest.raises(
+        ConfigurationError, match=r"experiments\[0\].regime: unknown regime 'small_targt' \(did you mean s"
+    ):
+        examples.study(("experiments.0.regime", "small_targt"))
+    with pytest.raises(
+        ConfigurationError, match=r"regimes.ful_target: no experiment uses it \(did you mean full_target"
+    ):
+        examples.study(("regimes.ful_target", {}))
+    with pytest.raises(
+        ConfigurationError, match="target_shots counts images of each class, which segmentation/"
+    ):
+        examples.study(("regimes.shots", {"target_shots": 5}), ("experiments.0.regime", "shots"))
+
+
+def test_a_study_without_a_single_transfer_is_refused():
+    with pytest.raises(ConfigurationError, match="no transfer to run: a task is no source of itself"):
+        examples.study(
+            (
+                "experiments",
+                [{"sources": ["segmentation/suim"], "targets": ["segmentation/suim"], "baselines": []}],
+            )
+        )
+
+
+def test_parts_of_a_dataset_are_tasks_of_their_own():
+    chosen = examples.study(
+        ("datasets.camvid.parts", {"morning": {"images": ["m*"]}, "night": {"images": ["n*", "x*"]}}),
+        ("experiments.0.sources", ["segmentation/camvid@*"]),
+        ("experiments.0.targets", ["segmentation/suim"]),
+    )
+    found = chosen.sources_of(chosen.experiments[0], "here")
+    assert found == ["segmentation/camvid@morning", "segmentation/camvid@night"]
+    assert chosen.expand(["segmentation/*"], "here") == [
+        f"segmentation/{n}" for n in ("camvid", "suim", "isprs")
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["segmentation", "segmentation/", "Segmentation/a", "a/b/c", "a/b@", "a/b@c@d", ""]
+)
+def test_what_names_no_task_is_refused(text):
+    with pytest.raises(ConfigurationError, match="names no task"):
+        Task.parse(text)
+
+
+def test_a_task_is_its_text():
+    for text in ("segmentation/camvid", "segmentation/cityscapes@aachen"):
+        assert str(Task.parse(text)) == text
+    assert Task.parse("segmentation/cityscapes@aachen").slug == "segmentation-cityscapes.aachen"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from transfer_atlas.datasets.prepared import DatasetDescription, DepthDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
-from transfer_atlas.tasks import TASK_TYPES
 from transfer_atlas.tasks.depth import DepthEvaluator, DepthHead, depth_errors
+from transfer_atlas.tasks.registry import TASK_TYPES
 
 DEPTH = TASK_TYPES["depth"]
 METRES = DepthDescription(unit="metre", minimum=0.5, maximum=8.0)
@@ -139,7 +139,7 @@ def test_the_unit_of_depth_changes_nothing_but_the_unit():
 
 def test_the_task_type_says_that_lower_is_better():
     description = DatasetDescription(
-        name="toy", domain="indoor", counts={"train": 1}, depth=METRES, mean=(1, 2, 3), std=(1, 1, 1)
+        name="toy", counts={"train": 1}, depth=METRES, mean=(1, 2, 3), std=(1, 1, 1)
     )
     assert not DEPTH.higher_is_better
     head = DEPTH.head(SimpleNamespace(widths=[4], strides=[4]), description)

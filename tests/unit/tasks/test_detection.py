@@ -7,9 +7,9 @@ from centre_point_examples import CLASSES, description, perfect_maps, sample
 
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import build_backbone
-from transfer_atlas.study.settings import EvaluationSettings
-from transfer_atlas.tasks import TASK_TYPES
 from transfer_atlas.tasks.detection import DetectionHead, decode
+from transfer_atlas.tasks.registry import TASK_TYPES
+from transfer_atlas.tasks.settings import EvaluationSettings
 
 DETECTION = TASK_TYPES["detection"]
 SIZE = (16, 24)  # cells

@@ -13,8 +13,8 @@ from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.datasets.validation import check_description
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import build_backbone
-from transfer_atlas.tasks import TASK_TYPES
 from transfer_atlas.tasks.keypoints import KeypointsHead, decode
+from transfer_atlas.tasks.registry import TASK_TYPES
 
 KEYPOINTS = TASK_TYPES["keypoints"]
 SIZE = (16, 24)  # cells

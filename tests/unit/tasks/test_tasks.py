@@ -22,9 +22,9 @@ from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.model import Model
-from transfer_atlas.tasks import TASK_TYPES
 from transfer_atlas.tasks.classification import ClassificationEvaluator, ClassificationHead
 from transfer_atlas.tasks.pixelwise import PixelwiseHead
+from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.tasks.segmentation import ConfusionMatrix, SegmentationEvaluator
 
 SEGMENTATION, CLASSIFICATION = TASK_TYPES["segmentation"], TASK_TYPES["classification"]

@@ -14,11 +14,11 @@ from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.model import Model, MultiHeadModel
 from transfer_atlas.running.execute import execute, request
 from transfer_atlas.store.store import read_run
-from transfer_atlas.study.settings import TrainingSettings
-from transfer_atlas.tasks import TASK_TYPES
+from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.training import fit as fitting
 from transfer_atlas.training.batches import Batches, InterleavedBatches
 from transfer_atlas.training.device import make_accelerator
+from transfer_atlas.training.settings import TrainingSettings
 
 TOGETHER = ("multi_sources", {"multi_segmentation": {"tasks": ["segmentation/camvid", "segmentation/suim"]}})
 AS_SOURCE = ("experiments.0.sources", ["segmentation/camvid", "multi_segmentation"])
@@ -27,7 +27,7 @@ QUICK = TrainingSettings(resolution=(32, 32), crop=(32, 32), batch_size=2, steps
 
 
 def multi_source(plan):
-    (run,) = [run for run in plan.of_kind("source") if run.identity["task"] == "multi_segmentation"]
+    (run,) = [run for run in plan.of_kind("source") if run.name == "multi-segmentation"]
     return run
 
 
@@ -36,7 +36,7 @@ def multi_source(plan):
 
 def test_a_multi_source_is_no_source_for_what_it_was_trained_on():
     plan = examples.plan(TOGETHER, AS_SOURCE)
-    pairs = [(run.identity["source"], run.identity["target"]) for run in plan.of_kind("transfer")]
+    pairs = [(each["source"], each["target"]) for each in plan.wanted_of("transfer")]
     assert ("multi_segmentation", "segmentation/isprs") in pairs
     assert [pair for pair in pairs if pair[0] == "multi_segmentation"] == [
         ("multi_segmentation", "segmentation/isprs")
@@ -207,7 +207,7 @@ def test_a_multi_source_run_leaves_a_backbone_that_a_transfer_starts_from(tmp_pa
     assert source["metrics"]["images"] == 8
     each = source["metrics"]["datasets"]
     assert source["metrics"]["value"] == pytest.approx((each["camvid"]["value"] + each["suim"]["value"]) / 2)
-    (transfer,) = [run for run in plan.of_kind("transfer") if run.identity["source"] == "multi_segmentation"]
+    (transfer,) = [each.run for each in plan.wanted_of("transfer") if each["source"] == "multi_segmentation"]
     record = read_run(transfer.folder(tmp_path / "store"))
     assert record["status"] == "finished" and record["metrics"]["source_images"] == 8
     assert set(record["dataset_versions"]) == {"camvid", "suim", "isprs", "ilsvrc"}

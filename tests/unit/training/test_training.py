@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.model import Model
-from transfer_atlas.study.settings import Optimizer, PolySchedule, StepSchedule, TrainingSettings
-from transfer_atlas.tasks import TASK_TYPES
+from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.training import fit as fitting
-from transfer_atlas.training.batches import Batches, batch_indices, select_images
+from transfer_atlas.training.batches import Batches, batch_indices
 from transfer_atlas.training.device import make_accelerator
 from transfer_atlas.training.evaluate import evaluate
 from transfer_atlas.training.schedule import learning_rate_at
+from transfer_atlas.training.selection import select_images
+from transfer_atlas.training.settings import Optimizer, PolySchedule, StepSchedule, TrainingSettings
 
 TASK = TASK_TYPES["segmentation"]
 QUICK = TrainingSettings(resolution=(32, 32), crop=(32, 32), batch_size=2, steps=15, learning_rate=0.05)

@@ -7,20 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from transfer_atlas.store.store import RUN_FILE, read_run
+from transfer_atlas.study.task import Task, task_of
 
 
-def read_records(folders: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
-    """run.json of every run, by kind; transfers must be there, other runs may be elsewhere.
+def read_records(
+    transfers: Iterable[tuple[Mapping[str, Any], str]], others: Mapping[str, Iterable[str]]
+) -> list[dict[str, Any]]:
+    """run.json of every run, with the identity that the study's plan gives it; of other kinds, {}.
 
-    A transfer can be had without its parents (pulled, say), and then the tables do without them.
+    transfers: identity and folder of each, which must be there; others: folders by kind, which may be elsewhere: a
+    transfer can be had without its parents (pulled, say), and then the tables do without them.
     Raises StoreError for a missing transfer or a damaged record.
     """
-    return [
-        read_run(Path(folder))
-        for kind, paths in folders.items()
-        for folder in paths
-        if kind == "transfer" or (Path(folder) / RUN_FILE).exists()
+    records = [
+        read_run(Path(folder)) | {"identity": {}}
+        for folders in others.values()
+        for folder in folders
+        if (Path(folder) / RUN_FILE).exists()
     ]
+    return records + [read_run(Path(folder)) | {"identity": dict(identity)} for identity, folder in transfers]
 
 
 def dataset_facts(
@@ -38,12 +43,26 @@ def dataset_facts(
     for record in records:
         identity, metrics = record["identity"], record["metrics"] or {}
         if record["kind"] == "prepared":
-            facts[identity["dataset"]]["n_train"] = metrics["counts"]["train"]
+            facts.setdefault(_place(record), {"domain": domains.get(_dataset(record))})["n_train"] = metrics[
+                "counts"
+            ]["train"]
         elif record["kind"] == "transfer" and metrics:
-            facts[identity["target"].split("/")[1]]["n_train"] = metrics["available_images"]
+            target = Task.parse(identity["target"])
+            facts.setdefault(target.place, {"domain": domains[target.dataset]})
+            facts[target.place]["n_train"] = metrics["available_images"]
             source, images = identity["source"], metrics.get("source_images")
-            if images is not None and "/" in source:
-                facts[source] = {"domain": domains[source.split("/")[1]], "n_train": images}
+            task = task_of(source)
+            if images is not None and task is not None:
+                facts[source] = {"domain": domains[task.dataset], "n_train": images}
             elif images is not None:
                 facts[source]["n_train"] = images
     return facts
+
+
+def _place(record: Mapping[str, Any]) -> str:
+    """The dataset, or part of one, that a prepared run is of: `cityscapes@aachen`."""
+    return str(record["name"]).replace(".", "@")
+
+
+def _dataset(record: Mapping[str, Any]) -> str:
+    return _place(record).split("@")[0]

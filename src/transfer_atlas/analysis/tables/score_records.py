@@ -11,18 +11,21 @@ from transfer_atlas.scoring.sample_files import load_samples
 from transfer_atlas.store.store import read_run
 
 
-def read_scores(folders: Iterable[str]) -> list[dict[str, Any]]:
-    """run.json of every score. Raises StoreError for one that is missing or damaged."""
-    return [read_run(Path(folder)) for folder in folders]
+def read_scores(identified: Iterable[tuple[Mapping[str, Any], str]]) -> list[dict[str, Any]]:
+    """run.json of every score, with the identity that the plan gives it. Raises StoreError for a missing one."""
+    return [read_run(Path(folder)) | {"identity": dict(identity)} for identity, folder in identified]
 
 
-def image_features(folders: Iterable[str], domains: Mapping[str, str]) -> list[ImageFeatures]:
+def image_features(
+    identified: Iterable[tuple[Mapping[str, Any], str]], domains: Mapping[str, str]
+) -> list[ImageFeatures]:
     """Features of every dataset whose run finished; `domains` by dataset."""
     found = []
-    for folder in map(Path, folders):
-        record = read_run(folder)
+    for identity, folder in identified:
+        record = read_run(Path(folder))
         if record["status"] == "finished":
-            dataset = record["identity"]["dataset"]
-            backbone, features = record["identity"]["backbone"], load_samples(folder)["features"]
-            found.append(ImageFeatures(dataset, domains[dataset], backbone, features, record["key"]))
+            dataset = identity["dataset"]
+            features = load_samples(Path(folder))["features"]
+            domain = domains[dataset.split("@")[0]]
+            found.append(ImageFeatures(dataset, domain, identity["backbone"], features, record["key"]))
     return found

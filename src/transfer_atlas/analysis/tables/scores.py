@@ -46,28 +46,28 @@ class ImageFeatures:
 
 
 def scores_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per metric of every run of kind `score`; a run that failed has one row per metric it was to give."""
+    """One row per score, and one per further part that a metric tells; a score that failed is a row with its reason.
+
+    records: of runs of kind `score`, with the identity that the plan gives them.
+    """
     rows = []
     for record in records:
-        if record["kind"] != "score":
-            continue
-        metrics = record["metrics"] or {}
-        missing = {
-            name: {"value": None, "deviation": None, "repeats": 0, **_state(record)}
-            for name in record["settings"]["metrics"]
-        }
-        for name, found in (metrics.get("scores") or missing).items():
+        metrics, identity = record["metrics"] or {}, record["identity"]
+        values = {identity["metric"]: metrics.get("value"), **metrics.get("parts", {})}
+        for name, value in values.items():
+            own = name == identity["metric"]
+            deviation = metrics.get("deviation") if own else None
             rows.append(
-                {column: record["identity"][column] for column in ("source", "target", "regime")}
+                {column: identity[column] for column in ("source", "target", "regime")}
                 | {
                     "metric": name,
-                    "score": np.nan if found["value"] is None else found["value"],
-                    "deviation": np.nan if found["deviation"] is None else found["deviation"],
-                    "repeats": found["repeats"],
+                    "score": np.nan if value is None else value,
+                    "deviation": np.nan if deviation is None else deviation,
+                    "repeats": metrics.get("repeats", 0),
                     "higher_is_better": name not in LOWER_IS_BETTER,
                     "samples": metrics.get("samples"),
-                    "status": found["status"],
-                    "reason": found["reason"],
+                    "status": record["status"],
+                    "reason": record["reason"],
                     "key": record["key"],
                 }
             )
@@ -239,7 +239,3 @@ def _combined_otce(joined: pd.DataFrame) -> pd.DataFrame:
         except MetricInputError:  # fewer than three transfers to other targets
             continue
     return pd.concat(parts) if parts else both.head(0)
-
-
-def _state(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {"status": record["status"], "reason": record["reason"]}

@@ -1,0 +1,158 @@
+"""The kinds of runs, each described once: rules, store, estimates, execution and sharing follow from this table.
+
+To add a kind: its entry here, its runner, its rule, and what plans it (docs/architecture.md tells the steps).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+MODEL_FILE = "model.safetensors"
+SAMPLES_FILE = "samples.safetensors"
+TRAINED = ("backbone", "images", "training", "task_{task_type}")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is known of a kind of run.
+
+    Parameters
+    ----------
+    rule
+        The rule of the workflow that carries it out.
+    folder
+        Its folder in the store.
+    title
+        What people call the runs of this kind, in tables.
+    runner
+        What computes it, as `module:function`; takes request, scratch folder and terminal, returns metrics.
+    code
+        Stages of code in its key; `{places}` are filled from what is planned.
+    files
+        Declared files beside run.json, by role.
+    placeholder
+        What writes the declared files of a run that failed legitimately, as `module:function`; None if there are none.
+    shared
+        Whether its folder is a layer of dvc.yaml.
+    uses_torch
+        Whether carrying it out imports torch, and may use a GPU.
+    together
+        Whether one job computes all missing runs of this kind that share a pair: they share what is expensive.
+    always_listed
+        Whether the plan's table names it even where a study has no such run.
+    memory_mb, minutes
+        Host memory and time of one attempt; each further attempt asks for more.
+    """
+
+    rule: str
+    folder: str
+    title: str
+    runner: str
+    code: tuple[str, ...]
+    files: Mapping[str, str]
+    placeholder: str | None = None
+    shared: bool = True
+    uses_torch: bool = True
+    together: bool = False
+    always_listed: bool = False
+    memory_mb: int = 4000
+    minutes: int = 240
+
+    def stages(self, **places: str) -> list[str]:
+        """Stages of code in the key of a run, such as task_depth for `task_type="depth"`."""
+        return [stage.format(**places) for stage in self.code]
+
+
+KINDS: dict[str, Kind] = {  # in the order data flows
+    "prepared": Kind(
+        rule="prepare_dataset",
+        folder="prepared",
+        title="prepared datasets",
+        runner="transfer_atlas.datasets.prepare:prepare",
+        code=("prepared", "adapter_{adapter}"),
+        files={"description": "dataset.json"},
+        uses_torch=False,
+        always_listed=True,
+        memory_mb=2000,
+    ),
+    "ilsvrc": Kind(
+        rule="ilsvrc_checkpoint",
+        folder="ilsvrc",
+        title="ILSVRC checkpoint",
+        runner="transfer_atlas.training.runners:ilsvrc",
+        code=("backbone",),  # one that is trained adds those of training
+        files={"model": MODEL_FILE},
+        placeholder="transfer_atlas.models.checkpoints:save_no_model",
+        always_listed=True,
+    ),
+    "source": Kind(
+        rule="train_source",
+        folder="sources",
+        title="sources",
+        runner="transfer_atlas.training.runners:source",
+        code=TRAINED,
+        files={"model": MODEL_FILE},
+        placeholder="transfer_atlas.models.checkpoints:save_no_model",
+        always_listed=True,
+    ),
+    "transfer": Kind(
+        rule="transfer",
+        folder="transfers",
+        title="transfers",
+        runner="transfer_atlas.training.runners:transfer",
+        code=TRAINED,
+        files={},
+        always_listed=True,
+    ),
+    "target_model": Kind(
+        rule="keep_target_model",
+        folder="target_models",
+        title="kept target models",
+        runner="transfer_atlas.training.runners:target_model",
+        code=TRAINED,
+        files={"model": MODEL_FILE},
+        placeholder="transfer_atlas.models.checkpoints:save_no_model",
+    ),
+    "image_features": Kind(
+        rule="image_features",
+        folder="image_features",
+        title="image features",
+        runner="transfer_atlas.scoring.runners:image_features",
+        code=("backbone", "images", "features"),
+        files={"samples": SAMPLES_FILE},
+        placeholder="transfer_atlas.scoring.sample_files:save_no_samples",
+    ),
+    "features": Kind(
+        rule="features",
+        folder="features",
+        title="features of targets",
+        runner="transfer_atlas.scoring.runners:features",
+        code=("backbone", "images", "features"),
+        files={"samples": SAMPLES_FILE},
+        placeholder="transfer_atlas.scoring.sample_files:save_no_samples",
+        shared=False,
+    ),
+    "score": Kind(
+        rule="score",
+        folder="scores",
+        title="scores",
+        runner="transfer_atlas.scoring.score_runs:score",
+        code=("scores", "metric_{metric}"),  # of the module that computes the metric
+        files={},
+        together=True,
+    ),
+}
+
+
+def rank_of(kind: str) -> int:
+    """Place of a kind in the order data flows."""
+    return list(KINDS).index(kind)
+
+
+def called(name: str) -> Any:
+    """The function that `module:function` names, imported when it is needed."""
+    module, function = name.split(":")
+    return getattr(import_module(module), function)

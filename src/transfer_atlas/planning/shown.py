@@ -1,0 +1,84 @@
+"""Which results the tables and figures of a study show: they follow runs that were computed again, pulled or merged.
+
+The paths of tables carry no key, for people's sake. Beside them, in `<results>/.shows/`, lie stamps such as
+`tables-<key>.json`, which list the runs shown with the md5 of each run.json: two laboratories may differ on one key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from transfer_atlas.planning.plan import Plan
+from transfer_atlas.planning.run import Run
+from transfer_atlas.store.files import RememberedDigests, write_json
+from transfer_atlas.store.store import RUN_FILE
+from transfer_atlas.study.study import Study
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The stamps of a planned study."""
+
+    study: Study
+    plan: Plan
+    key: str
+
+    def stamp(self, name: str) -> Path:
+        """The stamp of a table or figure."""
+        return self.study.results / ".shows" / f"{name}-{self.key}.json"
+
+    def clear_stale(self, names: Iterable[str]) -> None:
+        """Remove the stamps of what shows other results than those in the store now.
+
+        Results that are not here do not count: tables can be had, and be current, without them.
+        """
+        stamps = [stamp for stamp in map(self.stamp, names) if stamp.exists()]
+        if not stamps:
+            return
+        now = digests_of(self.plan.runs, self.study.store)
+        for stamp in stamps:
+            shown = read_stamp(stamp)
+            kinds = {run.split("/")[0] for run in shown or {}}
+            like = {run: md5 for run, md5 in now.items() if run.split("/")[0] in kinds}
+            if not shown or any(shown.get(run) != md5 for run, md5 in like.items()):
+                stamp.unlink(missing_ok=True)
+
+
+def digests_of(runs: Iterable[Run], store: Path) -> dict[str, str]:
+    """md5 of the run.json of those runs that are in the store, by `kind/name/key`."""
+    folders = [run.folder(store).relative_to(store).as_posix() for run in runs]
+    present = [folder for folder in folders if (store / folder / RUN_FILE).is_file()]
+    hashed = RememberedDigests("md5").of(store, [f"{folder}/{RUN_FILE}" for folder in present])
+    return {folder: hashed[f"{folder}/{RUN_FILE}"] for folder in present}
+
+
+def write_stamp(stamp: Path, folders: Iterable[str], store: Path) -> None:
+    """Say which results something shows, and remove the stamps of what it showed before."""
+    present = [Path(folder) for folder in folders if (Path(folder) / RUN_FILE).is_file()]
+    files = [f"{folder.relative_to(store).as_posix()}/{RUN_FILE}" for folder in present]
+    hashed = RememberedDigests("md5").of(store, files) if files else {}
+    _replace(stamp, {file.removesuffix(f"/{RUN_FILE}"): md5 for file, md5 in sorted(hashed.items())})
+
+
+def stamp_like(stamp: Path, tables: Path) -> None:
+    """The stamp of a figure of tables: it shows what they show."""
+    _replace(stamp, json.loads(tables.read_text(encoding="utf-8")))
+
+
+def _replace(stamp: Path, content: dict[str, str]) -> None:
+    write_json(stamp, content)
+    for other in stamp.parent.glob(f"{stamp.name.rpartition('-')[0]}-*"):
+        if other.name != stamp.name:
+            other.unlink(missing_ok=True)
+
+
+def read_stamp(stamp: Path) -> dict[str, str] | None:
+    """What a stamp says; None if it is damaged."""
+    try:
+        content = json.loads(stamp.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

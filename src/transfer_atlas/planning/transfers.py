@@ -1,0 +1,226 @@
+"""The runs of transfers: prepared datasets, ILSVRC checkpoint, sources, transfers, kept target models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from transfer_atlas.datasets.registry import root_of
+from transfer_atlas.planning.identity import PLAIN
+from transfer_atlas.planning.kinds import KINDS
+from transfer_atlas.planning.run import Run
+from transfer_atlas.study.settings import PackageOrigin, TimmOrigin, TrainOrigin
+from transfer_atlas.study.study import Study
+from transfer_atlas.study.task import Task, is_multi, type_of_source
+
+# Where the files are and whose they are changes no picture.
+PLACES = ("path", "source", "licence", "data_root")
+OWN_OF_EACH = {"resolution", "crop", "scale", "batch_size"}  # of a multi-source's datasets
+
+
+@dataclass
+class Builder:
+    """Builds the runs of a study, each once.
+
+    dataset_versions: content version of every dataset that is asked for, by name. origin_version: that of the ILSVRC
+    checkpoint if it is a file or a package. declared: version numbers of the stages of code.
+    """
+
+    study: Study
+    dataset_versions: Mapping[str, str]
+    origin_version: str | None
+    declared: Mapping[str, int]
+    _made: dict[tuple[Any, ...], Run] = field(default_factory=dict)
+    _of_targets: dict[tuple[Task, str], dict[str, Any]] = field(default_factory=dict)
+
+    def code(self, kind: str, **places: str) -> dict[str, int]:
+        """Versions of the stages in the key of a run."""
+        return {stage: self.declared[stage] for stage in KINDS[kind].stages(**places)}
+
+    def prepared(self, name: str, part: str | None = None) -> Run:
+        """A dataset, or a part of it."""
+        if ("prepared", name, part) not in self._made:
+            dataset = self.study.datasets[name]
+            settings = dataset.adapter.hashed()
+            location = {place: settings.pop(place) for place in PLACES if place in settings}
+            location = {place: str(value) for place, value in location.items() if value is not None}
+            location["data_root"] = str(root_of(dataset.adapter, self.study.data_root))
+            chosen = {} if part is None else {"part": dataset.parts[part].hashed()}
+            readable = name if part is None else f"{name}.{part}"
+            self._made["prepared", name, part] = Run(
+                kind="prepared",
+                name=readable,
+                settings={"name": readable, "adapter": settings, **chosen},
+                code=self.code("prepared", adapter=dataset.adapter.name),
+                versions={"dataset": self.dataset_versions[name]},
+                location=location,
+            )
+        return self._made["prepared", name, part]
+
+    def ilsvrc(self) -> Run:
+        """The ILSVRC checkpoint of the study."""
+        if ("ilsvrc",) not in self._made:
+            origin, backbone = self.study.ilsvrc, self.study.backbone.hashed()
+            if isinstance(origin, TrainOrigin):
+                task = Task("classification", origin.dataset)
+                training = self.study.training(task, None).hashed()
+                settings = {
+                    "backbone": backbone,
+                    "origin": "train",
+                    "training": training,
+                    "seed": origin.seed,
+                }
+                code = self.code("ilsvrc") | self.code("source", task_type="classification")
+                parents = {"dataset": self.prepared(origin.dataset)}
+                made = Run("ilsvrc", self.study.backbone.name.lower(), settings, code, parents=parents)
+            elif isinstance(origin, TimmOrigin | PackageOrigin):
+                model = origin.model if isinstance(origin, TimmOrigin) else origin.package
+                made = self.pretrained(model, self.origin_version)
+            else:
+                made = Run(
+                    kind="ilsvrc",
+                    name=self.study.backbone.name.lower(),
+                    settings={"backbone": backbone, "origin": "file"},
+                    code=self.code("ilsvrc"),
+                    versions={"file": str(self.origin_version)},
+                    location={"path": str(origin.path)},
+                )
+            self._made["ilsvrc",] = made
+        return self._made["ilsvrc",]
+
+    def pretrained(self, model: str, version: str | None) -> Run:
+        """Weights of timm, or of a weight package, whose content has a version."""
+        return pretrained(model, version, self.code("ilsvrc"))
+
+    def left_out(self, source: str, to_own_targets: bool) -> list[str]:
+        """The targets a source is not transferred to: those it was trained on; to_own_targets: of the experiment."""
+        if not is_multi(source):
+            return [source]
+        return [] if to_own_targets else self.study.tasks_of_multi_source(source)
+
+    def source(self, name: str, images: int | None, selection_seed: int) -> Run:
+        """A source trained on a task, or on several datasets; a limit on images holds for each dataset."""
+        asked = ("source", name, images, selection_seed if images else None)
+        if asked not in self._made:
+            make = self._multi_source if is_multi(name) else self._single_source
+            readable, settings, parents = make(name)
+            task_type = type_of_source(name)
+            assert task_type is not None  # names of sources were checked when the study was read
+            self._made[asked] = Run(
+                kind="source",
+                name=readable + (f"-{images}-images" if images else ""),
+                settings={
+                    "backbone": self.study.backbone.hashed(),
+                    "task_type": task_type,
+                    "images": images,
+                    "selection_seed": selection_seed if images else None,
+                    "seed": self.study.source_seed,
+                    **settings,
+                },
+                code=self.code("source", task_type=task_type),
+                parents={"ilsvrc": self.ilsvrc(), **parents},
+            )
+        return self._made[asked]
+
+    def _single_source(self, name: str) -> tuple[str, dict[str, Any], dict[str, Run]]:
+        task = Task.parse(name)
+        settings = {
+            "training": self.study.training(task, None).hashed(),
+            **self.study.evaluation(task),
+        }
+        return task.slug, settings, {"dataset": self.prepared(task.dataset, task.part)}
+
+    def _multi_source(self, name: str) -> tuple[str, dict[str, Any], dict[str, Run]]:
+        shared, each = self.study.multi_source_training(name)
+        datasets, parents = {}, {}
+        for task, training in each.items():
+            own = training.hashed()
+            datasets[task.place] = {
+                "training": {setting: own[setting] for setting in OWN_OF_EACH},
+                **self.study.evaluation(task),
+            }
+            parents[f"dataset_{task.place}"] = self.prepared(task.dataset, task.part)
+        return name.replace("_", "-"), {"training": shared.hashed(), "datasets": datasets}, parents
+
+    def _training_of_target(self, target: Task, regime: str) -> dict[str, Any]:
+        """Settings that all transfers to a target share, worked out once."""
+        if (target, regime) not in self._of_targets:
+            training = self.study.training(target, regime).hashed(leave_out=frozenset({"learning_rate"}))
+            rates = self.study.learning_rates(target, regime)
+            self._of_targets[target, regime] = {"training": training, "learning_rates": rates}
+        return self._of_targets[target, regime]
+
+    def transfer(self, source: str, target: Task, regime: str, seed: int, method: str) -> Run:
+        """A source, or a baseline, fine-tuned on a target."""
+        chosen = self.study.regimes[regime]
+        parents = {"dataset": self.prepared(target.dataset, target.part)}
+        start = source
+        if source == "ilsvrc":
+            parents["ilsvrc"] = self.ilsvrc()
+        elif source != "scratch":
+            parents["source"] = self.source(source, chosen.source_images, chosen.selection_seed)
+            start = parents["source"].name
+        held_out = self.study.held_out_fraction if self.study.select_on == "held_out" else None
+        limits = chosen.limits_of_target(target.dataset)
+        settings = {
+            "backbone": self.study.backbone.hashed(),
+            "task_type": target.type,
+            **self._training_of_target(target, regime),
+            **limits,
+            "selection_seed": chosen.selection_seed if any(limits.values()) else None,
+            "select_on": self.study.select_on,
+            "held_out_fraction": held_out,
+            "seed": seed,
+            **self.study.evaluation(target),
+            **({} if method == PLAIN else {"method": method}),
+        }
+        words = [
+            start,
+            target.slug,
+            named_limits(limits),
+            f"seed{seed}",
+            *([] if method == PLAIN else [method]),
+        ]
+        return Run(
+            kind="transfer",
+            name="--".join(words),
+            settings=settings,
+            code=self.code("transfer", task_type=target.type),
+            parents=parents,
+        )
+
+    def target_model(self, transfer: Run) -> Run:
+        """The model of a transfer, trained once more at the rate that the transfer found best."""
+        return Run(
+            kind="target_model",
+            name=transfer.name,
+            settings=transfer.settings,
+            code=transfer.code,
+            parents=transfer.parents | {"transfer": transfer},
+        )
+
+
+def pretrained(model: str, version: str | None, code: dict[str, int]) -> Run:
+    """A checkpoint taken from timm, or from a weight package. version: of the package's content."""
+    from transfer_atlas.models.packages import WEIGHT_PACKAGES
+
+    package = model in WEIGHT_PACKAGES
+    backbone = WEIGHT_PACKAGES[model][3] if package else model.split(".")[0]
+    return Run(
+        kind="ilsvrc",
+        name=model.lower(),
+        settings={
+            "backbone": {"name": backbone},
+            "origin": "package" if package else "timm",
+            "package" if package else "model": model,
+        },
+        code=code,
+        versions={"package": str(version)} if package else {},
+    )
+
+
+def named_limits(limits: Mapping[str, int | None]) -> str:
+    """A target's limits in a readable name: `150-images`, `5-shots`, `all-images`."""
+    named = [f"{limit}-{what}" for what, limit in limits.items() if limit]
+    return "-".join(named) or "all-images"

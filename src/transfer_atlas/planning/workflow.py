@@ -1,0 +1,212 @@
+"""A study as the workflow sees it: which runs there are, which are missing, what each job needs. Pure of Snakemake.
+
+The rules ask this; it looks at the store once per run. What is there is no input of any job: Snakemake would ask the
+file system several times for each of its files. The results themselves are no outputs of rules either, for Snakemake
+removes the outputs of jobs that it starts or that fail, and a result in the store is nobody's to remove: each job
+leaves a mark under `.snakemake/` when its run is in the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from transfer_atlas.errors import ConfigurationError, DatasetError
+from transfer_atlas.models.packages import WEIGHT_PACKAGES, package_version
+from transfer_atlas.planning.content_versions import absent_datasets, content_versions, version_of
+from transfer_atlas.planning.identity import Wanted
+from transfer_atlas.planning.kinds import KINDS
+from transfer_atlas.planning.plan import Plan, builder, make_plan
+from transfer_atlas.planning.presence import Presence
+from transfer_atlas.planning.recommendation import check_target, recommendation_runs
+from transfer_atlas.planning.run import Run, with_ancestry
+from transfer_atlas.planning.shown import Shown
+from transfer_atlas.running.execute import request
+from transfer_atlas.study.study import Study, parse_study
+from transfer_atlas.study.task import Task
+
+MARKS = ".snakemake/transfer_atlas"  # of finished jobs, in the working folder
+# What `snakemake recommend --config target=... models=...` asks for: no part of a study.
+ASKED = ("target", "models")
+TABLES = ("runs", "transfers", "seed_gains", "gains", "effects", "best_effects", "best_sources")
+SCORE_TABLES = ("scores", "domain_distances", "metric_evaluation")
+
+
+@dataclass
+class Workflow:
+    """A planned study, what `recommend` is asked, and what of it is in the store."""
+
+    study: Study
+    plan: Plan
+    recommendation: list[Wanted] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.present = Presence(self.study.store)
+        found = with_ancestry([*self.plan.runs, *(each.run for each in self.recommendation)])
+        self.runs = {(run.kind, run.key): run for run in found}
+        self.key = self.plan.table_key()
+        self.shown = Shown(self.study, self.plan, self.key)
+
+    def run(self, kind: str, name: str, key: str) -> Run:
+        """The run of the plan that a path belongs to."""
+        run = self.runs.get((kind, key))
+        if run is None or run.name != name:
+            raise ConfigurationError(
+                f"no run of this study has the key {key} ({kind} {name}). Results of other studies or earlier "
+                "settings are made by planning with these, not by asking for their path."
+            )
+        return run
+
+    def missing(self, runs: Iterable[Run]) -> list[Run]:
+        """Those of some runs that are not in the store."""
+        return [run for run in runs if not self.present(run)]
+
+    def jobs_for(self, runs: Iterable[Run]) -> list[Run]:
+        """One run for each job that some runs need: those of a pair are computed together by the job of the first."""
+        first: dict[Any, Run] = {}
+        for run in runs:
+            first.setdefault(_job_of(run), run)
+        return list(first.values())
+
+    def together_with(self, run: Run) -> list[Run]:
+        """The runs that the job of a run carries out, itself first: of its pair, all that are missing."""
+        if not run.described.together:
+            return [run]
+        like = [each for each in self._pairs().get(_job_of(run), []) if each.key != run.key]
+        return [run, *self.missing(like)]
+
+    def _pairs(self) -> Mapping[Any, list[Run]]:
+        if not hasattr(self, "_by_pair"):
+            self._by_pair: dict[Any, list[Run]] = {}
+            for run in self.runs.values():
+                if run.described.together:
+                    self._by_pair.setdefault(_job_of(run), []).append(run)
+        return self._by_pair
+
+    def parents(self, kind: str, name: str, key: str) -> list[Run]:
+        """What a job builds on, each once."""
+        found = {}
+        for run in self.together_with(self.run(kind, name, key)):
+            found |= {(parent.kind, parent.key): parent for parent in run.parents.values()}
+        return list(found.values())
+
+    def job(self, kind: str, name: str, key: str) -> dict[str, Any]:
+        """What a job needs, as one dict of built-ins: the requests of its runs."""
+        runs = self.together_with(self.run(kind, name, key))
+        return {"runs": [request(run, self.study.store, self.study.scratch) for run in runs]}
+
+    def task_types(self, regime: str) -> list[str]:
+        """Task types of the targets of a regime."""
+        targets = [each["target"] for each in self.plan.wanted_of("transfer") if each["regime"] == regime]
+        return list(dict.fromkeys(Task.parse(target).type for target in targets))
+
+    @property
+    def regimes(self) -> list[str]:
+        """Regimes of the study's experiments, in their order."""
+        return list(dict.fromkeys(experiment.regime for experiment in self.study.experiments))
+
+    @property
+    def figures(self) -> list[str]:
+        """Names of the figures of gains: a heat map per regime and target task type, effects per regime."""
+        names = [f"effects_{regime}" for regime in self.regimes]
+        return names + [f"gains_{t}_{regime}" for regime in self.regimes for t in self.task_types(regime)]
+
+    @property
+    def score_figures(self) -> list[str]:
+        """Names of the figures of scores, if the study asks for scores."""
+        return [f"scores_{regime}" for regime in self.regimes] if self.study.transferability else []
+
+    def facts_of_tables(self) -> dict[str, Any]:
+        """What the tables are made of, as one dict of built-ins: identities with the folders of their runs, domains of
+        datasets, datasets of multi-sources.
+        """
+        kinds = [kind for kind in KINDS if kind not in ("score", "image_features", "features")]
+        return {
+            "domains": self._domains(),
+            "multi_sources": {
+                name: [Task.parse(task).place for task in self.study.tasks_of_multi_source(name)]
+                for name in sorted(self.study.multi_sources)
+            },
+            "others": {
+                kind: [self._folder(run) for run in self.plan.of_kind(kind)]
+                for kind in kinds
+                if kind != "transfer"
+            },
+            "transfers": self._identified("transfer"),
+        }
+
+    def facts_of_score_tables(self) -> dict[str, Any]:
+        """What the tables of scores are made of, as one dict of built-ins."""
+        return {
+            "domains": self._domains(),
+            "image_features": self._identified("image_features"),
+            "scores": self._identified("score"),
+        }
+
+    def facts_of_recommendation(self) -> dict[str, Any]:
+        """What a ranking is made of, and where it goes, as one dict of built-ins."""
+        target = self.recommendation[0]["target"]
+        computed = {
+            run.key: run for each in self.recommendation for run in (each.run, each.run.parents["features"])
+        }
+        results = self.study.results
+        return {
+            "computed": [self._folder(run) for run in computed.values()],
+            "evaluation": f"{results}/tables/metric_evaluation.parquet",
+            "scores": [[each.identity, self._folder(each.run)] for each in self.recommendation],
+            "table": f"{results}/recommendations/{Task.parse(target).slug}.parquet",
+            "transfers": [self._folder(run) for run in self.plan.of_kind("transfer")],
+        }
+
+    def _domains(self) -> dict[str, str]:
+        return {name: dataset.domain for name, dataset in sorted(self.study.datasets.items())}
+
+    def _identified(self, kind: str) -> list[list[Any]]:
+        return [[each.identity, self._folder(each.run)] for each in self.plan.wanted_of(kind)]
+
+    def _folder(self, run: Run) -> str:
+        return str(run.folder(self.study.store))
+
+
+def load_workflow(config: Mapping[str, Any], *, without_data: bool) -> Workflow:
+    """The workflow of a configuration as Snakemake has it.
+
+    without_data: whether raw datasets may be neither here nor recorded, as for a mere plan. Raises an AtlasError, of
+    one message, for whatever the user can mend.
+    """
+    study = parse_study({name: value for name, value in config.items() if name not in ASKED})
+    versions, origin = content_versions(study)
+    plan = make_plan(study, versions, origin)
+    absent = "" if without_data else absent_datasets(study, plan)
+    if absent:
+        raise DatasetError(absent)
+    return Workflow(study, plan, _recommendation(study, plan, config, versions, origin))
+
+
+def _recommendation(
+    study: Study, plan: Plan, config: Mapping[str, Any], versions: Mapping[str, str], origin: str | None
+) -> list[Wanted]:
+    """Scores of all candidates for the target that `snakemake recommend` is asked about."""
+    target = config.get("target")
+    if target is None:
+        return []
+    models = [name for name in str(config.get("models") or "").split(",") if name]
+    check_target(study, str(target))
+    dataset = Task.parse(target).dataset
+    build = builder(study, {**versions, dataset: version_of(study, dataset)}, origin)
+    packages = {model: package_version(model) for model in models if model in WEIGHT_PACKAGES}
+    return recommendation_runs(study, plan, build, target, models, packages)
+
+
+def is_study(config: Mapping[str, Any]) -> bool:
+    """Whether a configuration is a study, and not only some settings that go over one."""
+    required = {name for name, key in Study.model_fields.items() if key.is_required()}
+    return required <= set(config)
+
+
+def _job_of(run: Run) -> Any:
+    """What runs share that one job carries out: for scores, the pair's samples."""
+    if run.described.together:
+        return run.kind, run.parents["features"].key
+    return run.kind, run.key

@@ -1,0 +1,168 @@
+"""A warm process: it imports what runs need once, and forks for every job that asks.
+
+Importing torch and timm takes longer than many a miniature run. On one machine the workflow therefore starts one
+process that imports them (`serve`); a job asks it to fork, and the fork carries the job out, with the job's own
+environment. Where there is none, as on a cluster, or before a fork has said that it accepted the job, the job does the
+work itself. Results are the same.
+
+    job process --(Unix socket: request, its own stderr)--> warm process --fork--> "accepted" ... exit status
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+SOCKET_VARIABLE = "TRANSFER_ATLAS_WARM_PROCESS"
+LENGTH = struct.Struct("!Q")
+ACCEPTED = b"+"
+LONGEST_ADDRESS = 90  # bytes; the kernel takes 107 for a Unix socket
+ALSO = {
+    "transfer_atlas.scoring.score_runs": ("ot", "sklearn.cluster")
+}  # what its functions import when called
+
+CarryOut = Callable[[dict[str, Any]], int]  # of a job: its exit status
+
+
+def start(runners: Iterable[str]) -> str | None:
+    """Start a warm process that imports some runners, given as `module:function`.
+
+    Returns the address of its socket, which jobs find in SOCKET_VARIABLE; None if it did not come up.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="transfer-atlas-", dir=_short_folder()))
+    address = folder / "socket"
+    modules = sorted({runner.split(":")[0] for runner in runners})
+    subprocess.Popen(
+        [sys.executable, "-m", "transfer_atlas.running.warm", str(address), str(os.getpid()), *modules],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    end = time.monotonic() + 5.0
+    while time.monotonic() < end:
+        if address.exists():
+            return str(address)
+        time.sleep(0.02)
+    shutil.rmtree(folder, ignore_errors=True)
+    return None
+
+
+def ask(address: str, job: dict[str, Any]) -> int | None:
+    """Have the warm process carry out a job. None if there is none, or it did not accept the job: do it yourself."""
+    connection = socket.socket(socket.AF_UNIX)
+    with connection:
+        try:
+            connection.connect(address)
+            payload = json.dumps(job | {"environment": dict(os.environ)}).encode()
+            socket.send_fds(connection, [LENGTH.pack(len(payload))], [2])
+            connection.sendall(payload)
+            if connection.recv(1) != ACCEPTED:
+                return None
+        except OSError:
+            return None
+        try:
+            answer = connection.recv(1)
+        except OSError:
+            answer = b""
+    if not answer:
+        print(
+            f"\n{job['request']['name']} was ended from outside, as happens when memory runs out. "
+            f"The log is {job['log']}. Run snakemake again: it continues from its last saved state.\n",
+            file=sys.stderr,
+        )
+    return answer[0] if answer else 1
+
+
+def serve(address: str, parent: int, modules: Iterable[str], carry_out: CarryOut) -> None:
+    """Import modules, then fork for every job that connects, until process `parent` is gone."""
+    starter = os.getppid()
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(address)
+    server.listen(64)
+    server.settimeout(1.0)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the imports; each run sets its own number of threads
+    try:
+        for module in modules:
+            for name in (module, *ALSO.get(module, ())):
+                import_module(name)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # finished forks need no waiting for
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupted workflow ends its jobs itself
+        # A parent that has ended but was not waited for keeps its number; to its children it is gone at once.
+        while os.getppid() == starter and _alive(parent):
+            with contextlib.suppress(TimeoutError):
+                connection, _ = server.accept()
+                if os.fork() == 0:
+                    server.close()
+                    _serve_one(connection, carry_out)
+                connection.close()
+    finally:
+        shutil.rmtree(Path(address).parent, ignore_errors=True)
+
+
+def _serve_one(connection: socket.socket, carry_out: CarryOut) -> None:
+    """In the fork: receive the job, accept it, carry it out, answer with its exit status. Does not return."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    connection.settimeout(None)
+    header, terminals, _, _ = socket.recv_fds(connection, LENGTH.size, 1)
+    if len(header) < LENGTH.size:
+        os._exit(1)  # the job was killed while it asked
+    (size,) = LENGTH.unpack(header)
+    payload = b""
+    while len(payload) < size:
+        piece = connection.recv(size - len(payload))
+        if not piece:
+            os._exit(1)
+        payload += piece
+    job = json.loads(payload)
+    os.environ.clear()
+    os.environ.update(job["environment"])  # the job's own: its device, its cluster's variables
+    os.chdir(job["folder"])
+    os.dup2(terminals[0], 2)
+    connection.sendall(ACCEPTED)
+    threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
+    status = carry_out(job)
+    connection.sendall(bytes([status]))
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _end_with(connection: socket.socket) -> None:
+    """End this process when the job that asked for it ends, so that killing a job kills its run."""
+    connection.recv(1)
+    os._exit(1)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _short_folder() -> str | None:
+    """Where the socket's folder goes: the temporary folder, unless its path is too long for a socket's address."""
+    usual = tempfile.gettempdir()
+    room = len(os.fsencode(usual)) + len("/transfer-atlas-xxxxxxxx/socket") <= LONGEST_ADDRESS
+    return None if room else "/tmp"
+
+
+if __name__ == "__main__":
+    from transfer_atlas.running.jobs import carry_out
+
+    serve(sys.argv[1], int(sys.argv[2]), sys.argv[3:], carry_out)

@@ -1,0 +1,63 @@
+"""A task: a task type on a dataset, or on a part of one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from transfer_atlas.errors import ConfigurationError
+
+_WORD = r"[a-z][a-z0-9_]*"
+_TASK = re.compile(rf"(?P<type>{_WORD})/(?P<dataset>{_WORD})(?:@(?P<part>{_WORD}))?")
+FORM = "`task type/dataset`, such as segmentation/camvid, or `task type/dataset@part`"
+
+
+@dataclass(frozen=True, order=True)
+class Task:
+    """`segmentation/camvid`, or `segmentation/cityscapes@aachen` for a part of the dataset."""
+
+    type: str
+    dataset: str
+    part: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The task that a text names. Raises ConfigurationError for another text."""
+        found = _TASK.fullmatch(text)
+        if found is None:
+            raise ConfigurationError(f"{text!r} names no task; expected {FORM}.")
+        return cls(**found.groupdict())
+
+    def __str__(self) -> str:
+        return f"{self.type}/{self.place}"
+
+    @property
+    def place(self) -> str:
+        """The dataset, or the part of it: `camvid`, `cityscapes@aachen`."""
+        return self.dataset if self.part is None else f"{self.dataset}@{self.part}"
+
+    @property
+    def slug(self) -> str:
+        """The task in the name of a file or folder."""
+        return str(self).replace("/", "-").replace("@", ".")
+
+
+MULTI = "multi_"  # a source trained on several datasets of one task type is named multi_<task type>
+
+
+def is_multi(source: str) -> bool:
+    """Whether a source is trained on several datasets."""
+    return source.startswith(MULTI)
+
+
+def type_of_source(source: str) -> str | None:
+    """Task type of a source; None for `ilsvrc`, `scratch` and pretrained models."""
+    if is_multi(source):
+        return source.removeprefix(MULTI)
+    return Task.parse(source).type if _TASK.fullmatch(source) else None
+
+
+def task_of(source: str) -> Task | None:
+    """The task that a source was trained on; None where it is no single task."""
+    return Task.parse(source) if _TASK.fullmatch(source) else None

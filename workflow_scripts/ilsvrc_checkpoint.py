@@ -1,7 +1,0 @@
-"""Take the ILSVRC checkpoint from its origin, or train it."""
-
-from pathlib import Path
-
-from transfer_atlas.running.jobs import run_job
-
-run_job(snakemake.params.run, Path(snakemake.log[0]), snakemake.threads)

@@ -1,7 +1,0 @@
-"""Extract pooled image features of a dataset, for domain distances."""
-
-from pathlib import Path
-
-from transfer_atlas.running.jobs import run_job
-
-run_job(snakemake.params.run, Path(snakemake.log[0]), snakemake.threads)

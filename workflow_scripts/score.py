@@ -1,7 +1,0 @@
-"""Score a source for a target by all metrics."""
-
-from pathlib import Path
-
-from transfer_atlas.running.jobs import run_job
-
-run_job(snakemake.params.run, Path(snakemake.log[0]), snakemake.threads)

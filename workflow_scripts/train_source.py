@@ -1,7 +1,0 @@
-"""Fine-tune the ILSVRC checkpoint on a source task."""
-
-from pathlib import Path
-
-from transfer_atlas.running.jobs import run_job
-
-run_job(snakemake.params.run, Path(snakemake.log[0]), snakemake.threads)

@@ -1,7 +1,0 @@
-"""Fine-tune a source on a target over the learning-rate grid, and evaluate."""
-
-from pathlib import Path
-
-from transfer_atlas.running.jobs import run_job
-
-run_job(snakemake.params.run, Path(snakemake.log[0]), snakemake.threads)
