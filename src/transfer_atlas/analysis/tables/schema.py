@@ -434,7 +434,9 @@ def as_markdown() -> str:
         lines += [f"Rows are told apart, and sorted, by: {', '.join(f'`{c}`' for c in table.identity)}.", ""]
         lines += ["| column | type | unit | description |", "|---|---|---|---|"]
         lines += [f"| `{c.name}` | {c.type} | {c.unit} | {c.description} |" for c in table.columns]
-    return "\n".join(lines) + "\n"
+    from transfer_atlas.analysis.tables.questions import questions_as_markdown
+
+    return "\n".join([*lines, *questions_as_markdown()]) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> int:
