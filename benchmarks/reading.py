@@ -27,7 +27,8 @@ import numpy as np
 from PIL import Image
 
 from transfer_atlas.datasets import decoding
-from transfer_atlas.datasets.adapters import image_mask_folders, prepare
+from transfer_atlas.datasets.adapters import image_mask_folders
+from transfer_atlas.datasets.prepare import prepare_dataset
 from transfer_atlas.datasets.reading import PreparedDataset
 
 
@@ -135,7 +136,7 @@ def main() -> None:
             draw_folder(raw, options.images)
         settings = image_mask_folders.Settings(path=raw.name, classes=[f"class_{k}" for k in range(64)])
         prepared = Path(temporary) / "prepared"
-        spent = seconds(lambda: prepare(settings, raw.parent, prepared, dataset=raw.name, domain="benchmark"))
+        spent = seconds(lambda: prepare_dataset(settings, raw.parent, prepared, dataset=raw.name))
         images = sorted((raw / "images/train").glob("*.jpg"))
         pairs = [(path, raw / "masks/train" / f"{path.stem}.png") for path in images][: options.images]
         before = sum(path.stat().st_size for pair in pairs for path in pair) / len(pairs)

@@ -131,7 +131,7 @@ def declare(stage: str, *, results_can_change: bool, path: Path = RECORD, packag
 def _files(patterns: Iterable[str], package: Path) -> list[Path]:
     files: set[Path] = set()
     for pattern in patterns:
-        found = {path for path in package.glob(pattern) if path.suffix in (".py", ".yaml")}
+        found = {path for path in package.glob(pattern) if path.suffix in (".py", ".yaml", ".txt")}
         if not found:
             raise CodeVersionError(f"{RECORD.name} names {pattern!r}, which matches no file of the package.")
         files |= found
@@ -156,6 +156,8 @@ def _meaning(text: str, suffix: str) -> str:
     """What a file says to the interpreter, as text."""
     if suffix == ".yaml":
         return canonical(yaml.safe_load(text))
+    if suffix == ".txt":
+        return text
     tree = ast.parse(text)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)

@@ -9,8 +9,9 @@ import yaml
 from PIL import Image
 from pydantic import TypeAdapter
 
-from transfer_atlas.datasets.adapters import ADAPTERS, AdapterSettings
+from transfer_atlas.datasets.prepared import Entry
 from transfer_atlas.datasets.problems import Problems
+from transfer_atlas.datasets.registry import ADAPTERS, AdapterSettings
 
 DATA = Path(__file__).parents[1] / "data"
 REAL = Path(__file__).parents[3] / "shared" / "real"
@@ -25,7 +26,8 @@ def parse(settings: str | dict, **changed):
 def records_of(settings, root: Path) -> list:
     """All records of a dataset; raises DatasetError if there are problems."""
     problems = Problems("toy")
-    records = list(ADAPTERS[settings.name].records(settings, root, problems))
+    listed = ADAPTERS[settings.name].records(settings, root, problems)
+    records = [entry.read(problems) if isinstance(entry, Entry) else entry for entry in listed]
     problems.raise_if_any()
     return records
 

@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-import pandas as pd
-
-from transfer_atlas.analysis.tables.schema import GAINS
-from transfer_atlas.analysis.tables.transfers import effect, relation
+from transfer_atlas.analysis.published.factors_of_influence import published_gains as read_published_gains
 
 PUBLISHED = Path(__file__).parents[2] / "resources" / "published"
 
@@ -57,39 +54,11 @@ def source_record(task):
     return record | {"kind": "source", "name": task, "key": f"key-of-{task}", "identity": {"task": task}}
 
 
-def published_gains(regime="small_target", change=0.0):
-    """Table 3a or 4a of the paper as a gains table; `change` is added to each gain on a threshold.
-
-    Printed gains are rounded, so 2, 10 and -2 may lie on either side of their thresholds.
-    """
-    datasets = pd.read_csv(PUBLISHED / "foi_datasets.csv").set_index("key")
-    cells = pd.read_csv(PUBLISHED / f"foi_gains_{regime}_seg.csv")
-    # The datasets the multi-source model was trained on, section 5.1: every domain of a segmentation dataset.
-    multi = ["iSAID", "COCO", "Mapillary", "ScanNet", "SUIM", "vGallery", "vKITTI2"]
-    rows = []
-    for cell in cells.itertuples():
-        source, dataset, domain = f"segmentation/{cell.source}", cell.source, cell.source_domain
-        domains, size = [domain], None
-        if cell.source == "Multi":
-            source, dataset, domain = "multi_segmentation", "multi", "multi"
-            domains, size = (
-                sorted(datasets.loc[multi, "domain"].unique()),
-                datasets.loc[multi, "n_train"].sum(),
-            )
-        elif cell.source == "Scratch":
-            source, dataset, domain, domains = "scratch", "scratch", None, []
-        else:
-            size = datasets.loc[cell.source, "n_train"]
-        gain = cell.gain + (change if cell.gain in (-2, 2, 10) else 0.0)
-        row = dict.fromkeys(GAINS.column_names)
-        row |= {"source": source, "target": f"segmentation/{cell.target}", "regime": regime}
-        row |= {"source_task_type": None if source == "scratch" else "segmentation", "source_n_train": size}
-        row |= {"source_dataset": dataset, "source_domain": domain, "source_domains": domains}
-        row |= {"target_task_type": "segmentation", "target_dataset": cell.target}
-        row |= {"target_domain": cell.target_domain, "target_n_train": datasets.loc[cell.target, "n_train"]}
-        row |= relation(row)
-        row |= {"metric": "mean_iou", "higher_is_better": True, "gain": gain, "effect": effect(gain)}
-        row |= {"n_seeds": 1, "n_failed": 0, "status": "finished", "seeds": [0], "keys": [""]}
-        row |= {"baseline_keys": [""]}
-        rows.append(row)
-    return GAINS.conform(pd.DataFrame(rows))
+def published_gains(regime="small_target"):
+    """Table 3a, 4a or 5 of the paper as a gains table."""
+    gains = read_published_gains(PUBLISHED)
+    within = gains["source"].str.startswith("segmentation/") | gains["source"].isin(
+        ["multi_segmentation", "scratch"]
+    )
+    chosen = (gains["regime"] == regime) & gains["target"].str.startswith("segmentation/") & within
+    return gains[chosen].reset_index(drop=True)

@@ -18,7 +18,7 @@ CLASSIFICATION = {"classes": ["indoor", "outdoor"]}
 
 
 def description(**task_types) -> dict:
-    return {"name": "toy", "domain": "consumer", **task_types}
+    return {"name": "toy", **task_types}
 
 
 def pixels(height: int = 6, width: int = 8, seed: int = 0) -> np.ndarray:

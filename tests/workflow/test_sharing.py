@@ -1,6 +1,8 @@
 """Recording, pulling, merging, verifying and throwing away, with real git, real DVC and a remote in a folder."""
 
+import itertools
 import json
+import re
 import shutil
 import subprocess
 
@@ -9,14 +11,15 @@ from clones import STUDY_FILE, TABLES_AND_FIGURES, Clone, cloned, commit, transf
 from steps import with_desert
 from tiny_data import draw_scenes
 
+from transfer_atlas.sharing.record_files import read_records
+
 KEYED = ("prepared", "backbones", "sources", "transfers")
 MEADOW = "store/sources/segmentation-meadow"
 
 
 def recorded(clone: Clone, layer: str) -> dict[str, dict]:
-    """Recorded files of a layer by run."""
-    lines = (clone.folder / f"recorded/{layer}.jsonl").read_text(encoding="utf-8").splitlines()
-    return {entry["run"]: entry["files"] for entry in map(json.loads, lines)}
+    """Recorded files of a layer by run, of the version that is taken."""
+    return dict(read_records(clone.folder / f"recorded/{layer}", clone.folder).runs)
 
 
 def run_folder(clone: Clone, job: str):
@@ -48,7 +51,7 @@ def test_recorded_files_are_no_second_copy(published):
 
 def test_recording_twice_changes_nothing(pulled):
     said = pulled.sharing("record")
-    assert said.count(" 0 of them new") == 6
+    assert said.count(" 0 of them new") == 8
     assert changes(pulled) == ""
 
 
@@ -126,8 +129,27 @@ def test_metrics_and_plots(pulled, tmp_path):
     assert [name for name in lost if "harbour.segmentation/street" in name]
 
 
+def test_a_dvc_user_is_at_home(pulled):
+    """A clean status without warnings, a graph from data to tables, settings beside gains."""
+    assert pulled.dvc("status").strip() == "Data and pipelines are up to date."
+    edges = [line.strip() for line in pulled.dvc("dag", "--mermaid").splitlines() if "-->" in line]
+    names = dict(re.findall(r'(node\d+)\["([a-z_]+)"\]', pulled.dvc("dag", "--mermaid")))
+    edges = {tuple(names.get(end) for end in edge.split("-->")) for edge in edges}
+    chain = ["prepared", "backbones", "sources", "transfers", "tables"]
+    assert set(itertools.pairwise(chain)) <= edges and ("scores", "tables") in edges
+    pulled.replace(
+        "config.yaml", "small_target: {steps: 80}\n  detection", "small_target: {steps: 90}\n  detection"
+    )
+    changed = json.loads(pulled.dvc("params", "diff", "--json"))["config.yaml"]
+    assert changed == {
+        "task_types.segmentation.regimes.small_target.steps": {"old": 80, "new": 90, "diff": 10}
+    }
+    shown = pulled.dvc("exp", "show", "--csv")
+    assert "task_types.segmentation.regimes.small_target.steps" in shown and "segmentation/harbour" in shown
+
+
 def test_repro_drives_snakemake(pulled):
-    """It computes and records; runs that are recorded and not here stay recorded."""
+    """It computes what the tables lack; `record` puts what is recorded and not here back."""
     (pulled.folder / "config.yaml").write_bytes((pulled.folder / STUDY_FILE).read_bytes())
     shutil.rmtree(run_folder(pulled, f"train_source {MEADOW.split('/')[-1]}"))
     (gone,) = transfers({"harbour": ["scratch"]})
@@ -135,8 +157,9 @@ def test_repro_drives_snakemake(pulled):
     for stamp in (pulled.folder / "results/.shows").glob("tables-*"):
         stamp.unlink()
     before = {layer: recorded(pulled, layer) for layer in KEYED}
-    pulled.dvc("repro", "study")
+    pulled.dvc("repro", "--single-item", "tables")
     assert pulled.planned(study=None) == set()
+    pulled.sharing("record")
     after = {layer: recorded(pulled, layer) for layer in KEYED}
     assert {layer: set(runs) for layer, runs in after.items()} == {k: set(v) for k, v in before.items()}
     assert after["sources"] == before["sources"], "what the tables do not need was not computed"
@@ -211,7 +234,7 @@ def test_without_remote_it_says_so_and_goes_on(blank_clone, lack):
     assert call.finished == {"prepare_dataset harbour"}
     assert "going on with what can be computed" in call.said
     assert call.said.count("going on with") == 1
-    assert {"remote": "no DVC remote is set", "network": "`dvc pull` failed", "repository": "no DVC"}[
+    assert {"remote": "no DVC remote is set", "network": "did not come", "repository": "no DVC"}[
         lack
     ] in call.said
 
@@ -257,7 +280,10 @@ def test_two_clones_merge(published, tmp_path):
     ours.git("checkout", "--ours", STUDY_FILE)
     ours.git("add", STUDY_FILE)
     said = ours.sharing("merge")
-    assert "transfers" in said and "1 computed on both sides" in said
+    assert "transfers" in said and "was computed as well" not in said, "it came to the same numbers"
+    both = {path.name.split("-")[0] for path in (ours.folder / "recorded/transfers").glob("*street*seed1/*")}
+    assert len(both) == 1
+    assert len(list((ours.folder / "recorded/transfers").glob("*street*seed1/*"))) == 2, "both are on record"
     ours.git("commit", "--no-edit", "--quiet")
     runs = recorded(ours, "transfers")
     assert len(runs) == 7 + 3
@@ -345,13 +371,13 @@ def test_garbage_is_listed_and_removed_when_told_to(pulled):
     assert len([name for name in unreached if "meadow" in name and "seed1" not in name]) == 4
     assert said.count("recorded, NOT PUSHED") == 3  # the other seed, and so all of its layer that are listed
     assert (pulled.folder / MEADOW).exists(), "nothing is removed unless told to"
-    said = pulled.sharing("garbage", "--study", STUDY_FILE, "--remove", status=1)
-    assert "2 removed" in said and "3 kept: no remote is known to have them" in said
+    said = pulled.sharing("garbage", "--study", STUDY_FILE, "--remove", "--yes", status=1)
+    assert "2 removed" in said and "3 are kept: no remote is known to have them" in said
     assert not (pulled.folder / MEADOW).exists()
     assert len(recorded(pulled, "sources")) == 1
     assert len(list(pulled.folder.glob("store/transfers/*seed1/*/run.json"))) == 1
     assert pulled.planned() == TABLES_AND_FIGURES
-    said = pulled.sharing("garbage", "--study", STUDY_FILE, "--remove", "--even-unpushed")
+    said = pulled.sharing("garbage", "--study", STUDY_FILE, "--remove", "--even-unpushed", "--yes")
     assert "3 removed" in said
     assert not list(pulled.folder.glob("store/transfers/*seed1"))
     pulled.git("checkout", "--quiet", "--", ".")
@@ -359,11 +385,14 @@ def test_garbage_is_listed_and_removed_when_told_to(pulled):
     assert pulled.planned() == set(), "the remote still has what was removed"
 
 
-def test_a_study_that_cannot_be_planned_stops_the_listing(pulled):
+def test_what_absent_data_could_need_is_kept_and_a_mistake_stops_the_listing(pulled):
     (pulled.folder / "data/meadow.dvc").unlink()
     shutil.rmtree(pulled.folder / "data/meadow")
-    said = pulled.sharing("garbage", "--study", STUDY_FILE, "--remove", status=1)
-    assert "cannot be planned" in said and "meadow" in said
+    said = pulled.sharing("garbage", "--study", STUDY_FILE, "--remove", "--yes")
+    assert "data are not here, so" in said and "0 runs are reached by none" in said
+    pulled.change(lambda study: study.pop("backbone"))
+    said = pulled.sharing("garbage", "--study", STUDY_FILE, "--remove", "--yes", status=1)
+    assert "cannot be planned" in said and "backbone" in said
     assert (pulled.folder / MEADOW).exists()
 
 

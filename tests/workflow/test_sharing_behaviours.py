@@ -122,7 +122,7 @@ def test_what_was_killed_is_not_recorded_until_it_is_done(pulled, tmp_path):
     process.communicate()
     pulled.no_process_left()
     said = pulled.sharing("record")
-    assert said.count(" 0 of them new") == 6 and "not recorded" not in said
+    assert said.count(" 0 of them new") == 8 and "not recorded" not in said
     pulled.snakemake("--unlock").well()
     assert pulled.planned("sources") == expected
     assert pulled.snakemake("sources").well().finished == expected

@@ -57,16 +57,13 @@ def test_the_page_works_as_written(finished, tmp_path):
         "<repository>": str(hub),
         "segmentation-coco": "segmentation-meadow",
         "/datasets/imagenet": str(outside),
-        "git pull\n": "git pull origin main\n",
-        "git push": "git push origin main",
-        "dvc gc --workspace": "dvc gc --workspace --force",  # it asks, and there is nobody to answer
+        "git push\n": "git push --set-upstream origin main\n",
+        "dvc gc": "dvc gc --force",  # it asks, and there is nobody to answer
     }
     remote.mkdir()
     shutil.copytree(finished.folder, first, symlinks=True)
     study = (first / STUDY_FILE).read_text(encoding="utf-8")
     (first / "config.yaml").write_text(study, encoding="utf-8")
-    for path in (first / "studies").glob("*.yaml"):
-        path.unlink()
     commit(first, "Our study")
     shutil.copytree(first / "data/street", first / "data/camvid")
     finished.git("init", "--quiet", "--bare", "--initial-branch", "main", str(hub))
@@ -89,7 +86,7 @@ def test_the_page_works_as_written(finished, tmp_path):
     assert (second / "data/camvid").is_dir() and (second / "results/tables").is_dir()
     assert "pulled 7 of 7 runs" in carry_out(own, second, places)
 
-    loop, expected = blocks("The daily loop")
+    loop, expected = blocks("The daily loop, step by step")
     study_of_second = (second / "config.yaml").read_text(encoding="utf-8")
     (second / "config.yaml").write_text(
         study_of_second.replace("domain: aerial", "domain: sea"), encoding="utf-8"
@@ -98,6 +95,13 @@ def test_the_page_works_as_written(finished, tmp_path):
     # The tag is the second machine's own, the repository that is asked for it therefore too.
     said = carry_out(expected, second, places | {"<repository>": "."})
     assert "Downloaded" in said or (second / "segmentation-meadow").exists()
+
+    (day,) = blocks("Two commands a day")
+    (second / "config.yaml").write_text(
+        study_of_second.replace("domain: aerial", "domain: lake"), encoding="utf-8"
+    )
+    said = carry_out(day, second, places)
+    assert "git: pushed to origin/main" in said
 
     shutil.copytree(first / "data/street", outside)
     carry_out(blocks("Datasets")[0], second, places)

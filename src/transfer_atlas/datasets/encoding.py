@@ -53,12 +53,17 @@ def encode_depth(depth: np.ndarray, step: float, minimum: float, maximum: float)
     Invalid is what is not finite, not positive, or outside minimum..maximum. A valid depth never becomes 0.
     """
     depth = depth.astype(np.float64)
+    valid = in_range(depth, minimum, maximum)
+    steps = np.clip(np.rint(np.where(valid, depth, 0) / step), 1, 65535)
+    return encode_png(np.where(valid, steps, 0).astype(np.uint16), level=4)
+
+
+def in_range(depth: np.ndarray, minimum: float, maximum: float) -> np.ndarray:
+    """Which depths (H, W) float are valid: finite, positive, and within minimum..maximum."""
     # compared at the precision of the input, so that a maximum such as 0.1 itself is inside
     low, high = np.float32(minimum), np.float32(maximum)
     with np.errstate(invalid="ignore"):
-        valid = np.isfinite(depth) & (depth > 0) & (depth >= low) & (depth <= high)
-    steps = np.clip(np.rint(np.where(valid, depth, 0) / step), 1, 65535)
-    return encode_png(np.where(valid, steps, 0).astype(np.uint16), level=4)
+        return np.isfinite(depth) & (depth > 0) & (depth >= low) & (depth <= high)
 
 
 def open_image(image: bytes | np.ndarray) -> tuple[bytes, Image.Image]:

@@ -1,14 +1,55 @@
-"""The run that prepares a dataset: raw files through the adapter into the prepared format."""
+"""Prepares datasets: raw files through the adapter into the prepared format, and the run that does it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TextIO
 
 from pydantic import TypeAdapter
 
-from transfer_atlas.datasets.adapters import AdapterSettings
-from transfer_atlas.datasets.adapters import prepare as prepare_dataset
+from transfer_atlas.datasets.checking import check_raw_files
+from transfer_atlas.datasets.prepared import DatasetDescription
+from transfer_atlas.datasets.problems import Problems
+from transfer_atlas.datasets.registry import ADAPTERS, AdapterSettings, raw_path
+from transfer_atlas.datasets.versions import CACHE_FILE
+
+
+def prepare_dataset(
+    settings: AdapterSettings,
+    root: Path,
+    folder: Path,
+    *,
+    dataset: str,
+    version: str | None = None,
+    cache_file: Path | None = None,
+    part: dict[str, Any] | None = None,
+) -> DatasetDescription:
+    """Read a raw dataset below `root`, and write it to `folder` as a prepared dataset.
+
+    version: content version that the files must be of, before and after; by default whatever is there.
+    cache_file: where md5s of files are remembered.
+    part: which images to take, of a part of the dataset: {"images": patterns of ids}.
+
+    Raises DatasetError with up to 20 problems: file, what was found, what was expected, and a remedy; or if the
+    files are not of the version.
+    """
+    from transfer_atlas.datasets.writing import write_prepared  # reading a study needs no Parquet
+
+    adapter, path = ADAPTERS[settings.name], raw_path(settings)
+    checked = None
+    if version is not None and path is not None:
+        checked = check_raw_files(Path(root) / path, version, dataset=dataset, cache_file=cache_file)
+    problems = Problems(dataset)
+    description = adapter.describe(settings, Path(root), dataset) | {"name": dataset}
+    records = adapter.records(settings, Path(root), problems)
+    if part is not None:
+        records = (each for each in records if any(fnmatchcase(each.id, like) for like in part["images"]))
+    written = write_prepared(folder, description, records, problems=problems)
+    if checked is not None:
+        checked.check_unchanged(cache_file)
+    return written
 
 
 def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
@@ -23,12 +64,26 @@ def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict
         Path(location["data_root"]),
         scratch / "output",
         dataset=request["settings"]["name"],
-        domain="",
+        version=request["versions"]["dataset"],
+        cache_file=scratch.parent / CACHE_FILE,
+        part=request["settings"].get("part"),
     )
+    for line in _remarks(description):
+        print(f"  {request['name']}: {line}", file=progress_to)
+    absent = description.segmentation.absent_classes if description.segmentation else {}
+    return {"counts": description.counts, "absent_classes": absent}
+
+
+def _remarks(description: DatasetDescription) -> Iterator[str]:
+    """What is worth knowing of a dataset that is in order."""
     absent = description.segmentation.absent_classes if description.segmentation else {}
     absent_boxes = description.detection.absent_classes if description.detection else {}
     for what, by_split in (("pixel", absent), ("box", absent_boxes)):
         for split, classes in by_split.items():
             if classes:
-                print(f"  {request['name']}: no {what} of {', '.join(classes)} in {split}", file=progress_to)
-    return {"counts": description.counts, "absent_classes": absent}
+                yield f"no {what} of {', '.join(classes)} in {split}"
+    if description.depth:
+        for split, share in description.depth.in_range.items():
+            without = description.depth.maps_without.get(split, 0)
+            maps = f"; {without} maps have none" if without else ""
+            yield f"depth in {split}: {100 * share:.1f}% of what is known is in range{maps}"

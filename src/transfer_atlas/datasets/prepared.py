@@ -11,12 +11,17 @@ A prepared dataset is a folder:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from transfer_atlas.strict import Strict
+
+if TYPE_CHECKING:
+    from transfer_atlas.datasets.problems import Problems
 
 TaskType = Literal["segmentation", "detection", "keypoints", "depth", "classification"]
 IGNORE_LABEL = 255  # in every prepared mask of 8 bits
@@ -32,8 +37,8 @@ class SegmentationDescription(Strict):
 
     classes: list[str]
     colours: list[tuple[int, int, int]]
-    absent_classes: dict[str, list[str]] = {}
-    unlabelled_images: dict[str, int] = {}
+    absent_classes: dict[str, list[str]] = Field({})
+    unlabelled_images: dict[str, int] = Field({})
 
     @property
     def ignore_label(self) -> int:
@@ -45,7 +50,7 @@ class DetectionDescription(Strict):
     """Classes of the boxes; absent_classes: per split, those no box has (found out when written)."""
 
     classes: list[str]
-    absent_classes: dict[str, list[str]] = {}
+    absent_classes: dict[str, list[str]] = Field({})
 
 
 class KeypointsDescription(Strict):
@@ -56,22 +61,27 @@ class KeypointsDescription(Strict):
 
     names: list[str]
     flips: list[int]
-    skeleton: list[tuple[int, int]] = []
+    skeleton: list[tuple[int, int]] = Field([])
     sigmas: list[float]
-    classes: list[str] = []
+    classes: list[str] = Field([])
 
 
 class DepthDescription(Strict):
     """Unit of the decoded depth and the range outside which it is invalid (0 when decoded).
 
     scale: one step of the stored 16-bit integers, in the unit (0.001 keeps millimetres exactly); without it
-    maximum / 65535.
+    maximum / 65535. known: per split, the share of pixels for which the files tell a depth; in_range: per split, the
+    share of those that are within the range; maps_without: per split, how many maps have no depth within the range.
+    All three are found out when the dataset is written.
     """
 
     unit: Literal["metre", "relative"]
     minimum: float
     maximum: float
     scale: float | None = None
+    known: dict[str, float] = Field({})
+    in_range: dict[str, float] = Field({})
+    maps_without: dict[str, int] = Field({})
 
     @property
     def step(self) -> float:
@@ -83,14 +93,16 @@ class ClassificationDescription(Strict):
     """Image-level classes; absent_classes: per split, those no image has (found out when written)."""
 
     classes: list[str]
-    absent_classes: dict[str, list[str]] = {}
+    absent_classes: dict[str, list[str]] = Field({})
 
 
 class DatasetDescription(Strict):
-    """Contents of dataset.json. mean and std are per channel (R, G, B) of the training images in 0..255."""
+    """Contents of dataset.json. mean and std are per channel (R, G, B) of the training images in 0..255.
+
+    The image domain is the study's to say and not in here, so that changing it leaves every prepared dataset as it is.
+    """
 
     name: str
-    domain: str
     counts: dict[str, int]
     segmentation: SegmentationDescription | None = None
     detection: DetectionDescription | None = None
@@ -101,6 +113,14 @@ class DatasetDescription(Strict):
     std: tuple[float, float, float]
     source: str = ""
     licence: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_domain(cls, values: Any) -> Any:
+        """Pass over the image domain, which descriptions written by earlier versions hold."""
+        if isinstance(values, dict):
+            return {name: value for name, value in values.items() if name != "domain"}
+        return values
 
 
 @dataclass(frozen=True)
@@ -127,6 +147,21 @@ class Objects:
         return ~self.crowd & (self.keypoints[..., 2] > 0).any(axis=1)
 
 
+def with_keypoints(objects: Objects, description: DatasetDescription) -> Objects:
+    """Objects that have keypoints, all with label 0; a dataset with detection may annotate others as well."""
+    having = np.ones(len(objects.boxes), dtype=bool)
+    if description.keypoints.classes:
+        labels = [description.detection.classes.index(name) for name in description.keypoints.classes]
+        having = np.isin(objects.labels, labels)
+    return Objects(
+        boxes=objects.boxes[having],
+        labels=np.zeros(having.sum(), dtype=np.int64),
+        crowd=objects.crowd[having],
+        area=objects.area[having],
+        keypoints=objects.keypoints[having],
+    )
+
+
 @dataclass(frozen=True)
 class Record:
     """One image with whatever is annotated, before it is encoded into a row of a shard.
@@ -145,3 +180,16 @@ class Record:
     depth: np.ndarray | None = None
     label: int | None = None
     extra: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image that an adapter has listed and not read: cheap, so that a million of them can be held.
+
+    id: unique in the dataset; read: opens the files and returns the record (of this id and split), or None and a
+    problem if something is not in order. Reading is independent of other entries, so that any process may do it.
+    """
+
+    id: str
+    split: str
+    read: Callable[[Problems], Record | None]

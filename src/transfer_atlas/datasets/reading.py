@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from transfer_atlas.datasets.prepared import DatasetDescription, Objects, TaskType
+from transfer_atlas.datasets.prepared import DatasetDescription, Objects, TaskType, with_keypoints
 from transfer_atlas.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -238,18 +238,7 @@ def _objects(row: dict[str, pa.Scalar], description: DatasetDescription) -> Obje
 
 
 def _with_keypoints(row: dict[str, pa.Scalar], description: DatasetDescription) -> Objects:
-    """Objects that have keypoints, all with label 0; a dataset with detection may annotate others as well."""
-    objects, described = _objects(row, description), description.keypoints
+    objects = _objects(row, description)
     points = np.array(row["keypoints"].as_py(), dtype=np.float32)
-    points = points.reshape(len(objects.boxes), len(described.names), 3)
-    having = np.ones(len(objects.boxes), dtype=bool)
-    if described.classes:
-        labels = [description.detection.classes.index(name) for name in described.classes]
-        having = np.isin(objects.labels, labels)
-    return Objects(
-        boxes=objects.boxes[having],
-        labels=np.zeros(having.sum(), dtype=np.int64),
-        crowd=objects.crowd[having],
-        area=objects.area[having],
-        keypoints=points[having],
-    )
+    points = points.reshape(len(objects.boxes), len(description.keypoints.names), 3)
+    return with_keypoints(replace(objects, keypoints=points), description)

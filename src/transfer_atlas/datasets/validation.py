@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
+from transfer_atlas.datasets import encoding
 from transfer_atlas.datasets.prepared import DatasetDescription, Record
 from transfer_atlas.datasets.problems import Problems
 
@@ -39,6 +41,20 @@ def check_description(description: DatasetDescription, problems: Problems) -> No
     if depth and not 0 <= depth.minimum < depth.maximum <= 65535.5 * depth.step:
         found = f"depth {depth.minimum} to {depth.maximum} in steps of {depth.step}"
         problems.add(where, found, "0 <= minimum < maximum <= 65535 steps", "Use a larger scale.")
+
+
+def opened_image(record: Record, problems: Problems) -> tuple[bytes, Image.Image] | None:
+    """Bytes to store and decoded image in mode RGB; None, and a problem, if the image cannot be decoded."""
+    try:
+        return encoding.open_image(record.image)
+    except encoding.DECODING_ERRORS as error:
+        # Pillow names the buffer it read from, which tells nobody anything
+        found = "no image" if isinstance(error, UnidentifiedImageError) else str(error)
+        remedy = "Fetch the file anew, or leave the image out."
+        problems.add(
+            _image(record), f"the image cannot be decoded ({found})", "a complete JPEG or PNG", remedy
+        )
+        return None
 
 
 def check_record(

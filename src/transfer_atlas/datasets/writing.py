@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transfer_atlas.datasets import encoding
-from transfer_atlas.datasets.prepared import DatasetDescription, Record
+from transfer_atlas.datasets.prepared import DatasetDescription, Entry, Record
 from transfer_atlas.datasets.problems import Problems
-from transfer_atlas.datasets.validation import check_description, check_record
+from transfer_atlas.datasets.statistics import Statistics
+from transfer_atlas.datasets.validation import check_description, check_record, opened_image
 
 SHARD_BYTES = 256 * 2**20
 # One image is read by reading its row group, so a group is small beside what it takes to decode one image.
@@ -91,42 +92,10 @@ class _SplitWriter:
             self.shard, self.shard_bytes, self.group = self.shard + 1, 0, 0
 
 
-class _Statistics:
-    """What is counted over all records: pixels per value and channel, and the classes seen in each split."""
-
-    def __init__(self) -> None:
-        self.pixels = np.zeros((3, 256), dtype=np.int64)  # exact, and independent of the order of images
-        self.counts: dict[str, int] = {}
-        self.seen: dict[tuple[str, str], set[int]] = {}
-        self.unlabelled: dict[str, int] = {}
-
-    def note(self, kind: str, split: str, labels: np.ndarray) -> None:
-        """Note that these labels of a task type occur in a split."""
-        self.seen.setdefault((kind, split), set()).update(np.unique(labels).tolist())
-
-    def absent(self, kind: str, classes: list[str]) -> dict[str, list[str]]:
-        """Per split that lacks some, the classes that do not occur."""
-        lists = {}
-        for split in self.counts:
-            seen = self.seen.get((kind, split), set())
-            lists[split] = [name for label, name in enumerate(classes) if label not in seen]
-        return {split: names for split, names in lists.items() if names}
-
-    def mean_and_std(self) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation per channel, in 0..255, over all pixels of the training images."""
-        values, weights = (
-            np.arange(256, dtype=np.float64),
-            self.pixels / self.pixels.sum(axis=1, keepdims=True),
-        )
-        mean = weights @ values
-        variance = (weights * (values[None, :] - mean[:, None]) ** 2).sum(axis=1)
-        return mean.tolist(), np.sqrt(variance).tolist()
-
-
 def write_prepared(
     folder: Path,
     description_without_counts: dict[str, Any],
-    records: Iterable[Record],
+    records: Iterable[Entry | Record],
     *,
     splits: Sequence[str] = ("train", "val"),
     problems: Problems | None = None,
@@ -152,10 +121,13 @@ def write_prepared(
     check_description(description, problems)
     problems.raise_if_any()
 
-    statistics, identifiers = _Statistics(), set()
+    statistics, identifiers = Statistics(), set()
     writers: dict[str, _SplitWriter] = {}
     try:
-        for record in records:
+        for listed in records:
+            record = listed.read(problems) if isinstance(listed, Entry) else listed
+            if record is None:
+                continue
             if record.id in identifiers:
                 remedy = "Give each image of the dataset its own id, in one split only."
                 problems.add(
@@ -168,6 +140,7 @@ def write_prepared(
             if record.split not in writers:
                 writers[record.split] = _SplitWriter(shards, record.split, schema_of(description))
             writers[record.split].add(row)
+        statistics.check(description, problems)
         for split in splits:
             # where images were refused, the split is not empty for want of images
             if not statistics.counts.get(split) and not problems:
@@ -180,7 +153,7 @@ def write_prepared(
         if problems:
             _clear(folder)
     _write_index(folder, writers)
-    description = _complete(description, statistics)
+    description = statistics.complete(description)
     text = json.dumps(description.model_dump(mode="json"), indent=2, ensure_ascii=False)
     (folder / "dataset.json").write_text(text + "\n", encoding="utf-8")
     return description
@@ -193,16 +166,13 @@ def _clear(folder: Path) -> None:
 
 
 def _row(
-    record: Record, description: DatasetDescription, statistics: _Statistics, problems: Problems
+    record: Record, description: DatasetDescription, statistics: Statistics, problems: Problems
 ) -> dict[str, Any] | None:
     """Check and encode one record; None (and a problem) if it is not in order."""
-    try:
-        encoded, image = encoding.open_image(record.image)
-    except encoding.DECODING_ERRORS as error:
-        where = record.extra.get("image_file", record.id)
-        remedy = "Fetch the file anew, or leave the image out."
-        problems.add(where, f"the image cannot be decoded ({error})", "a complete JPEG or PNG", remedy)
+    opened = opened_image(record, problems)
+    if opened is None:
         return None
+    encoded, image = opened
     width, height = image.size
     if not check_record(record, width, height, description, problems):
         return None
@@ -227,6 +197,7 @@ def _row(
         depth = description.depth
         row["depth"] = encoding.encode_depth(record.depth, depth.step, depth.minimum, depth.maximum)
         row["depth_scale"] = depth.step
+        statistics.note_depth(split, record.depth, depth)
     if description.classification:
         row["label"] = int(record.label)
         statistics.note("classification", split, np.array(record.label))
@@ -241,19 +212,3 @@ def _write_index(folder: Path, writers: dict[str, _SplitWriter]) -> None:
     kinds = (pa.string(), pa.string(), pa.string(), pa.int32(), pa.int32())
     arrays = [pa.array(columns[name], kind) for name, kind in zip(names, kinds, strict=True)]
     pq.write_table(pa.table(arrays, names=names), folder / "index.parquet", compression="zstd")
-
-
-def _complete(description: DatasetDescription, statistics: _Statistics) -> DatasetDescription:
-    """Fill in what the records have shown."""
-    mean, std = statistics.mean_and_std()
-    fields = description.model_dump() | {
-        "counts": dict(sorted(statistics.counts.items())),
-        "mean": mean,
-        "std": std,
-    }
-    for kind in ("segmentation", "detection", "classification"):
-        if fields[kind]:
-            fields[kind]["absent_classes"] = statistics.absent(kind, fields[kind]["classes"])
-    if fields["segmentation"]:
-        fields["segmentation"]["unlabelled_images"] = statistics.unlabelled
-    return DatasetDescription.model_validate(fields)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from transfer_atlas.datasets.adapters import raw_path
-from transfer_atlas.datasets.versions import ABSENT, dataset_version, is_absent
+from transfer_atlas.datasets.registry import raw_folder
+from transfer_atlas.datasets.versions import ABSENT, CACHE_FILE, dataset_version, is_absent
 from transfer_atlas.errors import CheckpointError
 from transfer_atlas.models.packages import package_version
 from transfer_atlas.planning.plan import Plan, used_datasets
@@ -39,18 +39,17 @@ def content_versions(study: Study) -> tuple[dict[str, str], str | None]:
 
 def version_of(study: Study, dataset: str) -> str:
     """Version of one dataset of the study; see `content_versions`."""
-    relative = raw_path(study.datasets[dataset].adapter)
-    if relative is None:
+    path = raw_folder(study.datasets[dataset].adapter, study.data_root)
+    if path is None:
         return "generated"
-    path = Path(study.data_root) / relative
-    cache = Path(study.scratch) / "content_versions.json"
+    cache = Path(study.scratch) / CACHE_FILE
     return ABSENT if is_absent(path) else dataset_version(path, cache)
 
 
 def absent_datasets(study: Study, plan: Plan) -> str:
     """What to say of raw datasets that a plan needs and that are neither here nor recorded by DVC; empty if none."""
     lines = [
-        f"The raw dataset {study.data_root / run.location['path']} does not exist"
+        f"The raw dataset {raw_folder(study.datasets[run.name.split('.')[0]].adapter, study.data_root)} does not exist"
         for run in plan.of_kind("prepared")
         if run.versions["dataset"] == ABSENT
     ]

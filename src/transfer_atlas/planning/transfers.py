@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from transfer_atlas.datasets.registry import root_of
 from transfer_atlas.planning.identity import PLAIN
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.run import Run
@@ -44,7 +45,7 @@ class Builder:
             settings = dataset.adapter.hashed()
             location = {place: settings.pop(place) for place in PLACES if place in settings}
             location = {place: str(value) for place, value in location.items() if value is not None}
-            location.setdefault("data_root", str(self.study.data_root))
+            location["data_root"] = str(root_of(dataset.adapter, self.study.data_root))
             chosen = {} if part is None else {"part": dataset.parts[part].hashed()}
             readable = name if part is None else f"{name}.{part}"
             self._made["prepared", name, part] = Run(

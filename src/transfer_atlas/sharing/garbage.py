@@ -1,62 +1,44 @@
-"""Results that no current study reaches: lists them with their size, and removes them when told to."""
+"""Results that no study needs: lists them with their size, and removes them when told to."""
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from transfer_atlas.errors import AtlasError, DatasetError
-from transfer_atlas.planning.content_versions import absent_datasets, content_versions
-from transfer_atlas.planning.plan import make_plan
-from transfer_atlas.sharing.layers import Layer, layers_of, read_lock, write_layers
+from transfer_atlas.sharing.layers import Layer, layers_of, read_lock, run_layers, write_layers, write_lock
+from transfer_atlas.sharing.reach import Reach
 from transfer_atlas.sharing.record import run_folders
-from transfer_atlas.sharing.records import Records
+from transfer_atlas.sharing.records import REMOVED, records_of
 from transfer_atlas.sharing.repository import Repository, SharingError
-from transfer_atlas.study.study import load_study
 
 
 @dataclass(frozen=True)
 class Unreached:
-    """A run that no study reaches. size: bytes here, or in the remote if it is only recorded."""
+    """A run that no study needs. size: bytes here, or in the remote if it is only recorded.
+
+    shared: whether runs of its kind are shared at all; those that are not are only here.
+    """
 
     run: Path
     size: int
     here: bool
     recorded: bool
     pushed: bool
+    shared: bool = True
+
+    @property
+    def safe(self) -> bool:
+        """Whether removing it loses nothing but what can be computed in no time."""
+        return self.pushed or not self.shared
 
 
-def reached(repository: Repository, study_files: Iterable[Path]) -> set[Path]:
-    """Folders of all runs of some studies, relative to the repository.
-
-    Raises SharingError if one of them cannot be planned: what it reaches is then not known.
-    """
-    found = set()
-    for file in study_files:
-        try:
-            study = load_study(file)
-            plan = make_plan(study, *content_versions(study))
-            absent = absent_datasets(study, plan)
-            if absent:  # the keys of its runs hold the version of the data
-                raise DatasetError(absent)
-        except AtlasError as error:
-            raise SharingError(
-                f"{file} cannot be planned, so what it still needs is not known and nothing is listed. "
-                f"Mend it, or name the studies that count with --study. {error}"
-            ) from None
-        found |= {repository.relative(run.folder(study.store)) for run in plan}
-    return {folder for folder in found if folder is not None}
-
-
-def unreached(repository: Repository, needed: Collection[Path]) -> list[Unreached]:
-    """Runs here or recorded that are not among the needed ones."""
-    found = []
-    for layer in layers_of(repository):
-        if not layer.keyed:
-            continue
+def unreached(repository: Repository, needed: Reach) -> list[Unreached]:
+    """Runs here or recorded that are not needed."""
+    found, shared_layers = [], layers_of(repository)
+    for layer in run_layers(shared_layers):
+        shared = layer in shared_layers
         records = layer.records(repository)
         here = {
             folder.relative_to(repository.folder): _size(folder)
@@ -64,17 +46,21 @@ def unreached(repository: Repository, needed: Collection[Path]) -> list[Unreache
         }
         recorded = {layer.folder / run: files for run, files in records.runs.items()}
         not_pushed = None
-        for run in sorted((here.keys() | recorded.keys()) - set(needed)):
+        for run in sorted(here.keys() | recorded.keys()):
+            if needed.has(run):
+                continue
             if not_pushed is None and run in recorded:
                 not_pushed = unpushed(repository, layer)
             size = here.get(run) or sum(size for _, size in recorded.get(run, {}).values())
             pushed = run in recorded and not _touches(run, not_pushed or set())
-            found.append(Unreached(run, size, run in here, run in recorded, pushed))
+            found.append(Unreached(run, size, run in here, run in recorded, pushed, shared))
     return found
 
 
 def unpushed(repository: Repository, layer: Layer) -> set[Path]:
     """Recorded files of a layer that the remote lacks; the layer's folder itself if that cannot be found out."""
+    records = {found: found.records(repository) for found in layers_of(repository)}
+    write_lock(repository, read_lock(repository), records, careful=True)
     done = repository.dvc("data", "status", "--not-in-remote", "--granular", "--json", layer.folder)
     try:
         if done.returncode or not repository.has_remote():
@@ -84,23 +70,36 @@ def unpushed(repository: Repository, layer: Layer) -> set[Path]:
         return {layer.folder}
 
 
-def remove(repository: Repository, runs: Iterable[Unreached]) -> None:
-    """Remove runs from the store and from the record; DVC's cache and the remote are left to `dvc gc`."""
+def remove(repository: Repository, runs: Iterable[Unreached]) -> list[str]:
+    """Remove runs from the store, and mark them in the record, so that no merge and no colleague brings them back.
+
+    DVC's cache and the remote are left to `dvc gc`: another branch, a tag, or a clone with the same cache may need
+    them. Returns why some still lie here, as one that is computed just now.
+    """
     chosen = {entry.run for entry in runs}
-    kept = {}
-    for layer in layers_of(repository):
+    layers = layers_of(repository)
+    records = {layer: layer.records(repository) for layer in layers}
+    for layer in layers:
         if layer.keyed:
-            records = layer.records(repository)
-            left = {run: files for run, files in records.runs.items() if layer.folder / run not in chosen}
-            if len(left) < len(records.runs):
-                kept[layer] = Records(left)
-    if kept:
-        write_layers(repository, read_lock(repository), kept)
-    for run in chosen:
-        shutil.rmtree(repository.folder / run, ignore_errors=True)
-        parent = (repository.folder / run).parent
-        if parent.is_dir() and not any(parent.iterdir()):
-            parent.rmdir()
+            versions = [
+                replace(version, state=REMOVED) if layer.folder / run in chosen else version
+                for run, found in records[layer].versions.items()
+                for version in found
+            ]
+            records[layer] = records_of(versions, records[layer].problems)
+    write_layers(repository, read_lock(repository), records)
+    left = []
+    for layer in run_layers(layers):
+        for run in sorted(run for run in chosen if run.is_relative_to(layer.folder)):
+            try:
+                if (repository.folder / run).exists():
+                    repository.remove(run, layer.folder)
+            except SharingError as error:
+                left.append(str(error))
+            parent = (repository.folder / run).parent
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
+    return left
 
 
 def _size(folder: Path) -> int:

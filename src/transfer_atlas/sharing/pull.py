@@ -1,35 +1,44 @@
-"""Pulls recorded runs and raw datasets instead of computing them, and refuses what is not whole."""
+"""Pulls recorded runs and raw datasets instead of computing them, and refuses what is not what is recorded."""
 
 from __future__ import annotations
 
-import hashlib
-import shutil
+import functools
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
+from transfer_atlas.datasets.recorded import recorded
+from transfer_atlas.datasets.registry import raw_folder
 from transfer_atlas.planning.run import Run
-from transfer_atlas.sharing.layers import Layer, layer_of, layers_of
-from transfer_atlas.sharing.record import run_folders
-from transfer_atlas.sharing.records import Files
+from transfer_atlas.sharing import cache
+from transfer_atlas.sharing.layers import Layer, layer_of, layers_of, read_lock, run_layers, write_lock
+from transfer_atlas.sharing.records import Files, Records
 from transfer_atlas.sharing.repository import Repository, SharingError, batches, why
-from transfer_atlas.store.store import RUN_FILE, problems_of
+from transfer_atlas.store import checked
+from transfer_atlas.store.checked import Unacceptable, checked_problems
+from transfer_atlas.store.store import RUN_FILE
 from transfer_atlas.study.study import Study
+
+MANY = 50  # runs from which on a whole layer is asked for: DVC is slow with many single targets
 
 
 @dataclass
 class Pulled:
     """What came of a pull; the runs are folders relative to the repository, as strings.
 
-    failed: whether DVC could not do it, and not only some result was damaged.
+    failed: whether nothing could be fetched at all, as without network, and not only some result is missing.
     """
 
     runs: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     failed: bool = False
 
     def fail(self, problem: str) -> None:
-        """Add a problem that is DVC's."""
+        """Add a problem that stands for all that was asked for."""
         self.problems.append(problem)
         self.failed = True
 
@@ -40,124 +49,268 @@ class Recordings:
 
     repository: Repository
     _layers: list[Layer] | None = None
-    _runs: dict[Layer, dict[str, Files]] = field(default_factory=dict)
+    _records: dict[Layer, Records] = field(default_factory=dict)
 
     def files_of(self, folder: Path) -> Files | None:
         """Recorded files of the run whose folder is `folder`; None if it is not recorded."""
+        found = self.find(folder)
+        return None if found is None else self.records(found[0]).runs.get(found[1])
+
+    def find(self, folder: Path) -> tuple[Layer, str] | None:
+        """The layer of a run's folder, and its name there; None if it is in no layer of runs."""
         relative = self.repository.relative(folder)
-        layer = None if relative is None else layer_of(relative, self._all_layers())
-        if relative is None or layer is None or not layer.keyed:
+        layer = None if relative is None else layer_of(relative, run_layers(self.layers()))
+        if relative is None or layer is None:
             return None
-        if layer not in self._runs:
-            self._runs[layer] = dict(layer.records(self.repository).runs)
-        return self._runs[layer].get(relative.relative_to(layer.folder).as_posix())
+        return layer, relative.relative_to(layer.folder).as_posix()
+
+    def records(self, layer: Layer) -> Records:
+        """The records of a layer."""
+        if layer not in self._records:
+            self._records[layer] = layer.records(self.repository)
+        return self._records[layer]
+
+    def all(self) -> dict[Layer, Records]:
+        """The records of all layers."""
+        return {layer: self.records(layer) for layer in self.layers()}
 
     def size_of(self, folders: Iterable[Path]) -> int:
         """Bytes of the files of recorded runs."""
         return sum(size for folder in folders for _, size in (self.files_of(folder) or {}).values())
 
-    def _all_layers(self) -> list[Layer]:
+    def layers(self) -> list[Layer]:
+        """All layers."""
         if self._layers is None:
             self._layers = layers_of(self.repository)
         return self._layers
 
 
 def pull_runs(repository: Repository, folders: Iterable[Path]) -> Pulled:
-    """Pull the recorded runs in these folders, and check each against its run.json.
+    """Pull the recorded runs in these folders, and check each against its record and its run.json.
 
-    A run that does not come, or is not whole, is not there afterwards, and the problems say why.
+    A run that does not come, or is not what is recorded, is not there afterwards, and the problems say why. One that
+    is missing in the remote keeps no other from coming.
     """
-    wanted = sorted({str(repository.relative(folder)) for folder in folders})
-    result = Pulled()
-    if not wanted:
-        return result
-    if not repository.has_remote():
-        result.fail("no DVC remote is set: `dvc remote add --default NAME URL`.")
-        return result
-    for run in wanted:
-        # What an interrupted job or a damaged copy left would make DVC ask for leave to remove it.
-        shutil.rmtree(repository.folder / run, ignore_errors=True)
-    for portion in batches(_targets(repository, wanted)):
-        done = repository.dvc("pull", "--quiet", *portion)
-        if done.returncode:
-            result.fail(f"`dvc pull` failed: {why(done)}")
-    for run in wanted:
-        folder = repository.folder / run
-        if not (folder / RUN_FILE).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            continue
-        found = problems_of(folder)
-        if found:
-            result.problems += [problem.replace(f"{repository.folder}/", "") for problem in found]
-            discard(repository, Path(run))
-        else:
-            result.runs.append(run)
-    return result
+    return _pull(repository, folders, None)
 
 
 def pull_records(repository: Repository, folders: Iterable[Path]) -> Pulled:
     """Pull the run.json of some runs, and nothing else of them."""
-    result = Pulled()
-    for portion in batches([f"{repository.relative(folder)}/{RUN_FILE}" for folder in folders]):
-        done = repository.dvc("pull", "--quiet", *portion)
-        if done.returncode:
-            result.fail(f"`dvc pull` of run.json failed: {why(done)}")
+    return _pull(repository, folders, (RUN_FILE,))
+
+
+def _pull(repository: Repository, folders: Iterable[Path], only: tuple[str, ...] | None) -> Pulled:
+    recordings, result = Recordings(repository), Pulled()
+    wanted: dict[str, tuple[Layer, Files]] = {}
+    for folder in folders:
+        found, files = recordings.find(folder), recordings.files_of(folder)
+        if found is None or files is None:
+            result.problems.append(f"{folder} is not recorded in any layer, so there is nothing to pull.")
+            continue
+        layer, run = found
+        wanted[f"{layer.folder}/{run}"] = (
+            layer,
+            {n: f for n, f in files.items() if only is None or n in only},
+        )
+    for layer in {layer for layer, _ in wanted.values()}:
+        cache.keep_listing(repository, recordings.records(layer))  # so that DVC knows what it sees here
+    lacking = {run: item for run, item in wanted.items() if not cache.is_cached(repository, item[1])}
+    for _, files in lacking.values():
+        cache.discard_damaged(repository, files)  # of another size: DVC would take it for there
+    said = fetch(repository, recordings, lacking, result, whole=only is None) if lacking else ""
+    for run, (layer, files) in sorted(wanted.items()):
+        absent = cache.missing(repository, files)
+        if absent:
+            result.problems += _reason(run, absent, files, said)
+            continue
+        try:
+            problems = _put(repository, run, files, layer, whole=only is None)
+        except (
+            SharingError,
+            OSError,
+        ) as error:  # a full disk, a job that computes it: the others come all the same
+            result.problems.append(f"{run} was not put into the store: {error}")
+            continue
+        if problems:
+            result.problems += [problem.replace(f"{repository.folder}/", "") for problem in problems]
+            cache.discard_damaged(repository, files)
+        else:
+            result.runs.append(run)
+    came = any(cache.is_cached(repository, files) for _, files in lacking.values())
+    result.failed |= bool(lacking) and not came and not _names_missing(said)
+    return result
+
+
+def _put(repository: Repository, run: str, files: Files, layer: Layer, *, whole: bool) -> list[str]:
+    """Put a run, or its run.json alone, from the cache into the store. Returns what is wrong with it."""
+    folder, within = repository.folder / run, repository.folder / layer.folder
+    if whole:
+        return cache.place(
+            repository, files, folder, within, functools.partial(_not_as_recorded, files=files)
+        )
+    problems = _damaged(repository, run, files)
+    for name, (digest, _) in files.items() if not problems else ():
+        cache.place_file(repository, digest, folder / name, within)
+    return problems
+
+
+def fetch(
+    repository: Repository,
+    recordings: Recordings,
+    lacking: dict[str, tuple[Layer, Files]],
+    result: Pulled,
+    *,
+    whole: bool,
+) -> str:
+    """Have DVC fetch the files of runs into its cache, as many as there are. Returns what it complained of."""
+    if not repository.has_remote():
+        result.fail("no DVC remote is set: `dvc remote add --default NAME URL`.")
+        return ""
+    # DVC's list of the layer's folder follows from the records, whether or not anybody pushed it; and so does
+    # dvc.lock, which is out of step after a merge of which a hosting service took one side.
+    if write_lock(repository, read_lock(repository), recordings.all(), careful=True):
+        result.notes.append("dvc.lock did not follow from recorded/, and was made anew; commit it")
+    targets = []
+    for layer in recordings.layers():
+        mine = sorted(run for run, item in lacking.items() if item[0] == layer)
+        if whole and len(mine) > MANY and 2 * len(mine) > len(recordings.records(layer).runs):
+            targets.append(layer.folder.as_posix())
+        else:
+            targets += mine if whole else [f"{run}/{RUN_FILE}" for run in mine]
+    said = []
+    for portion in batches(targets):
+        done = repository.dvc("fetch", *portion)
+        if done.returncode or "WARNING:" in done.stderr:
+            said.append(why(done))
+    return "; ".join(said)
+
+
+def pull_tables(repository: Repository) -> Pulled:
+    """Put recorded tables and figures of studies into `results`; the runs of the result are studies' folders.
+
+    Tables of this clone that are not the recorded ones stay as they are, and are named.
+    """
+    recordings, result = Recordings(repository), Pulled()
+    for layer in recordings.layers():
+        if layer.keyed:
+            continue
+        cache.keep_listing(repository, recordings.records(layer))
+        for study, files in recordings.records(layer).runs.items():
+            folder = repository.folder / layer.folder / study
+            here = {name: folder / name for name in files if (folder / name).exists()}
+            if any(cache.md5_of(path) != files[name][0] for name, path in here.items() if path.is_file()):
+                result.notes.append(f"{layer.folder / study} has tables of this clone's own, which stay")
+                continue
+            lacking = {f"{layer.folder / study}": (layer, files)}
+            if not cache.is_cached(repository, files):
+                said = fetch(repository, recordings, lacking, result, whole=True)
+                if absent := cache.missing(repository, files):
+                    result.problems += _reason(str(layer.folder / study), absent, files, said)
+                    continue
+            for name, (digest, _) in files.items():
+                if name not in here:
+                    cache.place_file(repository, digest, folder / name, repository.folder / layer.folder)
+            result.runs.append(str(layer.folder / study))
     return result
 
 
 def pull_data(repository: Repository, paths: Iterable[Path]) -> Pulled:
     """Pull raw datasets, whose `.dvc` files lie beside the given paths."""
-    result, targets = Pulled(), [f"{path}.dvc" for path in paths]
+    result, targets = Pulled(), []
+    for path in paths:
+        file = Path(f"{path}.dvc")
+        try:
+            check_dvc_file(repository.folder / file)
+            targets.append(str(file))
+        except Unacceptable as error:
+            result.problems.append(f"{file} {error} It is not pulled.")
     if targets:
-        done = repository.dvc("pull", "--quiet", *targets)
+        done = repository.dvc("pull", *targets)
         if done.returncode:
-            result.fail(f"`dvc pull {' '.join(targets)}` failed: {why(done)}")
+            result.problems.append(f"`dvc pull {' '.join(targets)}` failed: {why(done)}")
     return result
+
+
+def check_dvc_file(file: Path) -> None:
+    """Refuse a .dvc file that puts something elsewhere than beside it, under its name. Raises Unacceptable."""
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        outs, folder = content["outs"], content.get("wdir", ".")
+        names = [str(out["path"]) for out in outs]
+        hashes = [out.get("md5") for out in outs]
+    except (
+        OSError,
+        ValueError,
+        RecursionError,
+        yaml.YAMLError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        raise Unacceptable(f"is no .dvc file ({type(error).__name__}).") from None
+    if names != [file.name.removesuffix(".dvc")] or folder != ".":
+        raise Unacceptable(
+            f"has the output {names!r} in {folder!r}; expected {file.name.removesuffix('.dvc')!r}."
+        )
+    for text in hashes:
+        if text is not None:
+            checked.md5(text, folder=str(text).endswith(".dir"))
 
 
 def discard(repository: Repository, run: Path) -> None:
     """Remove a run's folder, and from DVC's cache those of its files that are not what their names say."""
-    files = Recordings(repository).files_of(run) or {}
-    for digest, _ in files.values():
-        cached = repository.cache_file(digest)
-        if cached.exists() and _md5(cached) != digest:
-            cached.chmod(0o644)
-            cached.unlink()
-    shutil.rmtree(repository.folder / run, ignore_errors=True)
+    recordings = Recordings(repository)
+    found = recordings.find(run)
+    if found is None:
+        raise SharingError(f"{run} lies in no layer of runs, so it is not removed.")
+    cache.discard_damaged(repository, recordings.files_of(run) or {})
+    repository.remove(run, found[0].folder)
 
 
 def raw_data_to_pull(study: Study, runs: Iterable[Run]) -> list[Path]:
     """Raw datasets that are recorded in a .dvc file, are not there, and are needed to prepare datasets."""
-    found = []
+    found: dict[Path, None] = {}
     for run in runs:
-        path = run.location.get("path") if run.kind == "prepared" else None
-        if path is not None:
-            raw = Path(run.location["data_root"]) / path
-            if not raw.exists() and raw.with_name(raw.name + ".dvc").is_file():
-                found.append(raw)
-    return found
-
-
-def _targets(repository: Repository, runs: list[str]) -> list[str]:
-    """What to tell `dvc pull`: a layer's folder where all of it is wanted and nothing else is there, else runs.
-
-    DVC replaces a folder as a whole and refuses if unrecorded runs lie in it; asked for a run it leaves the
-    others alone. But many single targets are slow.
-    """
-    targets, left = [], set(runs)
-    for layer in layers_of(repository):
-        mine = sorted(run for run in left if Path(run).is_relative_to(layer.folder))
-        if not mine:
+        if run.kind != "prepared":
             continue
-        left.difference_update(mine)
-        recorded = {f"{layer.folder.as_posix()}/{run}" for run in layer.records(repository).runs}
-        whole = set(mine) == recorded and not any(run_folders(repository.folder / layer.folder))
-        targets += [layer.folder.as_posix()] if whole else mine
-    if left:
-        raise SharingError(f"{min(left)} lies in no layer of dvc.yaml, so there is nothing to pull.")
-    return targets
+        raw = raw_folder(study.datasets[run.name.split(".")[0]].adapter, study.data_root)
+        record = None if raw is None or raw.exists() else recorded(raw)
+        if record is not None and record.file.suffix == ".dvc":
+            found[record.folder] = None
+    return list(found)
 
 
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+def _not_as_recorded(folder: Path, files: Files) -> list[str]:
+    """What is wrong with a run that was pulled: run.json, which no sha256 vouches for, first."""
+    digest, _ = files[RUN_FILE]
+    found = cache.md5_of(folder / RUN_FILE)
+    if found != digest:
+        return [f"{folder}/{RUN_FILE} is not what is recorded: its md5 is {found}, expected {digest}."]
+    return checked_problems(folder)
+
+
+def _damaged(repository: Repository, run: str, files: Files) -> list[str]:
+    """Cached files of a run whose content is not the recorded one."""
+    return [
+        f"{run}/{name} is not what is recorded: it does not have the md5 {digest}."
+        for name, (digest, _) in files.items()
+        if cache.md5_of(cache.cache_file(repository, digest)) != digest
+    ]
+
+
+def _reason(run: str, absent: list[str], files: Files, said: str) -> list[str]:
+    """Why a run did not come, naming what is missing of it."""
+    digests = [files[name][0] for name in absent]
+    lost = [name for name, digest in zip(absent, digests, strict=True) if digest in said]
+    if lost or not said:
+        named = ", ".join(lost or absent)
+        return [
+            f"{run} did not come: the remote has no {named} (md5 {digests[0]}). Whoever recorded it has to "
+            "`dvc push`."
+        ]
+    return [f"{run} did not come: {said}"]
+
+
+def _names_missing(said: str) -> bool:
+    """Whether DVC told of objects that are missing, which is not the same as no network."""
+    return re.search(r"Missing cache files|No such file|404|does not exist|NoSuchKey", said) is not None

@@ -19,7 +19,7 @@ from transfer_atlas.sharing.pull import (
     pull_runs,
     raw_data_to_pull,
 )
-from transfer_atlas.sharing.repository import Repository
+from transfer_atlas.sharing.repository import Repository, SharingError
 from transfer_atlas.store.store import RUN_FILE
 from transfer_atlas.study.study import Study
 
@@ -56,7 +56,7 @@ class Puller:
     present: Presence
     say: Callable[[str], None]
     failed: bool = False
-    refused: set[str] = field(default_factory=set)  # keys of runs that came damaged, or not at all
+    refused: set[str] = field(default_factory=set)  # keys of runs, and data, that came damaged or not at all
 
     def pull_for(self, wanted: Iterable[Run], *, only_say: bool) -> None:
         """Pull what it takes to have some runs. What does not come is computed, and `say` is told.
@@ -76,6 +76,7 @@ class Puller:
                         self.present.add(run)
                     return
                 self._report(pull(repository, wants))
+                self.refused |= {path for path in wants.data if not Path(path).exists()}
                 self.present.forget()
                 refused = {run.key for run in runs if not self.present(run)}
                 if not refused:
@@ -88,6 +89,12 @@ class Puller:
         """What to pull to have some runs; and those of it that are runs to be used, not only told about."""
         recordings = Recordings(repository)
         wanted = list(wanted)
+        elsewhere = [run for run in wanted if recordings.find(run.folder(self.study.store)) is None]
+        if elsewhere:
+            raise SharingError(
+                f"The store {self.study.store} is in no layer of dvc.yaml: nothing of it is shared. "
+                "Expected `store: store`."
+            )
 
         def recorded(run: Run) -> bool:
             files = recordings.files_of(run.folder(self.study.store))
@@ -105,13 +112,13 @@ class Puller:
         wants = Wants(
             runs=sorted(map(str, folders)),
             records=sorted(map(str, records)),
-            data=[str(path) for path in raw_data_to_pull(self.study, found.compute)],
+            data=[str(p) for p in raw_data_to_pull(self.study, found.compute) if str(p) not in self.refused],
             size=recordings.size_of(folders),
         )
         return wants, list(found.pull)
 
     def _report(self, pulled: Pulled) -> None:
-        for problem in pulled.problems:
+        for problem in (*pulled.notes, *pulled.problems):
             self.say(problem)
         if pulled.problems:
             self.say("not everything could be pulled; going on with what can be computed")
@@ -125,6 +132,7 @@ def pull(repository: Repository, wants: Wants) -> Pulled:
         if not pulled.failed:  # without network or remote, one failure says it all
             found = act(repository, map(Path, paths))
             pulled.problems += found.problems
+            pulled.notes += found.notes
             pulled.failed = found.failed
     return pulled
 

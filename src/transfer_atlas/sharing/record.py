@@ -1,143 +1,284 @@
-"""Records finished runs: their files go into DVC's cache, their versions into `dvc.lock` and `recorded/`.
+"""Records finished runs: their files go into DVC's cache, their versions into `recorded/` and `dvc.lock`.
 
-`dvc commit` hashes and stores what is there. What was recorded before and is not here, as after a partial
-pull, stays recorded: the new version of a layer is the union.
+`dvc commit` hashes and stores what is there. What was recorded before and is not here, as after a partial pull, stays
+recorded: the new version of a layer is the union.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import yaml
+
+from transfer_atlas.sharing import compare, tables
+from transfer_atlas.sharing.cache import cached_text
 from transfer_atlas.sharing.layers import (
-    RECORDED,
+    RESULTS,
+    STORE,
     Layer,
+    layer_of,
     layers_of,
     locked_version,
-    parse_lock,
     read_lock,
     write_layers,
 )
-from transfer_atlas.sharing.records import Files, Records
+from transfer_atlas.sharing.records import (
+    CHOSEN,
+    REMOVED,
+    SET_ASIDE,
+    Files,
+    Records,
+    Version,
+    records_of,
+    version_of,
+)
 from transfer_atlas.sharing.repository import Repository, SharingError
 from transfer_atlas.sharing.summary import write_summary
-from transfer_atlas.store.store import problems_of
+from transfer_atlas.store import checked
+from transfer_atlas.store.checked import Unacceptable, checked_problems, read_checked
+from transfer_atlas.store.store import RUN_FILE
+
+
+@dataclass(frozen=True)
+class _Check:
+    """What is wrong with a run, or with those that it builds on and that are here. Each is read once."""
+
+    repository: Repository
+    problems: Callable[[Path], list[str]]
+    by_key: Mapping[str, list[Path]]
+
+    def __call__(self, folder: Path) -> list[str]:
+        """folder: of the run, relative to the repository."""
+        path = self.repository.folder / folder
+        if found := self.problems(path):
+            return found
+        return [
+            f"{folder} builds on a damaged {role}: {wrong[0]}"
+            for role, key in sorted(read_checked(path)["parents"].items())
+            for parent in self.by_key.get(key, ())
+            if (wrong := self.problems(parent))
+        ]
 
 
 @dataclass
 class Recorded:
-    """What recording a layer came to: runs that are new or replaced, runs that differ from the record, refusals."""
+    """What recording a layer came to.
+
+    new: runs (or studies) recorded. again: computed here again. notes: what to know. problems: what was refused.
+    """
 
     layer: Layer
     records: Records
     new: list[str] = field(default_factory=list)
-    other: list[str] = field(default_factory=list)
+    again: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
-def record(repository: Repository, *, replace: bool = False) -> list[Recorded]:
+def record(
+    repository: Repository, *, replace_others: bool = False, bring_back: bool = False
+) -> list[Recorded]:
     """Record all finished runs of all layers, and the tables. Needs no remote; `dvc push` comes after it.
 
-    A run whose files are not what its run.json says, or that has none, is not recorded; it is among the problems.
-    Of a run that is recorded already and was computed here again, the recorded version stays, unless `replace`.
+    A run whose files are not what its run.json says, or that builds on such a run, is not recorded; it is among the
+    problems. Of a run that is recorded already and was computed here again, both versions are recorded, and the one
+    computed first is taken; `replace_others` takes this clone's. A run that was removed from the record stays removed,
+    unless `bring_back`. Tables are recorded if they follow from the recorded runs.
     """
     layers = layers_of(repository)
-    before = read_lock(repository)
-    write_summary(repository.folder / "results")
-    for layer in layers:
-        if locked_version(before.get(layer.name)) is None:
-            # A layer without any version would make every `dvc pull` fail: an empty one is recorded instead.
-            (repository.folder / layer.folder).mkdir(parents=True, exist_ok=True)
-    present = [layer for layer in layers if (repository.folder / layer.folder).is_dir()]
-    if present:
-        repository.dvc_well("commit", "--quiet", "--force", *(layer.name for layer in present))
-    lock = read_lock(repository)
+    for results in sorted(
+        {path.parent.parent for path in (repository.folder / RESULTS).rglob("tables/gains.parquet")}
+    ):
+        write_summary(results)
+    listed = _commit(repository, layers)
+    known = {layer: layer.records(repository) for layer in layers}
+    check = _Check(repository, functools.cache(checked_problems), _by_key(repository))
     results = []
     for layer in layers:
-        if layer.keyed and layer in present:
-            version = locked_version(lock.get(layer.name))
-            results.append(_merged(repository, layer, _listed(repository, layer, version), replace))
-        elif layer.keyed:
-            results.append(Recorded(layer, layer.records(repository)))
-    write_layers(repository, lock, {result.layer: result.records for result in results})
+        result = Recorded(layer, known[layer], problems=list(known[layer].problems))
+        if layer.keyed:
+            _add_runs(repository, result, _by_run(listed[layer]), check, replace_others, bring_back)
+        results.append(result)
+    agreeing = tables.agreeing_versions(
+        {result.layer.folder.name: result.records for result in results if result.layer.keyed}
+    )
+    for result in results:
+        if not result.layer.keyed:
+            _add_tables(repository, result, listed[result.layer], agreeing)
+    write_layers(repository, read_lock(repository), {result.layer: result.records for result in results})
     return results
 
 
-def merge(repository: Repository) -> list[Recorded]:
-    """Finish a git merge of two branches that both recorded runs: every run of either stays recorded.
-
-    The lists of runs were merged by union. From them follows `dvc.lock`, whether or not git could merge it; of the
-    tables, which Snakemake makes anew, this side's version stays. Needs neither network nor remote.
-    """
-    layers = layers_of(repository)
-    records = {layer: layer.records(repository) for layer in layers if layer.keyed}
-    write_layers(repository, _lock_of_either_side(repository), records)
-    paths = ["dvc.lock", *(path.as_posix() for path in [Path(RECORDED)])]
-    if repository.git("add", "--", *paths) is None:
-        raise SharingError(f"`git add {' '.join(paths)}` failed in {repository.folder}; add them by hand.")
-    return [Recorded(layer, found, new=list(found.twice)) for layer, found in records.items()]
-
-
 def run_folders(folder: Path) -> Iterator[Path]:
-    """Folders `<readable name>/<key>` of a layer, sorted."""
+    """Folders `<readable name>/<key>` of a layer, sorted. Links are not followed, other names are passed over."""
     if Path(folder).is_dir():
         for name in sorted(Path(folder).iterdir()):
-            if name.is_dir():
-                yield from (run for run in sorted(name.iterdir()) if run.is_dir())
+            if name.is_dir() and not name.is_symlink():
+                for run in sorted(name.iterdir()):
+                    known = checked.RUN_NAME.fullmatch(f"{name.name}/{run.name}") is not None
+                    if known and run.is_dir() and not run.is_symlink():
+                        yield run
 
 
-def _listed(repository: Repository, layer: Layer, version: str | None) -> dict[str, dict[str, str]]:
-    """What `dvc commit` found in a layer's folder: md5 by file, by run."""
-    path = repository.cache_file(str(version))
+def stores_outside(repository: Repository) -> list[str]:
+    """A sentence for each study of the repository whose store is in no layer, so that nothing of it is shared."""
+    layers = [layer for layer in layers_of(repository) if layer.keyed]
+    found = []
+    for path in [repository.folder / "config.yaml", *sorted((repository.folder / "studies").glob("*.yaml"))]:
+        try:
+            study = yaml.safe_load(path.read_text(encoding="utf-8"))
+            store = str(study.get("store", "store"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError):
+            continue  # `snakemake` says what is wrong with it
+        relative = repository.relative(Path(store))
+        if relative is None or layer_of(relative / layers[0].folder.name, layers) is None:
+            found.append(
+                f"{path.name}: the store {store} is in no layer of dvc.yaml: nothing of it is shared. "
+                "Expected `store: store`."
+            )
+    return found
+
+
+def _by_key(repository: Repository) -> dict[str, list[Path]]:
+    """Folders of all runs that are here by key, but for those of which only the run.json was pulled."""
+    found: dict[str, list[Path]] = {}
+    for layer in sorted((repository.folder / STORE).glob("*")):
+        for run in run_folders(layer):
+            if any(path.name != RUN_FILE for path in run.iterdir()):
+                found.setdefault(run.name, []).append(run)
+    return found
+
+
+def _commit(repository: Repository, layers: list[Layer]) -> dict[Layer, dict[str, str]]:
+    """Have DVC hash and store what is here. Returns md5s by path, by layer."""
+    made = []
+    for layer in layers:  # DVC wants to see all that stages need; a clone may have only some of it
+        path = repository.folder / layer.folder
+        if not path.exists():
+            path.mkdir(parents=True)
+            made.append(layer)
     try:
-        entries = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise SharingError(
-            f"DVC recorded {layer.folder} as {version}, but {path} cannot be read ({error}). "
-            "If the cache is set outside .dvc/config, set cache.dir there."
-        ) from None
+        repository.dvc_well("commit", "--quiet", "--force", *(layer.name for layer in layers))
+    finally:
+        for layer in made:
+            if layer.records(repository).runs:  # an empty layer is here as a whole
+                (repository.folder / layer.folder).rmdir()
+    lock, listed = read_lock(repository), {}
+    for layer in layers:
+        version = locked_version(lock.get(layer.name))
+        if version is None:
+            raise SharingError(f"`dvc commit` recorded no version of {layer.folder} in dvc.lock.")
+        entries = checked.plain_json(cached_text(repository, version))
+        listed[layer] = {str(entry["relpath"]): str(entry["md5"]) for entry in entries}
+    return listed
+
+
+def _by_run(listed: Mapping[str, str]) -> dict[str, dict[str, str]]:
     runs: dict[str, dict[str, str]] = {}
-    for entry in entries:
-        parts = entry["relpath"].split("/", 2)
+    for path, md5 in listed.items():
+        parts = path.split("/", 2)
         if len(parts) == 3:
-            runs.setdefault("/".join(parts[:2]), {})[parts[2]] = entry["md5"]
+            runs.setdefault("/".join(parts[:2]), {})[parts[2]] = md5
     return runs
 
 
-def _merged(
-    repository: Repository, layer: Layer, listed: dict[str, dict[str, str]], replace: bool
-) -> Recorded:
-    """The recorded runs of a layer with those that are new or differ, if they are whole."""
-    known = layer.records(repository)
-    runs: dict[str, Files] = dict(known.runs)
-    result = Recorded(layer, known)
+def _add_runs(
+    repository: Repository,
+    result: Recorded,
+    listed: Mapping[str, dict[str, str]],
+    check: _Check,
+    replace_others: bool,
+    bring_back: bool,
+) -> None:
+    """Add to a layer's records the runs that are new or were computed again, if they are whole."""
+    layer, versions = result.layer, dict(result.records.versions)
+    gone = 0
     for run, digests in sorted(listed.items()):
-        recorded = {name: md5 for name, (md5, _) in runs.get(run, {}).items()}
+        folder = layer.folder / run
+        recorded = {name: md5 for name, (md5, _) in result.records.runs.get(run, {}).items()}
         if digests.items() <= recorded.items():
             continue  # as it is recorded, or a part of that
-        folder = layer.folder / run
-        found = problems_of(repository.folder / folder)
+        try:
+            checked.run_name(run)
+            files = _files(repository.folder / folder, digests)
+            found = check(folder)
+        except Unacceptable as error:
+            found = [f"{folder}: {error}"]
         if found:
             result.problems += [problem.replace(f"{repository.folder}/", "") for problem in found]
             continue
-        if recorded and digests.keys() <= recorded.keys() and not replace:
-            result.other.append(run)
+        content = read_checked(repository.folder / folder)
+        version = version_of(run, content, files)
+        known = result.records.known(run, version.md5)
+        if known is not None and known.state == REMOVED and not bring_back:
+            gone += 1
             continue
-        sizes = {name: (repository.folder / folder / name).stat().st_size for name in digests}
-        runs[run] = {name: (digests[name], sizes[name]) for name in sorted(digests)}
-        result.new.append(run)
-    result.records = Records(runs)
-    return result
+        said = compare.compare(repository.folder / folder, run, result.records, folder)
+        if said.verdict == compare.CHANGED:
+            result.problems.append(f"{said.text} `verify --refetch` brings the recorded one.")
+            continue
+        (
+            result.new if said.verdict in (compare.NEW, compare.GONE) or replace_others else result.again
+        ).append(run)
+        if said.verdict == compare.OTHER:
+            result.notes.append(said.text)
+        versions[run] = _with(versions.get(run, ()), version, alone=replace_others)
+    if gone:
+        result.notes.append(
+            f"{gone} runs in {layer.folder} were removed from the record, and lie here still; they stay removed "
+            "(`record --bring-back` records them, `garbage` lists those that no study reaches)."
+        )
+    result.records = records_of((v for found in versions.values() for v in found), result.records.problems)
 
 
-def _lock_of_either_side(repository: Repository) -> dict:
-    """Stages of dvc.lock; where it has conflicts, this side's, and those that only the other side has."""
-    try:
-        return read_lock(repository)
-    except SharingError:
-        stages: dict = {}
-        for side in (":3:dvc.lock", ":2:dvc.lock"):  # git's names of the other side's file, and this side's
-            stages |= parse_lock(repository.git("show", side) or "")
-        return stages
+def _with(known: tuple[Version, ...], version: Version, *, alone: bool) -> tuple[Version, ...]:
+    """The versions of a run with one more; alone: the others are set aside for it."""
+    others = [other for other in known if other.md5 != version.md5]
+    if alone:
+        others = [replace(other, state=SET_ASIDE) if other.state == CHOSEN else other for other in others]
+    return (*others, version)
+
+
+def _files(folder: Path, digests: Mapping[str, str]) -> Files:
+    """Files of a run with md5 and size. Raises Unacceptable for names that are none."""
+    return {
+        checked.file_name(name): (checked.md5(digests[name]), (folder / name).stat().st_size)
+        for name in sorted(digests)
+    }
+
+
+def _add_tables(
+    repository: Repository, result: Recorded, listed: Mapping[str, str], agreeing: Mapping[str, set[str]]
+) -> None:
+    """Take this clone's tables of each study that is here, if they follow from the recorded runs."""
+    versions = {version.run: version for version in tables.pruned(result.records, agreeing)}
+    for study, digests in sorted(tables.by_study(listed).items()):
+        folder = result.layer.folder / study
+        try:
+            files = _files(repository.folder / folder, digests)
+            shown = tables.read_shown(repository.folder / folder)
+        except Unacceptable as error:
+            result.problems.append(f"{folder}: {error}")
+            continue
+        if study in versions and versions[study].files == files:
+            continue
+        if shown is None:
+            result.problems.append(
+                f"{folder} does not say which runs its tables show, so whether they follow from the recorded ones is "
+                "not known. Remove its tables, and run snakemake to make them anew."
+            )
+            continue
+        wrong = tables.disagreements(shown, agreeing)
+        if wrong:
+            result.problems.append(
+                f"{folder} shows {len(wrong)} of {len(shown)} runs in versions that are not the recorded ones, as "
+                f"store/{wrong[0]}. `verify --refetch` brings the recorded ones, after which snakemake makes the "
+                "tables anew; `record --replace` takes this clone's."
+            )
+            continue
+        versions[study] = tables.tables_version(study, files, shown)
+        result.new.append(study)
+    result.records = records_of(versions.values(), result.records.problems)

@@ -1,21 +1,24 @@
-"""The git and DVC repository a study lives in: its dvc command line, its cache and its configuration."""
+"""The git and DVC repository a study lives in: its command lines and its configuration."""
 
 from __future__ import annotations
 
-import configparser
 import fcntl
+import functools
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from transfer_atlas.errors import AtlasError
+from transfer_atlas.store.checked import inside
+from transfer_atlas.store.leases import Holder, leased
+from transfer_atlas.store.store import lease_of
 
 LOCKED = "Unable to acquire lock"
 BATCH = 2000  # targets of one dvc command: operating systems limit the length of a command line
@@ -43,13 +46,24 @@ class Repository:
             "project, or run `dvc init` first."
         )
 
-    def cache_file(self, md5: str) -> Path:
-        """Where DVC's cache keeps the content with this md5 (a folder's list ends in .dir)."""
-        return self._cache() / "files" / "md5" / md5[:2] / md5[2:]
+    @functools.cached_property
+    def settings(self) -> Mapping[str, tuple[str, Path]]:
+        """DVC's configuration of all its levels, system and user included: value by name, and the folder it is of."""
+        found = {}
+        for line in self.dvc_well("config", "--list", "--show-origin").splitlines():
+            origin, _, setting = line.partition("\t")
+            name, equals, value = setting.partition("=")
+            if equals:  # later levels win, and come later
+                found[name.strip()] = (value, (self.folder / origin.strip()).parent)
+        return found
+
+    def setting(self, name: str) -> str | None:
+        """The value of one setting, as `cache.type`."""
+        return self.settings[name][0] if name in self.settings else None
 
     def has_remote(self) -> bool:
-        """Whether any remote is configured."""
-        return any(section.startswith(("remote", "'remote")) for section in self._configuration().sections())
+        """Whether any remote is configured, on any level."""
+        return any(name.startswith("remote.") for name in self.settings)
 
     def dvc(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """Run a dvc command and return what came of it, whatever its exit status.
@@ -77,24 +91,39 @@ class Repository:
             raise SharingError(f"`dvc {shown}` failed:\n{_without_advice(done.stderr)}")
         return done.stdout
 
-    def git(self, *arguments: str) -> str | None:
+    def git(self, *arguments: str | Path) -> str | None:
         """Standard output of a git command; None if it failed."""
-        done = subprocess.run(["git", *arguments], cwd=self.folder, capture_output=True, text=True)
+        done = self.git_done(*arguments)
         return None if done.returncode else done.stdout
+
+    def git_done(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """What came of a git command, whatever its exit status."""
+        return subprocess.run(
+            ["git", *map(str, arguments)],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+        )
 
     def relative(self, path: Path) -> Path | None:
         """A path relative to the repository; None if it is outside, where DVC keeps no versions."""
         path = Path(os.path.abspath(self.folder / path))  # noqa: PTH100 (links stay as they are)
         return path.relative_to(self.folder) if path.is_relative_to(self.folder) else None
 
-    def _cache(self) -> Path:
-        folder = self._configuration().get("cache", "dir", fallback=None)
-        return self.folder / ".dvc" / (folder.strip("'\"") if folder else "cache")
+    def remove(self, run: Path, within: Path) -> None:
+        """Remove the folder of a run of a layer; both relative to the repository.
 
-    def _configuration(self) -> configparser.ConfigParser:
-        parser = configparser.ConfigParser(interpolation=None, strict=False)
-        parser.read([self.folder / ".dvc/config", self.folder / ".dvc/config.local"], encoding="utf-8")
-        return parser
+        Raises SharingError if it leads out of the layer's folder, by its name or by a link.
+        """
+        path = self.folder / run
+        if path.is_symlink() or not inside(self.folder / within, path):
+            raise SharingError(
+                f"{run} leads out of {within}, so it is not removed. Look at it, and remove it by hand."
+            )
+        with alone_with(path):
+            shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -104,10 +133,31 @@ class Repository:
             yield
 
 
+@contextmanager
+def alone_with(run: Path) -> Iterator[None]:
+    """Hold the lease of a run, so that nobody computes, publishes or removes it meanwhile.
+
+    Raises SharingError if somebody does so now: it is not waited for, which could take hours.
+    """
+
+    def refuse(holder: Holder) -> None:
+        raise SharingError(f"{run} is left alone: {holder} is computing it. Try again when it has ended.")
+
+    with leased(lease_of(run), waiting=refuse):
+        yield
+
+
 def why(done: subprocess.CompletedProcess[str]) -> str:
-    """The last error that a dvc command printed."""
-    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
-    return errors[-1].removeprefix("ERROR: ").rstrip(":") if errors else _without_advice(done.stderr)
+    """DVC's own reason: the warnings and errors that it printed, without its advice."""
+    kept, keeping = [], False
+    for line in done.stderr.splitlines():
+        if line.startswith(("ERROR:", "WARNING:")):
+            keeping = True
+        elif line.startswith(("Everything", "Collecting", "Fetching", "<http")) or not line.strip():
+            keeping = False
+        if keeping:
+            kept.append(line.strip().rstrip(":"))
+    return "; ".join(dict.fromkeys(kept)) or _without_advice(done.stderr)
 
 
 def batches(targets: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from transfer_atlas.datasets.adapters import AdapterSettings
+from transfer_atlas.datasets.registry import AdapterSettings
 from transfer_atlas.strict import Strict
 from transfer_atlas.tasks.settings import EvaluationSettings
 from transfer_atlas.training.settings import TrainingOverrides, TrainingSettings

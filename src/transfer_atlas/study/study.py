@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from transfer_atlas.datasets.adapters import task_types
+from transfer_atlas.datasets.registry import task_types
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.models.packages import WEIGHT_PACKAGES
 from transfer_atlas.scoring.settings import TransferabilitySettings

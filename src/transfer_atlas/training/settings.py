@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_type_hints
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from transfer_atlas.strict import Strict
 
@@ -19,6 +19,11 @@ class StepSchedule(Strict):
         [0.6, 0.85], description="Fractions of the steps after which the rate is lowered."
     )
     factor: float = Field(0.1, gt=0, lt=1, description="What the rate is multiplied by at each drop.")
+
+    @field_validator("drop_at")
+    @classmethod
+    def _sorted(cls, fractions: list[float]) -> list[float]:
+        return sorted(set(fractions))
 
 
 class PolySchedule(Strict):
@@ -37,6 +42,10 @@ class Optimizer(Strict):
     name: Literal["sgd", "adam"] = "sgd"
     momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of SGD; not used by Adam.")
     weight_decay: float = Field(1e-4, ge=0, description="L2 penalty on the weights.")
+
+    def unused(self) -> set[str]:
+        """Adam has no momentum of this kind."""
+        return {"momentum"} if self.name == "adam" else set()
 
 
 class TrainingSettings(Strict):

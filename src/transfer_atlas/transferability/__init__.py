@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from transfer_atlas.transferability.arrays import MetricInputError, UnconvergedError
+from transfer_atlas.transferability.arrays import MetricInputError, UnconvergedError, UndefinedError
 from transfer_atlas.transferability.domain_distance import class_mean_distance, domain_distance
 from transfer_atlas.transferability.gbc import gbc
 from transfer_atlas.transferability.h_score import h_score, shrinkage_h_score
 from transfer_atlas.transferability.leep import leep, nce
-from transfer_atlas.transferability.logme import logme
+from transfer_atlas.transferability.logme import logme, logme_regression
 from transfer_atlas.transferability.moments import ClassMoments, class_moments
 from transfer_atlas.transferability.n_leep import n_leep
 from transfer_atlas.transferability.otce import Otce, otce
@@ -25,6 +25,7 @@ __all__ = [
     "Otce",
     "OtceCoefficients",
     "UnconvergedError",
+    "UndefinedError",
     "class_mean_distance",
     "class_moments",
     "domain_distance",
@@ -34,6 +35,7 @@ __all__ = [
     "leave_one_target_out",
     "leep",
     "logme",
+    "logme_regression",
     "n_leep",
     "nce",
     "otce",

@@ -24,6 +24,13 @@ class MetricInputError(AtlasError, ValueError):
     """What was handed to a metric cannot be scored; the text says what was found and what is expected."""
 
 
+class UndefinedError(MetricInputError):
+    """The samples are in order, but the metric has no value for them (one class, samples all the same, ...).
+
+    To be recorded as a row with its reason: no sample would change it, unlike a mistake in the input.
+    """
+
+
 class UnconvergedError(AtlasError, ArithmeticError):
     """An iteration ended before its result means anything; no number is given instead."""
 
@@ -100,7 +107,7 @@ def as_labels(values: Any, name: str = "labels", rows: int | None = None) -> Lab
 def require_classes(labels: Labels, metric: str, minimum: int = 2) -> None:
     """Refuse to compare classes where there are fewer than `minimum` of them."""
     if labels.classes < minimum:
-        raise MetricInputError(
+        raise UndefinedError(
             f"{metric} compares classes, but the labels hold {labels.classes} ({labels.original.tolist()}); "
             "sample other images or pixels, or leave this target out."
         )

@@ -12,13 +12,14 @@ from transfer_atlas.transferability.arrays import (
     as_features,
     as_labels,
     beside,
-    double,
     double_blocks,
     one_hot,
+    require_classes,
     to_numpy,
 )
 
-SUM_TOLERANCE = 1e-3  # rows of probabilities may miss 1 by this much (half precision)
+SUM_TOLERANCE = 1e-2  # rows of probabilities may miss 1 by this much: bfloat16 keeps 8 bits of each
+EXACT_TOLERANCE = 1e-4  # beyond this, rows are divided by their sum
 
 
 def leep(probabilities: Any, labels: Any) -> float:
@@ -42,16 +43,19 @@ def leep(probabilities: Any, labels: Any) -> float:
     Raises
     ------
     MetricInputError
-        For negative entries, rows that do not sum to 1 (logits?), or shapes that do not fit.
+        For negative entries, rows whose sum is off by more than 1 % (logits?), or shapes that do not fit.
+    UndefinedError
+        For a single class, which anything explains.
     """
     theta = as_features(probabilities, "probabilities")
     groups = as_labels(labels, rows=theta.shape[0])
     joint: Array = 0.0
-    for start, block in double_blocks(theta):
-        _check_probabilities(block, start)
+    for start, raw in double_blocks(theta):
+        block = _probabilities(raw, start)
         joint = (
             joint + beside(one_hot(groups.codes[start : start + len(block)], groups.classes), block).T @ block
         )
+    require_classes(groups, "LEEP")
     return _mean_log(theta, groups.codes, to_numpy(joint))
 
 
@@ -60,9 +64,10 @@ def _mean_log(theta: Array, codes: np.ndarray, joint: np.ndarray) -> float:
     marginal = joint.sum(axis=0)
     conditional = np.divide(joint, marginal, out=np.zeros_like(joint), where=marginal > 0)
     total = 0.0
-    for start, block in double_blocks(theta):
+    for start, raw in double_blocks(theta):
+        block = _probabilities(raw, start)
         own = beside(conditional[codes[start : start + len(block)]], block)
-        total += float(np.log(to_numpy((own * double(block)).sum(1))).sum())
+        total += float(np.log(to_numpy((own * block).sum(1))).sum())
     return total / theta.shape[0]
 
 
@@ -73,10 +78,12 @@ def nce(source_labels: Any, labels: Any) -> float:
 
         NCE = sum_{y, z} P(y, z) log( P(y, z) / P(z) ),  with counts as probabilities and no smoothing
 
-    O(n + c S). Equal to LEEP of one-hot predictions. Raises MetricInputError for shapes that do not fit.
+    O(n + c S). Equal to LEEP of one-hot predictions. Raises MetricInputError for shapes that do not fit,
+    UndefinedError for a single class of the target.
     """
     source = as_labels(source_labels, "source_labels")
     target = as_labels(labels, rows=len(source.codes))
+    require_classes(target, "NCE")
     return -conditional_entropy(joint_counts(source.codes, source.classes, target.codes, target.classes))
 
 
@@ -96,12 +103,17 @@ def conditional_entropy(joint: np.ndarray) -> float:
     return float(max(0.0, -(share[used] * np.log(share[used] / rows[used])).sum()))
 
 
-def _check_probabilities(block: Array, start: int) -> None:
+def _probabilities(block: Array, start: int) -> Array:
+    """Rows in float64 whose sum is 1, checked; `start` is the number of the first."""
+    sums = to_numpy(block.sum(1))
     lowest = to_numpy(block.min(1) if isinstance(block, np.ndarray) else block.amin(1))
-    off = (np.abs(to_numpy(block.sum(1)) - 1) > SUM_TOLERANCE) | (lowest < 0)
+    missing = np.abs(sums - 1)
+    off = (missing > SUM_TOLERANCE) | (lowest < 0)
     if off.any():
         row = int(off.argmax())
         raise MetricInputError(
-            f"probabilities of sample {start + row} sum to {float(block[row].sum()):.4g} with a lowest entry of "
+            f"probabilities of sample {start + row} sum to {sums[row]:.4g} with a lowest entry of "
             f"{lowest[row]:.4g}; expected probabilities. Apply the softmax to logits first."
         )
+    divisor = np.where(missing > EXACT_TOLERANCE, sums, 1.0)
+    return block / beside(divisor[:, None], block)

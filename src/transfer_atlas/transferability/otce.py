@@ -5,26 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from scipy.sparse import csr_matrix
-
 from transfer_atlas.transferability.arrays import (
     Array,
     MetricInputError,
-    UnconvergedError,
     as_features,
     as_labels,
     beside,
     double,
     one_hot,
+    require_classes,
     to_numpy,
 )
-from transfer_atlas.transferability.domain_distance import squared_distances
 from transfer_atlas.transferability.leep import conditional_entropy
-from transfer_atlas.transferability.transport.plan import entropic_plan
+from transfer_atlas.transferability.transport.exact import exact_plan
+from transfer_atlas.transferability.transport.plan import Watch, entropic_plan
 
-TOLERANCE = 1e-4  # of the marginals; conditional entropy is then within 1e-3 of its converged value
-EXACT_ITERATIONS = 10_000_000
+TOLERANCE = 1e-4  # of the marginals, to begin with: alone it bounds no error of W_T
 
 
 @dataclass(frozen=True)
@@ -79,28 +75,32 @@ def otce(
     source_features, source_labels, target_features, target_labels
         (n_s, d), (n_s,), (n_t, d), (n_t,). The papers draw 10,000 pixels of either and average 10 draws.
     epsilon
-        In units of the cost; 0.1 is the papers'. None computes the exact plan, as the authors' code does:
-        O(n^3) at worst, 16 n_s n_t bytes.
+        In units of the cost; 0.1 is the papers'. None computes the exact plan, as the authors' code does. Where costs
+        are more than 1e10 times epsilon, that is taken in any case: float64 does not tell the two apart.
     tolerance
-        Largest marginal error of the entropic plan.
+        Largest marginal error of the entropic plan. Whatever it is, marginals are tightened until W_T no longer moves
+        by 1e-4.
 
-    Raises MetricInputError for shapes that do not fit, UnconvergedError.
+    Raises MetricInputError for shapes that do not fit, UndefinedError for a single class of the target,
+    UnconvergedError.
     """
     source, target = _centred(source_features, target_features)
     groups = as_labels(source_labels, "source_labels", rows=source.shape[0])
     others = as_labels(target_labels, "target_labels", rows=target.shape[0])
+    require_classes(others, "OTCE")
+    first, second = one_hot(groups.codes, groups.classes), one_hot(others.codes, others.classes)
     if epsilon is None:
-        plan, cost, error, iterations = *_exact_plan(source, target), 0
+        found = exact_plan(source, target)
     elif epsilon > 0:
-        found = entropic_plan(source, target, epsilon, tolerance=tolerance)
-        plan, cost, error, iterations = found.plan, found.linear_cost, found.marginal_error, found.iterations
+        watch = Watch(first, second, conditional_entropy)
+        found = entropic_plan(source, target, epsilon, tolerance=tolerance, watch=watch)
     else:
         raise MetricInputError(
             f"epsilon is {epsilon}; expected a positive number, or None for the exact plan."
         )
-    joint = one_hot(groups.codes, groups.classes).T @ (plan @ one_hot(others.codes, others.classes))
-    task = conditional_entropy(joint)
-    return Otce(float(cost), task, -task, float(error), iterations)
+    task = conditional_entropy(found.masses(first, second))
+    iterations = getattr(found, "iterations", 0)
+    return Otce(float(found.linear_cost), task, -task, float(found.marginal_error), iterations)
 
 
 def _centred(source_features: Any, target_features: Any) -> tuple[Array, Array]:
@@ -115,18 +115,3 @@ def _centred(source_features: Any, target_features: Any) -> tuple[Array, Array]:
     mean = (to_numpy(double(source).mean(0)) + to_numpy(double(target).mean(0))) / 2
     centre = beside(mean.astype(to_numpy(source[:1]).dtype), source)
     return source - centre, target - beside(mean.astype(to_numpy(target[:1]).dtype), target)
-
-
-def _exact_plan(source: Array, target: Array) -> tuple[csr_matrix, float, float]:
-    """The plan of least cost, its cost and its marginal error."""
-    import ot  # late, as in transport_coarse.py
-
-    cost = to_numpy(squared_distances(double(source), double(target)))
-    plan, log = ot.emd([], [], cost, numItermax=EXACT_ITERATIONS, log=True)
-    error = float(sum(np.abs(plan.sum(axis=1 - side) - 1 / plan.shape[side]).sum() for side in (0, 1)))
-    if log["warning"] or error > TOLERANCE:
-        raise UnconvergedError(
-            f"the exact plan of {cost.shape} samples was not found (marginal error {error:.2g}): {log['warning']}. "
-            "Use fewer samples or an entropic plan (epsilon=0.1)."
-        )
-    return csr_matrix(plan), float((plan * cost).sum()), error

@@ -9,6 +9,7 @@ from scipy.stats import rankdata
 
 from transfer_atlas.transferability.arrays import (
     MetricInputError,
+    UndefinedError,
     as_features,
     as_labels,
     double,
@@ -49,7 +50,7 @@ def parc(features: Any, labels: Any, *, components: int | None = None) -> float:
             f"PARC compares all pairs of {samples} samples; draw at most {MOST_SAMPLES} of them first."
         )
     if groups.classes == samples:
-        raise MetricInputError("PARC needs a class of two samples, but every sample has a class of its own.")
+        raise UndefinedError("PARC needs a class of two samples, but every sample has a class of its own.")
     values = to_numpy(double(matrix))
     if components is not None:
         moments = class_moments(matrix, labels)
@@ -63,7 +64,7 @@ def parc(features: Any, labels: Any, *, components: int | None = None) -> float:
     ranks = rankdata(1 - (values @ values.T)[upper])
     different = groups.codes[upper[0]] != groups.codes[upper[1]]
     if different.all() or np.ptp(ranks) == 0:
-        raise MetricInputError("PARC is undefined: all pairs of samples are equally far apart.")
+        raise UndefinedError("PARC is undefined: all pairs of samples are equally far apart.")
     return 100 * float(np.corrcoef(ranks, different)[0, 1])
 
 

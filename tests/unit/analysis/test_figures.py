@@ -39,12 +39,12 @@ def test_arrangement_of_table_3a():
     }
     columns = sorted((name for name in places if name != "Target"), key=lambda name: places[name][0])
     assert columns == [
-        *("ISPRS", "iSAID"),
-        *("PContext", "PVOC", "ADE20K", "COCO"),
-        *("KITTI", "CamVid", "City", "BDD", "IDD", "Mapillary"),
-        *("SUN", "ScanNet"),
-        "SUIM",
-        *("vKITTI2", "vGallery"),
+        *("isprs", "isaid"),
+        *("pascal_context", "pascal_voc", "ade20k", "coco"),
+        *("kitti", "camvid", "cityscapes", "bdd", "idd", "mapillary"),
+        *("sun_rgbd", "scannet"),
+        "suim",
+        *("vkitti2", "vgallery"),
         "Multi",
         "Scratch",
     ]

@@ -12,6 +12,7 @@ from transfer_atlas.analysis.tables.metric_evaluation import (
     evaluate,
     kendall,
     regret,
+    relative_regret,
     top_hit,
     weighted_kendall,
 )
@@ -91,6 +92,10 @@ def test_statistics_by_hand():
     assert top_hit(score, performance) == 0
     assert top_hit(score, performance, 2) == 1
     assert regret(score, performance) == pytest.approx(0.2)
+    assert relative_regret(score, performance) == pytest.approx(100 * 0.2 / 0.7)
+    assert relative_regret(score, -performance) == pytest.approx(
+        100 * 0.4 / 0.1
+    )  # errors: five times the best
     assert weighted_kendall(score, score**3) == pytest.approx(1)
     assert np.isnan(kendall(np.ones(4), performance))
     assert np.isnan(weighted_kendall(np.ones(4), performance))
@@ -114,23 +119,40 @@ def pairs_of(scores: np.ndarray, performances: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_intervals_cover_and_shrink():
+def test_intervals_shrink_with_the_number_of_targets():
     generator = np.random.default_rng(0)
     performance = generator.random((40, 8))
-    good = pairs_of(performance + 0.05 * generator.standard_normal((40, 8)), performance)
-    table = evaluate(good, fixed="target", seed=1, draws=300).set_index("statistic")
-    assert (table["low"] <= table["value"]).all() and (table["value"] <= table["high"]).all()
-    few = evaluate(good[good["target"].isin([f"t{i}" for i in range(6)])], fixed="target", seed=1, draws=300)
+    good = pairs_of(performance + 0.2 * generator.standard_normal((40, 8)), performance)
+    table = evaluate(good, fixed="target").set_index("statistic")
+    assert (table["low"] < table["value"]).all() and (table["value"] < table["high"]).all()
+    few = evaluate(good[good["target"].isin([f"t{i}" for i in range(6)])], fixed="target")
     width = table["high"] - table["low"]
     assert width["kendall"] < float(few.set_index("statistic").eval("high - low")["kendall"])
     random = pairs_of(generator.random((40, 8)), performance)
-    chance = evaluate(random, fixed="target", seed=1, draws=300).set_index("statistic").loc["kendall"]
+    chance = evaluate(random, fixed="target").set_index("statistic").loc["kendall"]
     assert chance["low"] < 0 < chance["high"]
+
+
+def test_five_targets_have_no_interval_and_their_number_is_told():
+    generator = np.random.default_rng(0)
+    five = evaluate(pairs_of(generator.random((5, 8)), generator.random((5, 8))), fixed="target")
+    assert five[["low", "high"]].isna().all(axis=None) and (five["groups"] == 5).all()
+    pooled = evaluate(pairs_of(generator.random((5, 8)), generator.random((5, 8))), fixed=None)
+    assert pooled[["low", "high"]].isna().all(axis=None) and pooled["value"].notna().all()
+
+
+def test_a_pooled_correlation_allows_for_shared_sources():
+    """Performance that is the source's own alone: eight observations, not eighty."""
+    generator = np.random.default_rng(7)
+    performance = np.tile(generator.random(8), (10, 1)) + 1e-3 * generator.random((10, 8))
+    scores = np.tile(generator.random(8), (10, 1)) + 1e-3 * generator.random((10, 8))
+    row = evaluate(pairs_of(scores, performance), fixed=None).set_index("statistic").loc["kendall"]
+    assert row["high"] - row["low"] > 0.8
 
 
 def test_intervals_come_from_the_seed_alone():
     generator = np.random.default_rng(0)
-    pairs = pairs_of(generator.random((5, 4)), generator.random((5, 4)))
+    pairs = pairs_of(generator.random((7, 4)), generator.random((7, 4)))
     first = evaluate(pairs, fixed="target", seed=3, draws=50)
     pd.testing.assert_frame_equal(first, evaluate(pairs, fixed="target", seed=3, draws=50))
     assert not first.equals(evaluate(pairs, fixed="target", seed=4, draws=50))

@@ -99,11 +99,14 @@ def test_without_a_record_all_weigh_the_same(tmp_path):
 def test_the_track_record_is_that_of_fixed_targets():
     evaluation = pd.DataFrame(
         {
-            "regime": ["small_target"] * 3,
-            "metric": ["logme"] * 3,
-            "fixed": ["target", "target", "source"],
-            "statistic": ["weighted_kendall", "top_1", "weighted_kendall"],
-            "value": [0.7, 0.5, 0.1],
+            "regime": "small_target",
+            "task_type": ["all", "all", "all", "depth", "all", "all"],
+            "pairs_used": ["all", "all", "all", "all", "common", "all"],
+            "metric": "logme",
+            "fixed": ["target", "target", "source", "target", "target", "target"],
+            "performance": ["gain", "gain", "gain", "gain", "gain", "value"],
+            "statistic": ["weighted_kendall", "top_1", *(["weighted_kendall"] * 4)],
+            "value": [0.7, 0.5, 0.1, 0.2, 0.3, 0.4],
         }
     )
     assert track_record(evaluation) == {"logme": {"weighted_kendall": 0.7, "top_1": 0.5}}

@@ -7,11 +7,14 @@ import pandas as pd
 import pytest
 
 from transfer_atlas.analysis.figures.scores import score_scatter
+from transfer_atlas.analysis.tables.baseline_rankers import BASELINE_RANKERS
 from transfer_atlas.analysis.tables.files import read_table, write_table
 from transfer_atlas.analysis.tables.scores import (
     ImageFeatures,
     domain_distances_table,
+    metric_differences_table,
     metric_evaluation_table,
+    metric_stability_table,
     scored_pairs,
     scores_table,
 )
@@ -46,6 +49,10 @@ def gains() -> pd.DataFrame:
             "source_dataset": source,
             "target_dataset": target,
             "target_domain": "driving",
+            "target_task_type": "segmentation",
+            "within_domain": True,
+            "baseline_at_chance": False,
+            "metric": "mean_iou",
             "source_n_train": 100,
             "higher_is_better": True,
             "value": generator.random(),
@@ -55,7 +62,10 @@ def gains() -> pd.DataFrame:
         for target in NAMES
         if source != target
     ]
-    return pd.DataFrame(rows).astype({"higher_is_better": "boolean", "source_n_train": "Int64"})
+    return pd.DataFrame(rows).astype(
+        {"higher_is_better": "boolean", "baseline_at_chance": "boolean", "within_domain": "boolean"}
+        | {"source_n_train": "Int64"}
+    )
 
 
 def records() -> list[dict]:
@@ -98,12 +108,50 @@ def test_distances_of_all_ordered_pairs():
 
 def test_evaluation_finds_the_metric_that_is_the_gain():
     pairs = scored_pairs(scores_table(records()), gains(), distances())
-    assert set(pairs["metric"]) == {"logme", "otce", "otce_combined", "domain_distance", "source_size"}
-    table = metric_evaluation_table(pairs, draws=20).set_index(["metric", "fixed", "statistic"])["value"]
-    assert table["logme", "none", "kendall"] == pytest.approx(1)
-    assert table["logme", "source", "top_1"] == 1
-    assert table["otce_combined", "none", "pearson"] == pytest.approx(1)  # fitted on the other targets
-    assert np.isnan(table["source_size", "target", "kendall"])  # all sizes are the same
+    assert set(pairs["metric"]) == {"logme", "otce", "otce_combined", *BASELINE_RANKERS}
+    table = metric_evaluation_table(pairs, draws=20)
+    table = table[(table["task_type"] == "all") & (table["pairs_used"] == "all")]
+    table = table.set_index(["metric", "fixed", "performance", "statistic"])["value"]
+    assert table["logme", "none", "gain", "kendall"] == pytest.approx(1)
+    assert table["logme", "source", "gain", "top_1"] == 1
+    assert table["otce_combined", "none", "gain", "pearson"] == pytest.approx(
+        1
+    )  # fitted on the other targets
+    assert np.isnan(table["source_size", "target", "value", "kendall"])  # all sizes are the same
+
+
+def test_metrics_are_compared_on_common_pairs_too():
+    table = scores_table(records())
+    lost = (table["metric"] == "otce") & (table["source"] == "segmentation/a")
+    table.loc[lost, "score"] = np.nan
+    pairs = scored_pairs(table, gains(), distances())
+    evaluation = metric_evaluation_table(pairs, draws=20)
+    row = evaluation.set_index(["task_type", "pairs_used", "metric", "fixed", "performance", "statistic"])[
+        "pairs"
+    ]
+    at = ("none", "gain", "kendall")
+    assert row["all", "all", "logme", *at] == 12
+    assert row["all", "common", "logme", *at] == row["all", "common", "otce", *at] == 9
+
+
+def test_values_of_different_metrics_are_not_mixed():
+    mixed = gains()
+    mixed.loc[mixed["target"] == "segmentation/a", ["metric", "target_task_type"]] = ["rmse", "depth"]
+    pairs = scored_pairs(scores_table(records()), mixed, distances())
+    table = metric_evaluation_table(pairs, draws=20)
+    assert set(table["task_type"]) == {"all", "segmentation", "depth"}
+    everything = table[(table["task_type"] == "all") & (table["performance"] == "value")]
+    assert "regret" not in set(everything["statistic"]) and "relative_regret" in set(everything["statistic"])
+    assert "source" not in set(everything["fixed"])
+    one = table[(table["task_type"] == "segmentation") & (table["performance"] == "value")]
+    assert "regret" in set(one["statistic"]) and "source" in set(one["fixed"])
+
+
+def test_transfers_over_a_baseline_at_chance_are_not_evaluated():
+    frame = gains()
+    frame.loc[frame["target"] == "segmentation/a", "baseline_at_chance"] = True
+    pairs = scored_pairs(scores_table(records()), frame, distances())
+    assert "segmentation/a" not in set(pairs["target"])
 
 
 def test_a_lower_metric_is_turned():
@@ -116,12 +164,14 @@ def test_the_figure_has_a_panel_per_metric():
     pairs = scored_pairs(scores_table(records()), gains(), distances())
     figure = score_scatter(pairs, "small_target")
     titles = [axis.get_title() for axis in figure.axes if axis.get_visible()]
-    assert titles[1] == "logme (+1.00)" and len(titles) == 5
+    assert "logme (+1.00)" in titles and len(titles) == 3 + len(BASELINE_RANKERS)
     score_scatter(pairs.head(0), "small_target")
 
 
 def test_without_scores_the_tables_are_empty(tmp_path):
     empty = scores_table([])
     pairs = scored_pairs(empty, gains(), distances())
-    assert set(pairs["metric"]) == {"domain_distance", "source_size"}
+    assert set(pairs["metric"]) == set(BASELINE_RANKERS)
     write_table(metric_evaluation_table(pairs.head(0)), tmp_path / "metric_evaluation.parquet")
+    write_table(metric_differences_table(pairs.head(0)), tmp_path / "metric_differences.parquet")
+    write_table(metric_stability_table(pairs.head(0)), tmp_path / "metric_stability.parquet")

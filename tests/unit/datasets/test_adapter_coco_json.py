@@ -11,9 +11,10 @@ from adapter_examples import REAL, parse, records_of, save, write
 from prepared_examples import pixels
 from pydantic import ValidationError
 
-from transfer_atlas.datasets.adapters import ADAPTERS, prepare
 from transfer_atlas.datasets.adapters.keypoint_files import coco_sigmas, describe_keypoints
+from transfer_atlas.datasets.prepare import prepare_dataset
 from transfer_atlas.datasets.reading import PreparedDataset
+from transfer_atlas.datasets.registry import ADAPTERS
 from transfer_atlas.errors import DatasetError
 
 CATEGORIES = [  # ids with gaps and out of order, as COCO's
@@ -59,7 +60,7 @@ def toy(tmp_path) -> Path:
 
 
 def test_boxes_are_read_with_classes_by_ascending_category_id(toy, tmp_path):
-    found = prepare(settings(), toy, tmp_path / "prepared", dataset="toy", domain="indoor")
+    found = prepare_dataset(settings(), toy, tmp_path / "prepared", dataset="toy")
     assert found.detection.classes == ["person", "dog"] and found.counts == {"train": 2, "val": 2}
     first, second = PreparedDataset.open(tmp_path / "prepared").read("train", [0, 1], "detection")
     assert (first.id, second.id) == ("images/train/a", "images/train/b")
@@ -74,7 +75,7 @@ def test_boxes_are_read_with_classes_by_ascending_category_id(toy, tmp_path):
 def test_keypoints_come_with_names_skeleton_flips_and_sigmas_from_file_and_coco(toy, tmp_path):
     chosen = settings(keypoints={})
     assert ADAPTERS["coco_json"].task_types(chosen) == ("detection", "keypoints")
-    about = prepare(chosen, toy, tmp_path / "prepared", dataset="toy", domain="indoor").keypoints
+    about = prepare_dataset(chosen, toy, tmp_path / "prepared", dataset="toy").keypoints
     assert about.names == ["nose", "left_eye", "right_eye"] and about.flips == [0, 2, 1]
     assert about.classes == ["person"]
     assert about.skeleton == [(0, 1), (0, 2)] and about.sigmas == [0.026, 0.025, 0.025]
@@ -127,7 +128,7 @@ def test_masks_and_depth_of_the_same_images_come_along(toy, tmp_path):
         labels={"dog": "ignore"},
     )
     assert ADAPTERS["coco_json"].task_types(chosen) == ("segmentation", "detection", "keypoints", "depth")
-    found = prepare(chosen, toy, tmp_path / "prepared", dataset="toy", domain="indoor")
+    found = prepare_dataset(chosen, toy, tmp_path / "prepared", dataset="toy")
     assert found.detection.classes == ["person"]  # dogs are left out
     dataset = PreparedDataset.open(tmp_path / "prepared")
     assert (dataset.read("val", [1], "segmentation")[0].mask == 1).all()
@@ -169,7 +170,7 @@ def test_images_of_all_splits_may_lie_in_one_folder(toy, tmp_path):
     others["images"][0]["file_name"] = "a.png"
     write(toy / "toy/annotations/val.json", others)
     with pytest.raises(DatasetError, match=r"images/train/a: this id occurs twice \(again in split val\)"):
-        prepare(chosen, toy, tmp_path / "prepared", dataset="toy", domain="indoor")
+        prepare_dataset(chosen, toy, tmp_path / "prepared", dataset="toy")
 
 
 def test_keypoints_outside_the_image_are_kept_as_coco_does(toy):
@@ -226,7 +227,7 @@ def test_a_broken_annotation_is_an_error_that_names_the_file(toy, tmp_path, how)
     change, message = BROKEN[how]
     rewrite(toy, change)
     with pytest.raises(DatasetError, match=message) as caught:
-        prepare(settings(keypoints={}), toy, tmp_path / "prepared", dataset="toy", domain="indoor")
+        prepare_dataset(settings(keypoints={}), toy, tmp_path / "prepared", dataset="toy")
     assert "'toy'" in str(caught.value)
     assert not list((tmp_path / "prepared").rglob("*.json"))
 
@@ -260,7 +261,7 @@ def test_a_truncated_image_is_told_once(toy, tmp_path):
     with pytest.raises(
         DatasetError, match=r"1 problem\(s\):\n  toy/images/train/b\.png: the image cannot be"
     ):
-        prepare(settings(), toy, tmp_path / "prepared", dataset="toy", domain="indoor")
+        prepare_dataset(settings(), toy, tmp_path / "prepared", dataset="toy")
 
 
 @pytest.mark.parametrize(
@@ -333,7 +334,7 @@ def test_a_real_dataset_is_read_as_its_json_says(tmp_path, name):
     if not (REAL / name).is_dir():
         pytest.skip(f"the real dataset {name} is not at hand ({REAL / name})")
     chosen = parse(yaml.safe_load(STUDY.read_text(encoding="utf-8"))["datasets"][name]["adapter"])
-    found = prepare(chosen, REAL, tmp_path, dataset=name, domain="indoor")
+    found = prepare_dataset(chosen, REAL, tmp_path, dataset=name)
     about = yaml.safe_load((REAL / name / "dataset.yaml").read_text())
     assert found.counts == {"train": about["n_train"], "val": about["n_val"]}
     assert found.detection.classes == about["classes"]

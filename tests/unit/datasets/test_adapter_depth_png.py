@@ -10,8 +10,9 @@ from PIL import Image
 from prepared_examples import pixels
 from pydantic import ValidationError
 
-from transfer_atlas.datasets.adapters import ADAPTERS, prepare
+from transfer_atlas.datasets.prepare import prepare_dataset
 from transfer_atlas.datasets.reading import PreparedDataset
+from transfer_atlas.datasets.registry import ADAPTERS
 from transfer_atlas.errors import DatasetError
 
 MILLIMETRES = np.array([[0, 499, 500, 4000, 4001, 65535]] * 4, np.uint16)
@@ -29,12 +30,12 @@ def toy(tmp_path) -> Path:
     for split, stem in (("train", "a"), ("train", "b"), ("val", "a")):
         save(tmp_path / f"toy/images/{split}/{stem}.png", pixels(4, 6))
         save(tmp_path / f"toy/depth/{split}/{stem}.png", MILLIMETRES)
-        save(tmp_path / f"toy/masks/{split}/{stem}.png", np.ones((4, 6), np.uint8))
+        save(tmp_path / f"toy/masks/{split}/{stem}.png", np.eye(4, 6, dtype=np.uint8))
     return tmp_path
 
 
 def read(root: Path, folder: Path, chosen, task_type="depth"):
-    prepare(chosen, root, folder, dataset="toy", domain="indoor")
+    prepare_dataset(chosen, root, folder, dataset="toy")
     return PreparedDataset.open(folder).read("train", [0], task_type)[0]
 
 
@@ -66,7 +67,7 @@ def test_every_stored_value_survives(toy, tmp_path):
 def test_masks_of_the_same_images_come_along(toy, tmp_path):
     chosen = settings(segmentation={"classes": ["wall", "floor"]})
     assert ADAPTERS["depth_png"].task_types(chosen) == ("segmentation", "depth")
-    assert (read(toy, tmp_path / "prepared", chosen, "segmentation").mask == 1).all()
+    assert (read(toy, tmp_path / "prepared", chosen, "segmentation").mask.numpy() == np.eye(4, 6)).all()
     (toy / "toy/masks/val/a.png").unlink()
     with pytest.raises(DatasetError, match=r"toy/masks/val/a\.png .*no such mask"):
         records_of(chosen, toy)
@@ -115,8 +116,8 @@ BROKEN = {
     "8 bits": r"b\.png .*a depth map of mode L; expected one channel of 16 bits",
     "colours": r"b\.png .*a depth map of mode RGB",
     "other size": r"toy/depth/train/b\.png: depth of 5 x 4; expected the image's 6 x 4",
-    "wrong scale": r"499 to 65535 in 3 depth maps; expected depth of 0\.5 to 4 metre\. Correct `scale`",
-    "nothing known": r"no known value at all in 3 depth maps",
+    "wrong scale": r"train: 499 to 65535, 0% of it in range, in 2 depth maps; expected depth of 0\.5 to 4 metre",
+    "nothing known": r"no known depth at all in 2 depth maps",
 }
 
 
@@ -124,7 +125,7 @@ BROKEN = {
 def test_a_broken_dataset_is_an_error_that_names_the_file(toy, tmp_path, how):
     changed = break_toy(toy, how)
     with pytest.raises(DatasetError, match=BROKEN[how]):
-        prepare(settings(changed), toy, tmp_path / "prepared", dataset="toy", domain="indoor")
+        prepare_dataset(settings(changed), toy, tmp_path / "prepared", dataset="toy")
     assert not list((tmp_path / "prepared").rglob("*.json"))
 
 
@@ -153,7 +154,7 @@ def test_a_real_dataset_is_read_as_its_files_say(tmp_path, name):
     if not (REAL / name).is_dir():
         pytest.skip(f"the real dataset {name} is not at hand ({REAL / name})")
     chosen = parse(yaml.safe_load(STUDY.read_text(encoding="utf-8"))["datasets"][name]["adapter"])
-    found = prepare(chosen, REAL, tmp_path, dataset=name, domain="indoor")
+    found = prepare_dataset(chosen, REAL, tmp_path, dataset=name)
     about = yaml.safe_load((REAL / name / "dataset.yaml").read_text())
     assert found.counts == {"train": about["n_train"], "val": about["n_val"]}
     assert found.depth.unit == ("relative" if "RELATIVE" in about["depth_unit"] else "metre")

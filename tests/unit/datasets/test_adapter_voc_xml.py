@@ -8,9 +8,10 @@ from adapter_examples import parse, records_of, save, write
 from prepared_examples import pixels
 from pydantic import ValidationError
 
-from transfer_atlas.datasets.adapters import ADAPTERS, prepare
 from transfer_atlas.datasets.adapters.xml_files import parse_xml
+from transfer_atlas.datasets.prepare import prepare_dataset
 from transfer_atlas.datasets.reading import PreparedDataset
+from transfer_atlas.datasets.registry import ADAPTERS
 from transfer_atlas.errors import DatasetError
 
 SIZE = "<size><width>6</width><height>4</height><depth>3</depth></size>"
@@ -52,7 +53,7 @@ def test_boxes_are_one_based_and_include_their_last_pixel(toy, tmp_path):
     )
     write(toy / "toy/Annotations/2007_2.xml", first)
     write(toy / "toy/Annotations/2007_3.xml", annotation())
-    found = prepare(settings(), toy, tmp_path / "prepared", dataset="toy", domain="indoor")
+    found = prepare_dataset(settings(), toy, tmp_path / "prepared", dataset="toy")
     assert found.detection.classes == ["cat", "dog"] and found.counts == {"train": 2, "val": 1}
     dataset = PreparedDataset.open(tmp_path / "prepared")
     assert dataset.ids("train") == ["JPEGImages/2007_2", "JPEGImages/2007_1"]
@@ -87,13 +88,14 @@ def test_files_side_by_side_in_folders_of_splits(toy):
 
 def test_masks_of_the_same_images_come_along(toy, tmp_path):
     for stem in ("2007_1", "2007_2", "2007_3"):
-        save(toy / f"toy/SegmentationClass/{stem}.png", np.ones((4, 6), np.uint8))
+        save(toy / f"toy/SegmentationClass/{stem}.png", np.eye(4, 6, dtype=np.uint8))
     chosen = settings(
         segmentation={"masks": "SegmentationClass/{stem}.png", "classes": ["background", "cat"]}
     )
     assert ADAPTERS["voc_xml"].task_types(chosen) == ("segmentation", "detection")
-    prepare(chosen, toy, tmp_path / "prepared", dataset="toy", domain="indoor")
-    assert (PreparedDataset.open(tmp_path / "prepared").read("val", [0], "segmentation")[0].mask == 1).all()
+    prepare_dataset(chosen, toy, tmp_path / "prepared", dataset="toy")
+    sample = PreparedDataset.open(tmp_path / "prepared").read("val", [0], "segmentation")[0]
+    assert (sample.mask.numpy() == np.eye(4, 6)).all()
 
 
 ENTITIES = '<!DOCTYPE a [<!ENTITY b "ha"><!ENTITY c "&b;&b;">]><annotation>&c;</annotation>'
@@ -124,7 +126,7 @@ def test_a_broken_annotation_is_an_error_that_names_the_file(toy, tmp_path, how)
     if text is not None:
         write(path, text)
     with pytest.raises(DatasetError, match=message):
-        prepare(settings(), toy, tmp_path / "prepared", dataset="toy", domain="indoor")
+        prepare_dataset(settings(), toy, tmp_path / "prepared", dataset="toy")
     assert not list((tmp_path / "prepared").rglob("*.json"))
 
 

@@ -14,9 +14,10 @@ from prepared_examples import pixels, record
 from pydantic import ValidationError
 
 from transfer_atlas.datasets import miniature
-from transfer_atlas.datasets.adapters import ADAPTERS, prepare, raw_path
 from transfer_atlas.datasets.adapters.patterns import find
+from transfer_atlas.datasets.prepare import prepare_dataset
 from transfer_atlas.datasets.reading import PreparedDataset
+from transfer_atlas.datasets.registry import ADAPTERS, raw_path
 from transfer_atlas.errors import DatasetError
 
 CAMVID = """
@@ -55,7 +56,7 @@ def toy(tmp_path) -> Path:
 
 
 def test_camvid_with_colour_coded_masks_and_list_files(tmp_path):
-    found = prepare(parse(CAMVID), DATA, tmp_path, dataset="toy", domain="indoor")
+    found = prepare_dataset(parse(CAMVID), DATA, tmp_path, dataset="toy")
     assert found.counts == {"train": 2, "val": 1}
     assert found.segmentation.classes == ["sky", "road", "car"]
     assert found.segmentation.colours[1] == (128, 64, 128)
@@ -118,7 +119,10 @@ def test_classes_need_not_be_listed_where_a_map_names_them(toy):
     assert given.classes == ["sky", "car"]  # by ascending value, whatever the order in the file
     assert given == parse(FOLDERS, labels={7: "sky", 8: "car", 0: "ignore", 9: "car"})
     colours = {"road": (1, 1, 1), "ignore": (0, 0, 0), "car": (2, 2, 2)}
-    assert parse(FOLDERS, mask_colours=colours).classes == ["road", "car"]
+    assert parse(FOLDERS, mask_colours=colours).classes == [
+        "car",
+        "road",
+    ]  # the order of a mapping means nothing
     with pytest.raises(ValidationError, match="classes: none; list them"):
         parse(FOLDERS)
 
@@ -201,7 +205,7 @@ BROKEN = {
 def test_a_broken_dataset_is_an_error_that_names_the_file(toy, tmp_path, how):
     changed = break_toy(toy, how)
     with pytest.raises(DatasetError, match=BROKEN[how]) as caught:
-        prepare(folders(**changed), toy, tmp_path / "prepared", dataset="toy", domain="indoor")
+        prepare_dataset(folders(**changed), toy, tmp_path / "prepared", dataset="toy")
     assert "'toy'" in str(caught.value)
     assert not list((tmp_path / "prepared").rglob("*.json"))
 
@@ -212,7 +216,7 @@ def test_all_problems_are_told_at_once(toy, tmp_path):
     (toy / "toy/masks/val/a.png").unlink()
     save(toy / "toy/masks/train/a.png", np.full((4, 6), 4, np.uint8))
     with pytest.raises(DatasetError, match=r"3 problem\(s\)") as caught:
-        prepare(folders(), toy, tmp_path / "prepared", dataset="toy", domain="indoor")
+        prepare_dataset(folders(), toy, tmp_path / "prepared", dataset="toy")
     assert all(name in str(caught.value) for name in ("train/a.png", "train/b.png", "val/a.png"))
 
 
@@ -229,7 +233,7 @@ def test_an_image_in_two_splits_is_an_error(toy, tmp_path):
     changed = {"images": "images/train/*.png", "masks": "masks/train/{stem}.png"}
     settings = folders(**changed, lists={"train": "train.txt", "val": "val.txt"})
     with pytest.raises(DatasetError, match=r"images/train/a: this id occurs twice \(again in split val\)"):
-        prepare(settings, toy, tmp_path / "prepared", dataset="toy", domain="indoor")
+        prepare_dataset(settings, toy, tmp_path / "prepared", dataset="toy")
 
 
 def test_list_files_may_hold_paths(toy):
@@ -281,7 +285,7 @@ def imagenet(**changed):
 
 
 def test_class_folders_are_numbered_in_sorted_order(ilsvrc, tmp_path):
-    found = prepare(imagenet(), ilsvrc, tmp_path / "prepared", dataset="toy", domain="indoor")
+    found = prepare_dataset(imagenet(), ilsvrc, tmp_path / "prepared", dataset="toy")
     assert found.classification.classes == ["n01", "n02", "n03"] and found.counts == {"train": 3, "val": 3}
     samples = PreparedDataset.open(tmp_path / "prepared").read("val", range(3), "classification")
     assert [(s.id, s.label) for s in samples] == [(f"val/n0{k + 1}/val_n0{k + 1}", k) for k in range(3)]
@@ -372,7 +376,7 @@ def test_miniature_datasets_are_rendered_in_order(tmp_path, monkeypatch):
     )
     settings = parse({"name": "miniature", "dataset": "toy", "seed": 3, "image_size": 16, "n_val": 2})
     assert raw_path(settings) is None
-    assert prepare(settings, tmp_path, tmp_path / "prepared", dataset="toy", domain="indoor").counts == {
+    assert prepare_dataset(settings, tmp_path, tmp_path / "prepared", dataset="toy").counts == {
         "train": 40,
         "val": 2,
     }
@@ -402,7 +406,7 @@ def test_a_real_dataset_needs_a_few_lines_of_settings(tmp_path, name, classes, c
             "classes": names,
         }
     )
-    found = prepare(settings, REAL, tmp_path, dataset="toy", domain="indoor")
+    found = prepare_dataset(settings, REAL, tmp_path, dataset="toy")
     assert (found.counts["train"], found.counts["val"]) == counts and len(names) == classes
     dataset = PreparedDataset.open(tmp_path)
     sample = dataset.read("val", [7], "segmentation")[0]

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
-from transfer_atlas.datasets.versions import dataset_version
+from transfer_atlas.datasets.versions import dataset_version, is_absent
 from transfer_atlas.errors import DatasetError
 
 
@@ -40,7 +41,7 @@ def opened(monkeypatch):
 
 def test_the_version_is_that_of_the_content_wherever_it_lies(raw, tmp_path):
     version = dataset_version(raw)
-    assert len(version) == 32 and int(version, 16) >= 0
+    assert version.endswith(".dir") and int(version.removesuffix(".dir"), 16) >= 0
     shutil.copytree(raw, tmp_path / "elsewhere" / "other_name")
     assert dataset_version(tmp_path / "elsewhere" / "other_name") == version
 
@@ -86,12 +87,80 @@ def test_datasets_that_share_a_cache_do_not_mix(raw, tmp_path):
     assert versions == [dataset_version(folder, cache) for folder in (raw, twin)]
 
 
-def test_hidden_files_do_not_count(raw):
+def test_leftovers_of_file_managers_do_not_count_and_other_hidden_files_do(raw):
     version = dataset_version(raw)
-    (raw / ".DS_Store").write_bytes(b"x")
+    for name in (".DS_Store", "Thumbs.db", "images/._a.jpg", "images/.ipynb_checkpoints/a.jpg"):
+        (raw / name).parent.mkdir(exist_ok=True)
+        (raw / name).write_bytes(b"x")
+    assert dataset_version(raw) == version
     (raw / ".cache").mkdir()
     (raw / ".cache/file").write_bytes(b"x")
+    assert dataset_version(raw) != version  # as `dvc add` has it
+
+
+def test_an_edit_with_the_time_put_back_is_seen(raw, tmp_path):
+    cache, file = tmp_path / "versions.json", raw / "images/a.jpg"
+    version, before = dataset_version(raw, cache), file.stat()
+    file.write_bytes(b"FIRST")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert dataset_version(raw, cache) != version
+
+
+def test_links_to_nowhere_loops_and_pipes_are_passed_over(raw):
+    version = dataset_version(raw)
+    (raw / "nowhere.jpg").symlink_to("gone.jpg")
+    (raw / "circle.jpg").symlink_to("circle.jpg")
+    (raw / "masks/up").symlink_to("..")
+    os.mkfifo(raw / "pipe")
     assert dataset_version(raw) == version
+
+
+def dvc(repository, *arguments):
+    command = [Path(sys.executable).with_name("dvc"), *arguments]
+    subprocess.run(command, cwd=repository, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A DVC repository without git, with a dataset of awkward names, and ignore files."""
+    dvc(tmp_path, "init", "--no-scm")
+    (tmp_path / ".dvcignore").write_text("*.tmp\n/data/toy/left_out/\n")
+    for name in (
+        "a b.jpg",
+        "ü.txt",
+        ".hidden/h",
+        "sub-x/1",
+        "sub/2",
+        "zero",
+        "x.tmp",
+        "left_out/y",
+        "sub/k.tmp",
+    ):
+        file = tmp_path / "data" / "toy" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"" if name == "zero" else name.encode())
+    (tmp_path / "data/.dvcignore").write_text("!sub/k.tmp\n")
+    (tmp_path / "data/toy/link").symlink_to("zero")
+    return tmp_path
+
+
+def test_a_plain_folder_has_the_version_dvc_gives_it(repository):
+    plain = dataset_version(repository / "data/toy")
+    dvc(repository, "add", "data/toy")
+    assert (repository / "data/toy.dvc").is_file()
+    assert dataset_version(repository / "data/toy") == plain
+
+
+def test_a_part_of_a_folder_under_dvc_has_the_version_it_would_have_alone(repository):
+    plain = dataset_version(repository / "data/toy/sub")
+    dvc(repository, "add", "data/toy")
+    assert dataset_version(repository / "data/toy/sub") == plain
+    shutil.rmtree(repository / "data/toy")
+    assert not is_absent(repository / "data/toy/sub")
+    assert dataset_version(repository / "data/toy/sub") == plain  # from DVC's list of the folder above
+    shutil.rmtree(repository / ".dvc/cache")
+    record = yaml.safe_load((repository / "data/toy.dvc").read_text())["outs"][0]["md5"]
+    assert dataset_version(repository / "data/toy/sub") == f"{record}/sub"
 
 
 def test_a_damaged_cache_is_computed_again(raw, tmp_path):
@@ -111,7 +180,19 @@ def test_what_dvc_recorded_counts_even_without_the_files(raw):
     assert dataset_version(raw) == recorded
 
 
-@pytest.mark.parametrize("text", ["", "outs: []", "outs:\n- path: x", ":\n:", "a: [", "outs:\n- md5: null"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "outs: []",
+        "outs:\n- path: x",
+        ":\n:",
+        "a: [",
+        "outs:\n- md5: null",
+        "outs:\n- md5: ../../x\n",
+        "outs:\n- md5: 0123456789abcdef0123456789abcdef.dir\n  path: other",
+    ],
+)
 def test_a_dvc_file_without_a_version_is_an_error(raw, text):
     raw.with_name("camvid.dvc").write_text(text)
     with pytest.raises(DatasetError, match=r"(?s)camvid\.dvc records no version.*dvc add"):

@@ -40,7 +40,8 @@ def raw(tmp_path_factory):
 
 
 def plan_of(raw: Path, *changes, origin=None) -> Plan:
-    return examples.plan(*CHANGES, ("data_root", str(raw)), *changes, origin=origin)
+    chosen = (*CHANGES, ("data_root", str(raw)), *changes)
+    return examples.plan(*chosen, versions=examples.versions_of(*chosen), origin=origin)
 
 
 def carry_out(plan: Plan, root: Path, wanted=lambda run: True) -> dict[str, dict]:
@@ -96,7 +97,7 @@ def test_a_transfer_keeps_the_best_of_its_learning_rates(chain):
     assert sorted(path.name for path in run.folder(root / "store").iterdir()) == ["run.json"]
 
 
-def test_the_record_says_how_a_result_came_about(chain):
+def test_the_record_says_how_a_result_came_about(chain, raw):
     plan, root, _ = chain
     run = one(plan, source=SOURCE, target=TARGET)
     record = read_run(run.folder(root / "store"))
@@ -105,7 +106,8 @@ def test_the_record_says_how_a_result_came_about(chain):
     assert "identity" not in record  # what it is wanted for is the plan's to say, and may be several things
     assert record["code_versions"] == run.code
     assert set(record["code_versions"]) == {"backbone", "images", "training", "task_segmentation"}
-    assert record["dataset_versions"] == {"ilsvrc": "1", "camvid": "1", "suim": "1"}
+    versions = examples.versions_of(("data_root", str(raw)))
+    assert record["dataset_versions"] == {name: versions[name] for name in ("ilsvrc", "camvid", "suim")}
     assert record["parents"] == {role: parent.key for role, parent in run.parents.items()}
     assert set(record["parents"]) == {"source", "dataset"}
     assert record["versions"] == {} and record["files"] == {}
@@ -118,7 +120,7 @@ def test_the_record_says_how_a_result_came_about(chain):
     source = read_run(run.parents["source"].folder(root / "store"))
     assert list(source["files"]) == ["model.safetensors"]
     scratch = one(plan, source="scratch", target=TARGET)
-    assert read_run(scratch.folder(root / "store"))["dataset_versions"] == {"suim": "1"}
+    assert read_run(scratch.folder(root / "store"))["dataset_versions"] == {"suim": versions["suim"]}
 
 
 def test_doing_it_again_gives_the_same_to_the_bit(chain, raw, tmp_path):

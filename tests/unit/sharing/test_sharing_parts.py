@@ -1,5 +1,6 @@
 """Parts of sharing that need no DVC: what is needed, lists of runs and their merging, presence, manifests."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -17,8 +18,8 @@ from transfer_atlas.errors import DatasetError
 from transfer_atlas.planning.need import need
 from transfer_atlas.planning.presence import Presence
 from transfer_atlas.sharing.puller import ancestry, leaves
-from transfer_atlas.sharing.records import Records, read_records
-from transfer_atlas.sharing.repository import SharingError
+from transfer_atlas.sharing.record_files import read_records, write_records
+from transfer_atlas.sharing.records import Records, Version, records_of
 from transfer_atlas.store.keys import key_of
 from transfer_atlas.store.store import problems_of, publish, read_run
 
@@ -72,50 +73,68 @@ def test_leaves_and_ancestry_make_the_plan(plan):
     assert names(leaves(plan)) | names(ancestry(leaves(plan))) == names(plan)
 
 
-# ------------------------------------------------------------------------------------------- lists of runs
+# ------------------------------------------------------------------------------------------- recorded runs
 
-RUN_NAMES = st.from_regex(r"[a-z]{1,4}-[a-z]{1,4}/[0-9a-f]{4}", fullmatch=True)
+RUN_NAMES = st.from_regex(r"[a-z]{1,4}-[a-z]{1,4}/[0-9a-f]{16}", fullmatch=True)
+MD5 = st.from_regex(r"[0-9a-f]{32}", fullmatch=True)
 FILES = st.dictionaries(
-    st.sampled_from(["run.json", "model.safetensors", "shards/train-0.parquet"]),
-    st.tuples(st.from_regex(r"[0-9a-f]{32}", fullmatch=True), st.integers(0, 10**12)),
-    min_size=1,
+    st.sampled_from(["model.safetensors", "shards/train-0.parquet"]),
+    st.tuples(MD5, st.integers(0, 10**12)),
+)
+VERSIONS = st.builds(
+    lambda run, md5, files, created, state: Version(
+        run, files | {"run.json": (md5, 3)}, "numbers", {"created": created, "value": 0.5}, state
+    ),
+    RUN_NAMES,
+    MD5,
+    FILES,
+    st.sampled_from(["2026-01-01", "2026-01-02"]),
+    st.sampled_from(["", "set aside", "removed"]),
 )
 
 
-@given(st.dictionaries(RUN_NAMES, FILES))
-def test_a_list_reads_as_it_was_written(tmp_path_factory, runs):
-    path = tmp_path_factory.mktemp("list") / "sources.jsonl"
-    path.write_text(Records(runs).text(), encoding="utf-8")
-    assert read_records(path).runs == runs
-    assert not read_records(path).twice
+@given(st.lists(VERSIONS))
+def test_records_read_as_they_were_written(tmp_path_factory, versions):
+    root = tmp_path_factory.mktemp("records")
+    records = records_of(versions)
+    write_records(root / "sources", root, records)
+    assert read_records(root / "sources", root) == records
 
 
-@given(st.dictionaries(RUN_NAMES, FILES), st.dictionaries(RUN_NAMES, FILES))
-def test_a_union_of_lists_is_the_same_in_either_order(tmp_path_factory, ours, theirs):
-    folder = tmp_path_factory.mktemp("union")
-    texts = [Records(side).text() for side in (ours, theirs)]
-    found = []
-    for number, lines in enumerate((texts[0] + texts[1], texts[1] + texts[0])):
-        (folder / str(number)).write_text(lines, encoding="utf-8")
-        found.append(read_records(folder / str(number)))
-    assert found[0].runs == found[1].runs
-    assert found[0].runs.keys() == ours.keys() | theirs.keys()
-    for run, files in found[0].runs.items():
-        assert files in (ours.get(run), theirs.get(run)), "files of one side, never of both"
-    assert set(found[0].twice) == {run for run in ours.keys() & theirs if ours[run] != theirs[run]}
+@given(st.lists(VERSIONS), st.lists(VERSIONS))
+def test_a_union_of_records_is_the_same_in_either_order(ours, theirs):
+    """As git makes it: files of both sides, none of which has the name of another version's."""
+    found = records_of(ours + theirs)
+    assert found == records_of(theirs + ours)
+    for run, files in found.runs.items():
+        (taken,) = [v for v in found.versions[run] if v.files == files][:1]
+        assert taken.rank == min(v.rank for v in found.versions[run] if v.state != "removed")
+    removed = {v.place for v in ours + theirs if v.state == "removed"}
+    assert not removed & {found.taken(run).place for run in found.runs}, "what one side removed stays removed"
 
 
-def test_marks_of_a_conflict_are_passed_over_and_other_lines_refused(tmp_path):
-    path = tmp_path / "sources.jsonl"
-    line = Records({"a/1": {"run.json": ("0" * 32, 3)}}).text()
-    path.write_text(
-        f"<<<<<<< HEAD\n{line}=======\n{line.replace('a/1', 'b/2')}>>>>>>> other\n", encoding="utf-8"
+def test_which_version_is_taken():
+    early = Version("a/0123456789abcdef", {"run.json": ("b" * 32, 1)}, "1", {"created": "2026-01-01"})
+    late = Version("a/0123456789abcdef", {"run.json": ("a" * 32, 1)}, "2", {"created": "2026-01-02"})
+    (run,) = records_of([late, early]).runs
+    assert records_of([late, early]).taken(run) == early, "what was computed first"
+    aside = dataclasses.replace(early, state="set aside")
+    assert records_of([late, aside]).taken(run) == late, "unless people decided otherwise"
+    removed = [dataclasses.replace(version, state="removed") for version in (early, late)]
+    assert records_of(removed).runs == {} and records_of(removed).known(run, "a" * 32) == removed[1]
+
+
+def test_lists_of_earlier_releases_are_read_and_become_files(tmp_path):
+    run = "a/0123456789abcdef"
+    (tmp_path / "sources.jsonl").write_text(
+        "<<<<<<< HEAD\n\n" + json.dumps({"run": run, "files": {"run.json": ["0" * 32, 3]}}) + "\n=======\n",
+        encoding="utf-8",
     )
-    assert set(read_records(path).runs) == {"a/1", "b/2"}
-    path.write_text(line + '{"run": "c/3"}\n', encoding="utf-8")
-    with pytest.raises(SharingError, match="line 2 is no recorded run"):
-        read_records(path)
-    assert read_records(tmp_path / "absent").runs == {}
+    records = read_records(tmp_path / "sources", tmp_path)
+    assert records.runs == {run: {"run.json": ("0" * 32, 3)}} and not records.problems
+    write_records(tmp_path / "sources", tmp_path, records)
+    assert not (tmp_path / "sources.jsonl").exists()
+    assert read_records(tmp_path / "sources", tmp_path) == records
 
 
 def test_version_of_a_folder_is_dvcs():

@@ -139,7 +139,7 @@ def test_the_unit_of_depth_changes_nothing_but_the_unit():
 
 def test_the_task_type_says_that_lower_is_better():
     description = DatasetDescription(
-        name="toy", domain="indoor", counts={"train": 1}, depth=METRES, mean=(1, 2, 3), std=(1, 1, 1)
+        name="toy", counts={"train": 1}, depth=METRES, mean=(1, 2, 3), std=(1, 1, 1)
     )
     assert not DEPTH.higher_is_better
     head = DEPTH.head(SimpleNamespace(widths=[4], strides=[4]), description)

@@ -9,7 +9,7 @@ from metric_examples import CLASSIFICATION, golden, labelled, seeds
 from scipy.stats import spearmanr
 from sklearn.mixture import GaussianMixture
 
-from transfer_atlas.transferability import MetricInputError, n_leep, parc, transrate
+from transfer_atlas.transferability import MetricInputError, UndefinedError, n_leep, parc, transrate
 from transfer_atlas.transferability.mixture import fit_mixture
 
 
@@ -18,7 +18,7 @@ def test_n_leep_goldens(case):
     arrays, expected = golden(case)
     for per_class in (5, 1):
         reference = expected[f"google_stable_transfer/nleep_pca0.8_gmm{per_class}c_seed123"]
-        value = n_leep(arrays["X"], arrays["y"], seed=123, components_per_class=per_class)
+        value = n_leep(arrays["X"], arrays["y"], seed=123, components_per_class=per_class, starts=1)
         assert value == pytest.approx(reference, abs=2e-2)
 
 
@@ -53,7 +53,16 @@ def test_n_leep_properties(seed):
     score = n_leep(features, labels, seed=0)
     assert score <= 0
     assert n_leep(features, 7 - labels, seed=0) == pytest.approx(score, abs=1e-12)
-    assert n_leep(features, np.zeros_like(labels), seed=0) == pytest.approx(0, abs=1e-12)
+    with pytest.raises(UndefinedError, match="N-LEEP compares classes"):
+        n_leep(features, np.zeros_like(labels), seed=0)
+
+
+def test_n_leep_is_the_mean_over_starts():
+    features, labels = labelled(3)
+    each = [n_leep(features, labels, seed=seed, starts=1) for seed in (5, 6, 7, 8)]
+    assert np.ptp(each) > 1e-4
+    assert n_leep(features, labels, seed=5, starts=4) == pytest.approx(np.mean(each), abs=1e-12)
+    assert n_leep(features, labels, seed=5) == pytest.approx(np.mean(each[:3]), abs=1e-12)
 
 
 @pytest.mark.parametrize("case", CLASSIFICATION)
@@ -118,6 +127,7 @@ def test_parc_by_hand():
         (parc, [1, 1, 1], "hold 1"),
         (parc, [0, 1, 2], "class of its own"),
         (lambda x, y: n_leep(x, y, seed=0, components_per_class=0), [0, 0, 1], "at least 1"),
+        (lambda x, y: n_leep(x, y, seed=0, starts=0), [0, 0, 1], "starts 0; expected at least 1"),
         (lambda x, y: n_leep(0 * x, y, seed=0), [0, 0, 1], "all samples are the same"),
     ],
 )

@@ -10,7 +10,13 @@ from hypothesis import given
 from metric_examples import CLASSIFICATION, golden, labelled, seeds
 from sklearn.covariance import LedoitWolf
 
-from transfer_atlas.transferability import MetricInputError, class_moments, h_score, shrinkage_h_score
+from transfer_atlas.transferability import (
+    MetricInputError,
+    UndefinedError,
+    class_moments,
+    h_score,
+    shrinkage_h_score,
+)
 from transfer_atlas.transferability.h_score import h_score_of, ledoit_wolf_shrinkage, shrinkage_h_score_of
 
 
@@ -19,9 +25,16 @@ from transfer_atlas.transferability.h_score import h_score_of, ledoit_wolf_shrin
 def test_goldens(case):
     arrays, expected = golden(case)
     features, labels = arrays["X"], arrays["y"]
-    assert h_score(features, labels) == pytest.approx(expected["thuml_tllib/h_score_float64"], rel=1e-9)
-    assert shrinkage_h_score(features, labels) == pytest.approx(
+    if case == "wide":  # n = 150, d = 400: the published 4.0 is c - 1 whatever the labels
+        with pytest.raises(UndefinedError, match="150 samples in 149 independent dimensions is 4 whatever"):
+            h_score(features, labels)
+    else:
+        assert h_score(features, labels) == pytest.approx(expected["thuml_tllib/h_score_float64"], rel=1e-9)
+    assert shrinkage_h_score(features, labels, compat="tllib") == pytest.approx(
         expected["thuml_tllib/regularized_h_score"], rel=1e-9
+    )
+    assert shrinkage_h_score(features, labels) == pytest.approx(
+        expected["thuml_tllib/regularized_h_score"] * (1 - 1 / len(labels)), rel=1e-9
     )
     published = expected["google_stable_transfer/hscore(upstream: trace of ELEMENTWISE product)"]
     assert h_score(features, labels, compat="google") == pytest.approx(published, rel=1e-5)
@@ -69,14 +82,40 @@ def test_shared_moments_give_the_same(seed):
     assert shrinkage_h_score_of(moments) == pytest.approx(shrinkage_h_score(features, labels), rel=1e-7)
 
 
-def test_more_dimensions_than_samples_warn():
+@pytest.mark.parametrize("d", [29, 60])
+def test_as_many_dimensions_as_samples_are_undefined(d):
     generator = np.random.default_rng(0)
-    features, labels = generator.standard_normal((30, 60)), generator.integers(0, 3, 30)
-    with pytest.warns(UserWarning, match=r"random labels would reach about 2\.00"):
-        assert h_score(features, labels) == pytest.approx(2, abs=1e-9)  # c - 1 whatever the labels
+    features, labels = generator.standard_normal((30, d)), generator.integers(0, 3, 30)
+    with pytest.raises(UndefinedError, match="is 2 whatever the labels"):
+        h_score(features, labels)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert shrinkage_h_score(features, labels) < 0.5
+    with pytest.warns(UserWarning, match=r"random labels would reach about 1\.93"):
+        assert h_score(features[:, :28], labels) < 2
+    narrow = np.tile(features[:, :4], (1, 8))  # 32 dimensions, of which 4 are independent
+    with pytest.warns(UserWarning):
+        assert h_score(narrow, labels) == pytest.approx(h_score(features[:, :4], labels), rel=1e-9)
+
+
+def test_scales_of_columns_change_nothing():
+    features, labels = labelled(7, n=400, d=7)
+    score = h_score(features, labels)
+    assert h_score(features * np.logspace(-3, 3, 7), labels) == pytest.approx(score, rel=1e-9)
+    assert h_score(features * np.logspace(-9, 9, 7), labels) == pytest.approx(score, rel=1e-9)
+    noise = 3e5 * np.random.default_rng(0).standard_normal((400, 1))
+    assert h_score(np.hstack([features, noise]), labels) >= score
+    constant = np.full((400, 1), 0.1)
+    assert h_score(np.hstack([features, constant]), labels) == pytest.approx(score, rel=1e-9)
+
+
+def test_shrinkage_stays_below_the_number_of_classes():
+    features, labels = np.array([[0.0], [1.0]]), np.array([0, 1])
+    assert shrinkage_h_score(features, labels) == pytest.approx(1)  # one dimension is not shrunk
+    assert shrinkage_h_score(features, labels, compat="tllib") == pytest.approx(2)
+    generator = np.random.default_rng(0)
+    for n, d in [(3, 2), (5, 40), (10, 3)]:
+        assert shrinkage_h_score(generator.standard_normal((n, d)), np.arange(n) % 3) <= min(n, 3) - 1
 
 
 @pytest.mark.parametrize("metric", [h_score, shrinkage_h_score])

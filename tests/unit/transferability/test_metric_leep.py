@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from metric_examples import CLASSIFICATION, golden, labelled, predictions, seeds
 
-from transfer_atlas.transferability import MetricInputError, leep, nce
+from transfer_atlas.transferability import MetricInputError, UndefinedError, leep, nce
 
 
 @pytest.mark.parametrize("case", CLASSIFICATION)
@@ -65,7 +65,24 @@ def test_perfect_and_single_class():
     labels = np.array([2, 0, 1, 2])
     assert leep(np.eye(3)[labels], labels) == 0
     assert nce(labels, labels) == 0
-    assert leep(predictions(0, 4, 3), np.zeros(4, int)) == pytest.approx(0, abs=1e-15)
+    for score in (lambda y: leep(predictions(0, 4, 3), y), lambda y: nce([0, 1, 2, 0], y)):
+        with pytest.raises(UndefinedError, match="compares classes, but the labels hold 1"):
+            score(np.zeros(4, int))
+
+
+def test_half_precision_probabilities_are_probabilities():
+    torch = pytest.importorskip("torch")
+    _, labels = labelled(0)
+    theta = np.random.default_rng(0).dirichlet(np.ones(150), len(labels))
+    for kind in (torch.bfloat16, torch.float16):
+        half = torch.tensor(theta).to(kind)
+        rows = half.double().numpy()
+        if kind == torch.bfloat16:
+            assert np.abs(rows.sum(axis=1) - 1).max() > 2e-4
+        assert leep(half, torch.tensor(labels)) == pytest.approx(leep(theta, labels), abs=2e-3)
+        assert leep(half, torch.tensor(labels)) == pytest.approx(
+            leep(rows / rows.sum(axis=1, keepdims=True), labels), abs=1e-4
+        )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import ot
 import pandas as pd
@@ -9,16 +12,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from metric_examples import golden, seeds
+from scipy.special import logsumexp
 
 from transfer_atlas.transferability import (
     MetricInputError,
     UnconvergedError,
+    UndefinedError,
     fit_coefficients,
     leave_one_target_out,
     otce,
 )
 from transfer_atlas.transferability.leep import conditional_entropy
+from transfer_atlas.transferability.transport.exact import exact_plan
 from transfer_atlas.transferability.transport.plan import entropic_plan
+
+sys.path.append(str(Path(__file__).parents[3] / "benchmarks"))
+import transport_fuzz
 
 
 def sides(arrays: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
@@ -74,7 +83,7 @@ def test_plan_is_pots(seed, n, m):
     cost = ot.dist(source, target)
     reference = ot.sinkhorn([], [], cost, 0.1, method="sinkhorn_log", numItermax=20_000, stopThr=1e-6)
     plan = entropic_plan(source, target, 0.1, tolerance=2e-5)
-    np.testing.assert_allclose(plan.plan.toarray(), reference, atol=2e-5)
+    np.testing.assert_allclose(plan.masses(np.eye(n), np.eye(m)), reference, atol=2e-5)
     assert plan.linear_cost == pytest.approx((reference * cost).sum(), rel=1e-4)
     joint = np.eye(5)[ys].T @ reference @ np.eye(5)[yt]
     result = otce(source, ys, target, yt, tolerance=2e-5)
@@ -124,11 +133,130 @@ def test_a_plan_that_does_not_converge_is_no_number(monkeypatch):
         otce(*clusters(1, 300, 300))
 
 
-def test_costs_beyond_what_float64_tells_apart_are_no_number():
-    source, ys, target, yt = clusters(1, 150, 150)
-    with pytest.raises(UnconvergedError, match="Use the exact plan"):
-        otce(1e7 * source, ys, 1e7 * target, yt)
-    assert 0 < otce(1e7 * source, ys, 1e7 * target, yt, epsilon=None).task_difference < np.log(5)
+def wide_apart(seed: int, n: int, d: int, scale: float, shift: float = 0.3) -> tuple[np.ndarray, ...]:
+    """Normal features of both sides of this scale, with labels that mean nothing."""
+    generator = np.random.default_rng(seed)
+    first, second = generator.standard_normal((2, n, d)) * scale
+    return first, generator.integers(0, 5, n), second + shift * scale, generator.integers(0, 5, n)
+
+
+def sinkhorn(xs: np.ndarray, xt: np.ndarray, epsilon: float, passes: int = 2000) -> np.ndarray:
+    """The plan by iterations in the logarithmic domain, until marginals are right to 1e-10."""
+    cost = ot.dist(xs, xt)
+    f, g = np.zeros(len(xs)), np.zeros(len(xt))
+    for _ in range(passes):
+        f = -epsilon * (logsumexp((g - cost) / epsilon, axis=1) - np.log(len(xt)))
+        plan = np.exp((f[:, None] + g - cost) / epsilon) / cost.size
+        if np.abs(plan.sum(axis=0) - 1 / len(xt)).sum() < 1e-10:
+            return plan
+        g = -epsilon * (logsumexp((f[:, None] - cost) / epsilon, axis=0) - np.log(len(xs)))
+    raise AssertionError("the reference did not converge")
+
+
+def entropy_of(plan: np.ndarray, ys: np.ndarray, yt: np.ndarray) -> float:
+    return conditional_entropy(np.eye(ys.max() + 1)[ys].T @ plan @ np.eye(yt.max() + 1)[yt])
+
+
+@pytest.mark.parametrize(
+    ("n", "scale", "epsilon"), [(1200, 0.02, 0.1), (1200, 1.0, 10.0), (1200, 1.0, 100.0), (1100, 0.1, 0.1)]
+)
+def test_dense_plans_end(n, scale, epsilon):
+    # more than a thousand entries a row above uniform: what looked for fewer never found them
+    xs, ys, xt, yt = wide_apart(0, n, 16, scale)
+    result = otce(xs, ys, xt, yt, epsilon=epsilon)
+    plan = sinkhorn(xs, xt, epsilon)
+    assert result.task_difference == pytest.approx(entropy_of(plan, ys, yt), abs=1e-4)
+    assert result.domain_difference == pytest.approx((plan * ot.dist(xs, xt)).sum(), rel=1e-4)
+
+
+def test_normalised_features_of_tight_classes_end():
+    generator = np.random.default_rng(1)
+    means = generator.standard_normal((5, 32))
+    sides = []
+    for size in (1300, 250):
+        labels = generator.integers(0, 5, size)
+        features = means[labels] + 0.05 * generator.standard_normal((size, 32))
+        sides += [features / np.linalg.norm(features, axis=1, keepdims=True), labels]
+    expected = transport_fuzz.reference(tuple(sides), 0.1)
+    assert otce(*sides).task_difference == pytest.approx(expected, abs=1e-3)
+    assert otce(*sides[2:], *sides[:2]).task_difference == pytest.approx(
+        transport_fuzz.reference((*sides[2:], *sides[:2]), 0.1), abs=1e-3
+    )
+
+
+@pytest.mark.parametrize("n", [150, 400, 1100])
+@pytest.mark.parametrize("epsilon", [0.1, None])
+@pytest.mark.parametrize("constant", ["both", "source", "target"])
+def test_collapsed_features_say_nothing_of_labels(n, epsilon, constant):
+    xs, ys, xt, yt = wide_apart(2, n, 4, 1.0)
+    xs = np.ones_like(xs) if constant != "target" else xs
+    xt = np.ones_like(xt) if constant != "source" else xt
+    result = otce(xs, ys, xt, yt, epsilon=epsilon)
+    even = np.outer(np.bincount(ys), np.bincount(yt)) / n**2
+    assert result.task_difference == pytest.approx(conditional_entropy(even), abs=1e-9)
+    assert result.domain_difference == pytest.approx(((xs[:, None] - xt) ** 2).sum(axis=2).mean(), abs=1e-9)
+
+
+@pytest.mark.parametrize(("d", "share"), [(2, 2 / 3), (16, 0.6)])
+def test_many_equal_samples_among_others(d, share):
+    generator = np.random.default_rng(0)
+    xs, ys, xt, yt = wide_apart(0, 1000, d, 1.0)
+    xs[: int(1000 * share)] = xs[0]
+    order = generator.permutation(1000)
+    xs, ys = xs[order], ys[order]
+    result = otce(xs, ys, xt, yt, epsilon=0.3)
+    expected = transport_fuzz.reference((xs, ys, xt, yt), 0.3)
+    assert result.task_difference == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("n", [150, 700])
+def test_small_errors_that_add_up_along_a_chain(n):
+    # marginals right to 4e-5 left W_T = 0.0088 here; converged it is a tenth of that
+    place = np.arange(n, dtype=float)[:, None]
+    labels = np.arange(n) % 2
+    assert otce(place, labels, place + 0.5, labels).task_difference == pytest.approx(0.00093, abs=1e-4)
+
+
+def test_costs_far_beyond_epsilon_are_transported_exactly():
+    xs, ys, xt, yt = wide_apart(3, 400, 16, 1e6)
+    result, exact = otce(xs, ys, xt, yt), otce(xs, ys, xt, yt, epsilon=None)
+    assert result == exact
+    assert result.domain_difference == pytest.approx(ot.emd2([], [], ot.dist(xs, xt)), rel=1e-9)
+    repeated = np.tile(xs[:40], (10, 1))
+    shared = otce(repeated, ys, xt, yt)
+    assert shared.task_difference > result.task_difference  # equal samples share their mass evenly
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e3])
+def test_a_plan_from_candidates_is_the_least_of_all(monkeypatch, apart):
+    xs, ys, xt, yt = wide_apart(4, 500, 8, 3.0)
+    xs, xt = (
+        xs + apart * np.eye(8)[ys],
+        (xt + apart * np.eye(8)[yt])[:430],
+    )  # clusters: each a problem of its own
+    least = ot.emd2([], [], ot.dist(xs, xt))
+    monkeypatch.setattr("transfer_atlas.transferability.transport.exact.COMPLETE_ENTRIES", 1000)
+    monkeypatch.setattr("transfer_atlas.transferability.transport.coarse.REPRESENTATIVES", 50)
+    found = exact_plan(xs, xt)
+    assert least * (1 - 1e-12) < found.linear_cost < least * (1 + 1e-6)
+    np.testing.assert_allclose(found.plan.sum(axis=1), 1 / 500, rtol=1e-9)
+    slack = ot.dist(xs, xt) - found.row[:, None] - found.column
+    assert slack.min() > -1e-2 * max(1, apart)
+    monkeypatch.setattr("transfer_atlas.transferability.transport.exact.ROUNDS", 1)
+    monkeypatch.setattr("transfer_atlas.transferability.transport.exact.CANDIDATES", 1)
+    with pytest.raises(UnconvergedError, match="others could still save"):
+        exact_plan(xs, xt)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_problems_of_every_scale(seed):
+    outcome, words, _ = transport_fuzz.check(seed, 120)
+    assert outcome in ("right", "unconverged"), words
+
+
+def test_most_problems_converge():
+    outcomes = [transport_fuzz.check(seed, 40)[0] for seed in range(100, 140)]
+    assert outcomes.count("right") >= 38
 
 
 def test_identical_tasks_transfer_perfectly():
@@ -149,6 +277,14 @@ def test_bad_input_is_named(arguments, words):
         otce(*arguments)
     with pytest.raises(MetricInputError, match="epsilon is -1; expected a positive"):
         otce(np.eye(3), np.arange(3), np.eye(3), np.arange(3), epsilon=-1)
+
+
+def test_a_single_class_of_the_target_is_undefined():
+    source, ys, target, yt = clusters(1, 60, 50)
+    for epsilon in (0.1, None):
+        with pytest.raises(UndefinedError, match="OTCE compares classes"):
+            otce(source, ys, target, np.zeros_like(yt), epsilon=epsilon)
+        assert otce(source, np.zeros_like(ys), target, yt, epsilon=epsilon).task_difference > 1
 
 
 def transfers() -> pd.DataFrame:

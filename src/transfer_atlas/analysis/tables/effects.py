@@ -1,4 +1,4 @@
-"""What the gains say: shares of transfer effects, and which source is best for each target. Pure functions.
+"""What the gains say: shares of transfer effects, by relation of source and target. Pure functions.
 
 Section 6 of Mensink et al., "Factors of Influence for Transfer Learning".
 """
@@ -12,15 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from transfer_atlas.analysis.tables.transfers import (
-    BASELINES,
-    NEGATIVE,
-    POSITIVE,
-    VERY_POSITIVE,
-    effect,
-    frame_of,
-    schema,
-)
+from transfer_atlas.analysis.tables.best_sources import best_sources_table
+from transfer_atlas.analysis.tables.transfers import BASELINES, frame_of, schema
+from transfer_atlas.analysis.tables.uncertainty import DECIMALS, NEGATIVE, POSITIVE, VERY_POSITIVE
+
+__all__ = ["best_effects_table", "best_sources_table", "effects_table", "shares_of", "true_sources"]
 
 
 def effects_table(gains: pd.DataFrame) -> pd.DataFrame:
@@ -33,58 +29,62 @@ def best_effects_table(gains: pd.DataFrame) -> pd.DataFrame:
     return frame_of(schema.BEST_EFFECTS, list(_constrained_shares(gains, best_only=True)))
 
 
-def best_sources_table(gains: pd.DataFrame) -> pd.DataFrame:
-    """Best source, runner-up, best and largest within-domain source of every target and regime."""
-    rows = []
-    for (regime, target), group in _sources_only(gains).groupby(["regime", "target"], sort=True):
-        ranked = group.dropna(subset=["gain"]).sort_values(["gain", "source"], ascending=[False, True])
-        within = ranked[ranked["within_domain"].astype(bool)]
-        single = group[
-            (group["source_dataset"] != "multi") & group["within_domain"] & group["within_task_type"]
-        ]
-        largest = single.sort_values(["source_n_train", "source"], ascending=[False, True])
-        row = {"target": target, "regime": regime, "n_sources": len(ranked)}
-        row |= {name: group[name].iloc[0] for name in ("target_task_type", "target_domain")}
-        for name, choice, rank in (
-            ("best", ranked, 0),
-            ("runner_up", ranked, 1),
-            ("best_within_domain", within, 0),
-            ("largest_within_domain", largest, 0),
-        ):
-            found = len(choice) > rank
-            row[f"{name}_source"] = choice["source"].iloc[rank] if found else None
-            row[f"{name}_gain"] = choice["gain"].iloc[rank] if found else math.nan
-        row["best_gain_std"] = ranked["gain_std"].iloc[0] if len(ranked) else math.nan
-        row["best_effect"] = effect(row["best_gain"])
-        rows.append(row)
-    return frame_of(schema.BEST_SOURCES, rows)
-
-
-def _sources_only(gains: pd.DataFrame) -> pd.DataFrame:
+def true_sources(gains: pd.DataFrame) -> pd.DataFrame:
     """Gains of true sources; a task transferred to itself is no experiment of the paper either."""
     return gains[~gains["source"].isin(BASELINES) & (gains["source"] != gains["target"])]
 
 
+def shares_of(rows: pd.DataFrame) -> dict[str, Any]:
+    """Shares of effects among rows of `gains`, in percent, and how many rows stand behind them.
+
+    Rows without a gain (`failed`) and rows whose baseline is at chance (`at_chance`) are counted apart and not in the
+    shares. `<effect>_at_least_percent` counts rows whose whole interval has the effect, `_at_most_percent` those whose
+    interval reaches it; a row without an interval may have any effect. Both are empty where no row has an interval.
+    """
+    chance = rows["baseline_at_chance"].eq(True).fillna(False) & rows["gain"].notna()
+    counted = rows[rows["gain"].notna() & ~chance]
+    low, high, r = (counted[name].round(DECIMALS) for name in ("gain_low", "gain_high", "gain"))
+    low, high = low.fillna(-math.inf), high.fillna(math.inf)
+    without = int(counted["gain_low"].isna().sum())
+    found: dict[str, Any] = {"count": len(counted), "without_interval": without}
+    found |= {"failed": int(rows["gain"].isna().sum()), "at_chance": int(chance.sum())}
+    members = {
+        "positive": (r > POSITIVE, low > POSITIVE, high > POSITIVE),
+        "very_positive": (r > VERY_POSITIVE, low > VERY_POSITIVE, high > VERY_POSITIVE),
+        "insignificant": ((r >= NEGATIVE) & (r <= POSITIVE), None, None),
+        "negative": (r < NEGATIVE, high < NEGATIVE, low < NEGATIVE),
+    }
+    for name, (best, least, most) in members.items():
+        found[f"{name}_percent"] = 100.0 * best.mean() if len(r) else math.nan
+        if least is not None:
+            known = len(r) > without
+            found[f"{name}_at_least_percent"] = 100.0 * least.mean() if known else math.nan
+            found[f"{name}_at_most_percent"] = 100.0 * most.mean() if known else math.nan
+    return found
+
+
+def best_of_each_target(rows: pd.DataFrame) -> pd.DataFrame:
+    """The source with the largest gain of every target and regime; its interval is that of the maximum.
+
+    The best gain is at least the largest lower end of any source's interval, and at most the largest upper end.
+    """
+    ranked = rows.sort_values(["gain", "source"], ascending=[False, True])
+    best = ranked.drop_duplicates(["regime", "target"])
+    ends = rows.groupby(["regime", "target"])[["gain_low", "gain_high"]].max()
+    return best.drop(columns=["gain_low", "gain_high"]).join(ends, on=["regime", "target"])
+
+
 def _constrained_shares(gains: pd.DataFrame, best_only: bool) -> Iterable[dict[str, Any]]:
     """One row of shares for every regime and constraint."""
-    gains = _sources_only(gains)
+    gains = true_sources(gains)
     for regime in sorted(gains["regime"].unique()):
         of_regime = gains[gains["regime"] == regime]
         for domain, task_type in itertools.product(("all", "within", "cross"), repeat=2):
             rows = of_regime
             if domain != "all":
-                rows = rows[rows["within_domain"] == (domain == "within")]
+                rows = rows[rows["within_domain"].eq(domain == "within").fillna(False)]
             if task_type != "all":
-                rows = rows[rows["within_task_type"] == (task_type == "within")]
+                rows = rows[rows["within_task_type"].eq(task_type == "within").fillna(False)]
             if best_only:
-                rows = rows.sort_values(["gain", "source"], ascending=[False, True]).drop_duplicates("target")
-            r = rows["gain"].dropna()
-            row = {"regime": regime, "image_domain": domain, "task_type": task_type}
-            for name, members in (
-                ("positive", r > POSITIVE),
-                ("very_positive", r > VERY_POSITIVE),
-                ("insignificant", (r >= NEGATIVE) & (r <= POSITIVE)),
-                ("negative", r < NEGATIVE),
-            ):
-                row[f"{name}_percent"] = 100.0 * members.mean() if len(r) else math.nan
-            yield row | {"count": len(r), "failed": len(rows) - len(r)}
+                rows = best_of_each_target(rows)
+            yield {"regime": regime, "image_domain": domain, "task_type": task_type} | shares_of(rows)

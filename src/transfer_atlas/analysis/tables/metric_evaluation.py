@@ -1,21 +1,23 @@
-"""How well a score predicts measured transfers: rank correlations, hits, regret, with bootstrap intervals."""
+"""How well a score predicts measured transfers: rank correlations, hits, regret, with intervals over targets."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from transfer_atlas.analysis.tables.intervals import DRAWS, jackknife_interval, mean_interval, share_interval
+
 Fixed = Literal["target", "source"]
 Ties = Literal["expected", "any"]
+Statistic = Callable[[np.ndarray, np.ndarray], float]
 
 FEWEST = 3  # pairs of which an order can be compared
-LEVEL = 0.95
 
 
 def kendall(score: np.ndarray, performance: np.ndarray) -> float:
@@ -63,21 +65,54 @@ def regret(score: np.ndarray, performance: np.ndarray) -> float:
     return float(performance.max() - performance[score == score.max()].mean())
 
 
-CORRELATIONS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+def relative_regret(score: np.ndarray, performance: np.ndarray) -> float:
+    """`regret` in percent of the best performance, which metrics of different units can be averaged by."""
+    best = abs(float(performance.max()))
+    return 100.0 * regret(score, performance) / best if best else math.nan
+
+
+CORRELATIONS: dict[str, Statistic] = {
     "kendall": kendall,
     "weighted_kendall": weighted_kendall,
     "spearman": spearman,
     "pearson": pearson,
 }
+BOUNDS = {"regret": (0.0, math.inf), "relative_regret": (0.0, math.inf)}  # correlations: -1 to 1
+
+
+def statistics_of(top: Sequence[int] = (1, 3), ties: Ties = "expected") -> dict[str, Statistic]:
+    """All statistics of one group of pairs by name; those that start with `top_` are chances of a hit."""
+    hits = {f"top_{k}": lambda s, p, k=k: top_hit(s, p, k, ties) for k in top}
+    return CORRELATIONS | hits | {"regret": regret, "relative_regret": relative_regret}
+
+
+def by_group(
+    pairs: pd.DataFrame, fixed: Fixed, statistics: Mapping[str, Statistic] | None = None
+) -> pd.DataFrame:
+    """Statistics (columns) of every target or source (rows) with at least three pairs, and its number of `pairs`.
+
+    pairs: columns source, target, score and performance, higher being better in both; rows where one is
+    missing are left out. A correlation is not a number where score or performance is constant.
+    """
+    known = pairs.dropna(subset=["score", "performance"])
+    statistics = statistics or statistics_of()
+    rows = {}
+    for name, group in known.groupby(fixed, sort=True):
+        if len(group) >= FEWEST:
+            columns = group[["score", "performance"]].to_numpy(float).T
+            rows[name] = {key: statistic(*columns) for key, statistic in statistics.items()} | {
+                "pairs": len(group)
+            }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=[*statistics, "pairs"])
 
 
 def evaluate(
     pairs: pd.DataFrame,
     *,
     fixed: Fixed | None,
-    seed: int,
+    seed: int = 0,
     top: Sequence[int] = (1, 3),
-    draws: int = 1000,
+    draws: int = DRAWS,
     ties: Ties = "expected",
 ) -> pd.DataFrame:
     """Statistics of scores against measured performance, one row each.
@@ -90,78 +125,59 @@ def evaluate(
     fixed
         "target": which source for a given target, the mean over targets; "source": which target for a given
         source, the mean over sources; None: correlations over all pairs at once, without hits and regret.
-    seed
-        Of the bootstrap, whose unit is the target (the source if `fixed` says so): pairs that share it are drawn
-        together, since they are not independent.
+    seed, draws
+        Of the studentised bootstrap over targets (sources).
     top
         Numbers k of the hits among the k highest scores.
-    draws
-        Bootstrap samples of the 95 % percentile interval.
     ties
         What equal scores count for in hits; see `top_hit`.
 
     Returns
     -------
-    Columns statistic, value, low, high (nan for fewer than two groups), groups and pairs that were used. Groups of
-    fewer than three pairs, or with a constant score or performance, have no correlation and do not enter its mean.
+    Columns statistic, value, low, high, groups and pairs that were used. Groups of fewer than three pairs, or with a
+    constant score or performance, have no correlation and do not enter its mean. The 95 % interval is that of the mean
+    over targets (sources), Wilson's for hits; over all pairs at once it is jackknifed over targets and over sources.
+    There is none for fewer than six groups, nor where all groups agree exactly (`intervals`).
     """
-    known = pairs.dropna(subset=["score", "performance"])
-    groups = [group for _, group in known.groupby(fixed or "target", sort=True)]
-    generator = np.random.default_rng(seed)
-    chosen = generator.integers(0, max(1, len(groups)), (draws, len(groups)))
     if fixed is None:
-        rows = [_pooled(name, statistic, groups, chosen) for name, statistic in CORRELATIONS.items()]
+        known = pairs.dropna(subset=["score", "performance"])
+        rows = [_pooled(name, statistic, known) for name, statistic in CORRELATIONS.items()]
     else:
-        statistics = dict(CORRELATIONS)
-        statistics |= {f"top_{k}": lambda s, p, k=k: top_hit(s, p, k, ties) for k in top}
-        statistics["regret"] = regret
-        usable = [group for group in groups if len(group) >= FEWEST]
-        chosen = generator.integers(0, max(1, len(usable)), (draws, len(usable)))
-        rows = [_averaged(name, statistic, usable, chosen) for name, statistic in statistics.items()]
+        groups = by_group(pairs, fixed, statistics_of(top, ties))
+        rows = [averaged(name, groups, seed, draws) for name in groups.columns if name != "pairs"]
     return pd.DataFrame(rows, columns=["statistic", "value", "low", "high", "groups", "pairs"])
 
 
-def _pooled(
-    name: str,
-    statistic: Callable[[np.ndarray, np.ndarray], float],
-    groups: list[pd.DataFrame],
-    chosen: np.ndarray,
+def averaged(
+    name: str, groups: pd.DataFrame, seed: int = 0, draws: int = DRAWS
 ) -> tuple[str, float, float, float, int, int]:
-    arrays = [group[["score", "performance"]].to_numpy(float) for group in groups]
-    together = np.concatenate(arrays) if arrays else np.empty((0, 2))
-    if len(together) < FEWEST:
-        return name, math.nan, math.nan, math.nan, len(groups), len(together)
-    value = statistic(*together.T)
-    samples = [statistic(*np.concatenate([arrays[i] for i in draw]).T) for draw in chosen]
-    low, high = _interval(np.array(samples), len(groups))
-    return name, value, low, high, len(groups), len(together)
-
-
-def _averaged(
-    name: str,
-    statistic: Callable[[np.ndarray, np.ndarray], float],
-    groups: list[pd.DataFrame],
-    chosen: np.ndarray,
-) -> tuple[str, float, float, float, int, int]:
-    values = np.array([statistic(*g[["score", "performance"]].to_numpy(float).T) for g in groups])
-    used = np.isfinite(values)
-    number = sum(len(group) for group, use in zip(groups, used, strict=True) if use)
-    if not used.any():
+    """Mean of one statistic over the rows of `by_group`, its interval, and the groups and pairs behind it."""
+    used = groups[np.isfinite(groups[name].to_numpy(float))] if len(groups) else groups
+    if used.empty:
         return name, math.nan, math.nan, math.nan, 0, 0
-    drawn = values[chosen]
-    with warnings.catch_warnings():  # a draw of undefined groups only has no mean, and is left out
-        warnings.simplefilter("ignore", RuntimeWarning)
-        low, high = _interval(np.nanmean(drawn, axis=1), int(used.sum()))
-    return name, float(values[used].mean()), low, high, int(used.sum()), number
+    values = used[name].to_numpy(float)
+    if name.startswith("top_"):
+        low, high = share_interval(float(values.mean()), len(values))
+    else:
+        low, high = mean_interval(values, seed, draws=draws, bounds=BOUNDS.get(name, (-1.0, 1.0)))
+    return name, float(values.mean()), low, high, len(used), int(used["pairs"].sum())
 
 
-def _interval(samples: np.ndarray, groups: int) -> tuple[float, float]:
-    samples = samples[np.isfinite(samples)]
-    if groups < 2 or not len(samples):
-        return math.nan, math.nan
-    outside = (1 - LEVEL) / 2
-    low, high = np.quantile(samples, [outside, 1 - outside])
-    return float(low), float(high)
+def _pooled(
+    name: str, statistic: Statistic, known: pd.DataFrame
+) -> tuple[str, float, float, float, int, int]:
+    score, performance = known[["score", "performance"]].to_numpy(float).T
+    groups = known["target"].nunique()
+    if len(known) < FEWEST:
+        return name, math.nan, math.nan, math.nan, groups, len(known)
+
+    def of(kept: np.ndarray) -> float:
+        return statistic(score[kept], performance[kept]) if kept.sum() >= FEWEST else math.nan
+
+    value = of(np.ones(len(known), dtype=bool))
+    low, high = jackknife_interval(of, known["target"].to_numpy(), known["source"].to_numpy())
+    low, high = np.clip([low, high], -1.0, 1.0)  # leaves what is not a number
+    return name, value, float(low), float(high), groups, len(known)
 
 
 def _quiet(statistic: Callable[[], float]) -> float:

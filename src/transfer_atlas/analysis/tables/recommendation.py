@@ -23,6 +23,8 @@ def track_record(
     if evaluation is None:
         return {}
     rows = evaluation[(evaluation["regime"] == regime) & (evaluation["fixed"] == TRUST[0])]
+    for column, wanted in (("task_type", "all"), ("pairs_used", "all"), ("performance", "gain")):
+        rows = rows[rows[column] == wanted]
     return {
         metric: dict(zip(group["statistic"], group["value"], strict=True))
         for metric, group in rows.groupby("metric", sort=True)

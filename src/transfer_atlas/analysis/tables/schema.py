@@ -182,7 +182,8 @@ TRANSFERS = Table(
             "status",
             "text",
             "",
-            "`finished`, `diverged`, `no_class_present`, `no_training_images`, `no_held_out_images` or `source_failed`",
+            "`finished`, `diverged`, `no_class_present`, `no_training_images`, `no_held_out_images`, `source_failed`, "
+            "or `missing` where the study asks for a transfer that has no run yet",
         ),
         Column("reason", "text", "", "The failure in words; empty if finished"),
         Column("key", "text", "", "Key of the run"),
@@ -244,6 +245,35 @@ GAINS = Table(
         ),
         Column("gain_min", "number", "percent", "Smallest gain of a seed"),
         Column("gain_max", "number", "percent", "Largest gain of a seed"),
+        Column(
+            "gain_low",
+            "number",
+            "percent",
+            "Lower end of the 95 % interval of the gain; empty where nothing tells how much it varies",
+        ),
+        Column("gain_high", "number", "percent", "Upper end of the interval"),
+        Column(
+            "interval_covers",
+            "text",
+            "",
+            "What the interval allows for: `seeds` (repetitions on this target), `seeds of other targets` "
+            "(borrowed, since this one has none), `images` (which images are evaluated), both, or "
+            "`rounding` of printed gains",
+        ),
+        Column(
+            "decided_effect",
+            "text",
+            "",
+            "The effect on which the whole interval agrees, or `undecided`; empty without an interval",
+        ),
+        Column("p_value", "number", "", "Probability of so large a gain, either way, where there is none"),
+        Column(
+            "p_adjusted",
+            "number",
+            "",
+            "The same after Benjamini and Hochberg over all gains of the regime: of the gains with p_adjusted < 0.05, "
+            "one in twenty is expected to be none",
+        ),
         Column("n_seeds", "integer", "", "Number of seeds in the mean"),
         Column("n_failed", "integer", "", "Number of seeds without a gain"),
         Column(
@@ -251,6 +281,13 @@ GAINS = Table(
         ),
         Column("value", "number", "unit of the metric", "Mean over the seeds whose transfer finished"),
         Column("baseline", "number", "unit of the metric", "Mean over the seeds whose baseline finished"),
+        Column(
+            "baseline_at_chance",
+            "truth",
+            "",
+            "Is the baseline no better than a model that learnt nothing? Then the gain means nothing, and no share "
+            "counts it. Empty where the level of chance is not known",
+        ),
         Column(
             "status",
             "text",
@@ -273,11 +310,31 @@ _SHARES = (
     Column(
         "positive_percent", "number", "percent", "Share with r > 2; includes the very positive, as printed"
     ),
+    Column(
+        "positive_at_least_percent",
+        "number",
+        "percent",
+        "Share whose interval is above 2; empty without intervals",
+    ),
+    Column("positive_at_most_percent", "number", "percent", "Share whose interval reaches above 2"),
     Column("very_positive_percent", "number", "percent", "Share with r > 10"),
+    Column("very_positive_at_least_percent", "number", "percent", "Share whose whole interval is above 10"),
+    Column("very_positive_at_most_percent", "number", "percent", "Share whose interval reaches above 10"),
     Column("insignificant_percent", "number", "percent", "Share with -2 <= r <= 2; not printed in the paper"),
     Column("negative_percent", "number", "percent", "Share with r < -2"),
-    Column("count", "integer", "", "Number of rows that have a gain: the denominator of the shares"),
-    Column("failed", "integer", "", "Number of rows without a gain, left out of the shares"),
+    Column("negative_at_least_percent", "number", "percent", "Share whose whole interval is below -2"),
+    Column("negative_at_most_percent", "number", "percent", "Share whose interval reaches below -2"),
+    Column("count", "integer", "", "Number of rows in the shares: their denominator"),
+    Column(
+        "without_interval",
+        "integer",
+        "",
+        "How many of them have no interval, so that they may have any effect",
+    ),
+    Column(
+        "failed", "integer", "", "Number of rows without a gain (failed or missing), left out of the shares"
+    ),
+    Column("at_chance", "integer", "", "Number of rows whose baseline is at chance, left out of the shares"),
 )
 EFFECTS = Table(
     "effects",
@@ -290,23 +347,50 @@ EFFECTS = Table(
 BEST_EFFECTS = Table(
     "best_effects",
     f"As `effects`, for the best source of each target only ({PAPER}, Table 7): of each target's sources "
-    "that satisfy the constraint, the one with the largest gain counts.",
+    "that satisfy the constraint, the one with the largest gain counts, with the interval of the maximum.",
     ("regime", "image_domain", "task_type"),
     _SHARES,
 )
 
 BEST_SOURCES = Table(
     "best_sources",
-    "Which source to start from, for every target and regime. `ilsvrc` and `scratch` are no candidates: "
-    "where `best_effect` is not positive, starting from `ilsvrc` is as good or better. Ties go to the "
-    "source whose name comes first.",
+    "Which model to start from, for every target and regime: `start_from` is the answer. It is `ilsvrc` unless the "
+    "best source gains more than 2 % beyond noise, allowing for the number of sources it was picked from. `ilsvrc` and "
+    "`scratch` are no candidates for the best source. Ties go to the source whose name comes first.",
     ("regime", "target"),
     (
         Column("target", "text", "", "Task to be learned"),
+        Column("start_from", "text", "", "The answer: a source, or `ilsvrc`"),
+        Column("start_from_gain", "number", "percent", "What it gains over `ilsvrc`; 0 for `ilsvrc` itself"),
+        Column(
+            "start_from_low",
+            "number",
+            "percent",
+            "Lower end of the 95 % interval; empty where noise is not known",
+        ),
+        Column("start_from_high", "number", "percent", "Upper end of the interval"),
+        Column(
+            "certainty",
+            "text",
+            "",
+            "`decided`; `undecided`: the best source may be better, but not beyond noise; `one_seed`: noise "
+            "is not known "
+            "and only a gain above 10 % was taken; `baseline_at_chance`; `no_source`: none has a gain",
+        ),
+        Column("why", "text", "", "The reason in words"),
+        Column(
+            "equally_good",
+            "texts",
+            "",
+            "Other sources whose interval (or gain, without one) reaches the gain of `start_from`; may be empty",
+        ),
         Column("regime", "text", "", "`small_target`, `full_target` or `small_source_small_target`"),
         Column("target_task_type", "text", "", "Task type of the target"),
         Column("target_domain", "text", "", "Image domain of the target"),
+        Column("metric", "text", "", "Primary metric of the target"),
+        Column("baseline", "number", "unit of the metric", "m(T given ILSVRC)"),
         Column("n_sources", "integer", "", "Number of sources that have a gain on this target"),
+        Column("n_failed", "integer", "", "Number of sources without a gain: failed or missing"),
         Column("best_source", "text", "", "Source with the largest gain; empty if none has a gain"),
         Column("best_gain", "number", "percent", "Its gain"),
         Column("best_gain_std", "number", "percent", "Standard deviation of its gain over seeds"),
@@ -343,9 +427,9 @@ def as_markdown() -> str:
         "as metadata of the Arrow fields. All tables but `runs` are the same to the last byte when a study",
         "is repeated on the same machine.",
     ]
-    from transfer_atlas.analysis.tables.score_schema import SCORE_TABLES  # late: it builds on this module
+    from transfer_atlas.analysis.tables.files import TABLES as ALL_TABLES  # late: it builds on this module
 
-    for table in (TABLES | SCORE_TABLES).values():
+    for table in ALL_TABLES.values():
         lines += ["", f"## {table.name}", "", table.description, ""]
         lines += [f"Rows are told apart, and sorted, by: {', '.join(f'`{c}`' for c in table.identity)}.", ""]
         lines += ["| column | type | unit | description |", "|---|---|---|---|"]

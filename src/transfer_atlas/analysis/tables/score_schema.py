@@ -57,15 +57,32 @@ DOMAIN_DISTANCES = Table(
     ),
 )
 
+TASK_TYPE = Column("task_type", "text", "", "Task type of the targets, or `all`")
 METRIC_EVALUATION = Table(
     "metric_evaluation",
-    "How well every metric predicts the measured transfers, with 95 % bootstrap intervals over targets (over sources "
-    "where the source is fixed). Beside the metrics stand `domain_distance` (-D(T given S)), `source_size` (training "
-    "images) and `otce_combined` (coefficients fitted on the transfers to all other targets).",
-    ("regime", "metric", "fixed", "statistic"),
+    "How well every metric predicts the measured transfers, with 95 % intervals over targets (over sources "
+    "where the source "
+    "is fixed), none below six. Baselines stand beside the metrics: `source_size` (training images), "
+    "`static_rank` (what was "
+    "best on the other targets), `same_domain_then_size`, `domain_distance` (-D(T given S)) and "
+    "`static_and_distance` (the "
+    "sum of two ranks); and `otce_combined` (coefficients fitted on the transfers to all other targets). "
+    "Transfers whose "
+    "baseline is at chance are left out.",
+    ("regime", "task_type", "pairs_used", "metric", "fixed", "performance", "statistic"),
     (
         REGIME,
+        TASK_TYPE,
+        Column(
+            "pairs_used",
+            "text",
+            "",
+            "`all` that the metric has scored, or `common`: those that every metric has scored which has "
+            "scored half of all "
+            "pairs or more. Compare metrics on `common` only",
+        ),
         Column("metric", "text", "", "Metric that is judged"),
+        Column("is_baseline", "truth", "", "Does it need no score?"),
         Column(
             "fixed",
             "text",
@@ -77,20 +94,89 @@ METRIC_EVALUATION = Table(
             "performance",
             "text",
             "",
-            "What is predicted: `value`, the target's metric (its sign turned where lower is better), or `gain`",
+            "What is predicted: `value`, the target's metric (its sign turned where lower is better), or `gain`. For a "
+            "fixed source, `value` mostly ranks how easy targets are, and stands only where they share a metric",
         ),
         Column(
             "statistic",
             "text",
             "",
             "`kendall` (tau-b), `weighted_kendall`, `spearman`, `pearson`, `top_<k>` (chance that a best one is among "
-            "the k highest scores), `regret` (performance lost by taking the highest score)",
+            "the k highest scores), `regret` (performance lost by taking the highest score, in the metric's unit or in "
+            "percent of gain), `relative_regret` (in percent of the best value)",
         ),
         Column("value", "number", "", "The statistic; empty where no group has an order"),
-        Column("low", "number", "", "Lower end of the interval; empty for fewer than two groups"),
+        Column(
+            "low", "number", "", "Lower end of the interval; empty for fewer than six groups, or equal ones"
+        ),
         Column("high", "number", "", "Upper end of the interval"),
         Column("groups", "integer", "", "Targets (or sources) that entered"),
         Column("pairs", "integer", "", "Pairs that entered"),
+    ),
+)
+
+METRIC_DIFFERENCES = Table(
+    "metric_differences",
+    "Differences between metrics, target by target, on the pairs that both have scored: is one better at ranking the "
+    "sources of a given target? With fewer than about twenty targets, most differences cannot be decided.",
+    ("regime", "task_type", "statistic", "reference", "metric"),
+    (
+        REGIME,
+        TASK_TYPE,
+        Column(
+            "statistic",
+            "text",
+            "",
+            "`weighted_kendall`, `top_1` or `relative_regret` (lower is better), fixed target",
+        ),
+        Column("metric", "text", "", "Metric or baseline that is judged"),
+        Column("reference", "text", "", "Metric or baseline that it is compared with"),
+        Column("difference", "number", "of the statistic", "Mean over targets of metric minus reference"),
+        Column(
+            "low", "number", "of the statistic", "Lower end of its 95 % interval; empty below six targets"
+        ),
+        Column("high", "number", "of the statistic", "Upper end"),
+        Column("p_value", "number", "", "Of Student's test for pairs; empty below six targets"),
+        Column(
+            "p_holm", "number", "", "The same, corrected for all metrics compared with this reference (Holm)"
+        ),
+        Column("groups", "integer", "", "Targets that entered"),
+        Column("pairs", "integer", "", "Pairs that both have scored"),
+    ),
+)
+
+METRIC_STABILITY = Table(
+    "metric_stability",
+    "How much a metric's weighted Kendall tau for a given target, and its place among the metrics, hang on "
+    "single sources. "
+    "The row `measured` says how alike the measured rankings of two targets are: what a list that is the "
+    "same for every "
+    "target can already predict.",
+    ("regime", "task_type", "metric"),
+    (
+        REGIME,
+        TASK_TYPE,
+        Column("metric", "text", "", "Metric or baseline, or `measured`"),
+        Column("value", "number", "", "Mean over targets, all sources; empty for `measured`"),
+        Column(
+            "place",
+            "number",
+            "",
+            "Its place among metrics and baselines, 1 the best; on all pairs that it has scored",
+        ),
+        Column("lowest", "number", "", "Lowest value without one of the sources"),
+        Column("lowest_without", "text", "", "Which source was left out"),
+        Column("highest", "number", "", "Highest value without one of the sources"),
+        Column("highest_without", "text", "", "Which source was left out"),
+        Column("best_place", "number", "", "Best place without one of the sources"),
+        Column("worst_place", "number", "", "Worst place without one of the sources"),
+        Column(
+            "agreement",
+            "number",
+            "",
+            "Mean Kendall tau between its rankings for two targets, over the sources they share: 1 for one "
+            "list for all",
+        ),
     ),
 )
 
@@ -115,5 +201,13 @@ RECOMMENDATIONS = Table(
 )
 
 SCORE_TABLES: dict[str, Table] = {
-    t.name: t for t in (SCORES, DOMAIN_DISTANCES, METRIC_EVALUATION, RECOMMENDATIONS)
+    t.name: t
+    for t in (
+        SCORES,
+        DOMAIN_DISTANCES,
+        METRIC_EVALUATION,
+        METRIC_DIFFERENCES,
+        METRIC_STABILITY,
+        RECOMMENDATIONS,
+    )
 }

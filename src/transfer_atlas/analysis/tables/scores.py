@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from transfer_atlas.analysis.tables.baseline_rankers import BASELINE_RANKERS, baseline_scores
+from transfer_atlas.analysis.tables.intervals import DRAWS
+from transfer_atlas.analysis.tables.metric_comparison import differences, stability
 from transfer_atlas.analysis.tables.metric_evaluation import evaluate
-from transfer_atlas.analysis.tables.score_schema import DOMAIN_DISTANCES, METRIC_EVALUATION, SCORES
+from transfer_atlas.analysis.tables.score_schema import (
+    DOMAIN_DISTANCES,
+    METRIC_DIFFERENCES,
+    METRIC_EVALUATION,
+    METRIC_STABILITY,
+    SCORES,
+)
 from transfer_atlas.analysis.tables.transfers import frame_of
 from transfer_atlas.transferability.arrays import MetricInputError
 from transfer_atlas.transferability.domain_distance import domain_distance
@@ -20,7 +29,9 @@ ASSIGNMENTS = ("target_to_source", "source_to_target", "symmetric", "one_to_one"
 PARTS_OF_OTCE = ("otce_domain_difference", "otce_marginal_error")  # not scores of their own
 LOWER_IS_BETTER = PARTS_OF_OTCE
 SEED = 0  # of the bootstrap: tables are the same to the byte when a study is repeated
-VIEWS = (("none", "gain"), ("target", "value"), ("source", "gain"))
+VIEWS = (("none", "gain"), ("target", "value"), ("target", "gain"), ("source", "value"), ("source", "gain"))
+PAIR_COLUMNS = ["metric", "source", "target", "regime", "score", "value", "gain"]
+PAIR_COLUMNS += ["target_domain", "target_task_type", "measure"]
 
 
 @dataclass(frozen=True)
@@ -94,47 +105,123 @@ def scored_pairs(scores: pd.DataFrame, gains: pd.DataFrame, distances: pd.DataFr
     """Scores beside what was measured: one row per metric, source, target and regime.
 
     Columns: metric, source, target, regime, score (higher promises more), value (higher is better), gain,
-    target_domain. Besides the metrics: domain_distance, source_size, otce_combined.
+    target_domain, target_task_type, measure (the target's metric). Besides the metrics: the baseline
+    rankers, and otce_combined. Transfers whose baseline is at chance are left out, since their gains mean
+    nothing.
     """
     measured = gains[~gains["source"].isin(["ilsvrc", "scratch"])].copy()
+    measured = measured[~measured["baseline_at_chance"].eq(True).fillna(False)]
     lower = measured["higher_is_better"].eq(False).fillna(False)
     measured["value"] = measured["value"].where(~lower, -measured["value"])
+    measured = measured.rename(columns={"metric": "measure"})
     keys = ["source", "target", "regime"]
-    measured = measured[
-        [*keys, "value", "gain", "target_domain", "source_dataset", "target_dataset", "source_n_train"]
-    ]
+    facts = ["source_dataset", "target_dataset", "source_n_train", "within_domain"]
+    measured = measured[[*keys, "value", "gain", "target_domain", "target_task_type", "measure", *facts]]
     joined = scores[["metric", *keys, "score"]].merge(measured, on=keys)
     nearest = distances[distances["assignment"] == "target_to_source"]
-    near = measured.merge(
-        nearest[["source", "target", "distance"]].rename(
-            columns={"source": "source_dataset", "target": "target_dataset"}
-        ),
-        on=["source_dataset", "target_dataset"],
-    )
     parts = [
         joined[~joined["metric"].isin(PARTS_OF_OTCE)],
-        near.assign(metric="domain_distance", score=-near["distance"]),
-        measured.assign(metric="source_size", score=measured["source_n_train"].astype(float)),
+        baseline_scores(measured, nearest),
         _combined_otce(joined),
     ]
-    columns = ["metric", *keys, "score", "value", "gain", "target_domain"]
-    return pd.concat([part[columns] for part in parts if len(part)], ignore_index=True)
+    return pd.concat(
+        [part[PAIR_COLUMNS] for part in parts if len(part)] or [joined[PAIR_COLUMNS]], ignore_index=True
+    )
 
 
-def metric_evaluation_table(pairs: pd.DataFrame, *, draws: int = 300) -> pd.DataFrame:
-    """Statistics of every metric and regime: over all pairs, for a fixed target, and for a fixed source."""
+def metric_evaluation_table(pairs: pd.DataFrame, *, draws: int = DRAWS) -> pd.DataFrame:
+    """Statistics of every metric by regime and task type: over all pairs, for a fixed target, for a fixed source."""
     rows = []
-    for (regime, metric), group in pairs.groupby(["regime", "metric"], sort=True):
-        for fixed, performance in VIEWS:
-            found = evaluate(
-                group.assign(performance=group[performance]),
-                fixed=None if fixed == "none" else fixed,
-                seed=SEED,
-                draws=draws,
-            )
-            named = {"regime": regime, "metric": metric, "fixed": fixed, "performance": performance}
-            rows += [named | row for row in found.to_dict("records")]
+    # `common` is often the same as `all`, and one task type the same as all of them: computed once.
+    views: dict[tuple[str, bool, bytes], list[dict[str, Any]]] = {}
+    for (regime, task_type), group in _by_task_type(pairs):
+        one_unit = len(set(group["measure"].dropna())) <= 1
+        common = common_pairs(group)
+        for metric, of_metric in group.groupby("metric", sort=True):
+            for used, chosen in (("all", of_metric), ("common", _only(of_metric, common))):
+                if chosen.empty:
+                    continue
+                named = {"regime": regime, "task_type": task_type, "pairs_used": used, "metric": metric}
+                named["is_baseline"] = metric in BASELINE_RANKERS
+                known = chosen.dropna(subset=["score"])
+                place = (metric, one_unit, known.index.to_numpy().tobytes())
+                if place not in views:
+                    views[place] = [
+                        {"fixed": fixed, "performance": performance} | row
+                        for fixed, performance in VIEWS
+                        for row in _view(known, fixed, performance, one_unit, draws)
+                    ]
+                rows += [named | row for row in views[place]]
     return frame_of(METRIC_EVALUATION, rows)
+
+
+def metric_differences_table(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Paired differences between metrics for a fixed target, by regime and task type, with Holm's correction."""
+    return frame_of(METRIC_DIFFERENCES, _compared(pairs, differences))
+
+
+def metric_stability_table(pairs: pd.DataFrame) -> pd.DataFrame:
+    """What leaving out single sources does to every metric, and how much rankings differ between targets."""
+    return frame_of(METRIC_STABILITY, _compared(pairs, stability))
+
+
+def common_pairs(group: pd.DataFrame) -> set[tuple[str, str]]:
+    """The (source, target) that all metrics have scored which have scored at least half of all pairs."""
+    known = group.dropna(subset=["score"])
+    everything = len(known.drop_duplicates(["source", "target"]))
+    sets = [set(zip(part["source"], part["target"], strict=True)) for _, part in known.groupby("metric")]
+    wide = [pairs for pairs in sets if 2 * len(pairs) >= everything]
+    return set.intersection(*wide) if wide else set()
+
+
+def _by_task_type(pairs: pd.DataFrame) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    """Pairs of every regime, all together and by the target's task type."""
+    for regime, of_regime in pairs.groupby("regime", sort=True):
+        yield (regime, "all"), of_regime
+        for task_type, group in of_regime.groupby("target_task_type", sort=True):
+            yield (regime, task_type), group
+
+
+def _compared(pairs: pd.DataFrame, compare: Callable[..., Iterator[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Rows of one comparison for every regime and task type; a regime of one task type is computed once."""
+    rows: list[dict[str, Any]] = []
+    for regime, of_regime in pairs.groupby("regime", sort=True):
+        found: dict[int, list[dict[str, Any]]] = {}
+        for (_, task_type), group in _by_task_type(of_regime):
+            if (
+                len(group) not in found
+            ):  # a task type has as many rows as all of them only if it is the only one
+                found[len(group)] = list(compare(group.assign(performance=_ranked_by(group))))
+            rows += [{"regime": regime, "task_type": task_type} | row for row in found[len(group)]]
+            if len(group) < len(of_regime):
+                del found[len(group)]
+    return rows
+
+
+def _only(group: pd.DataFrame, common: set[tuple[str, str]]) -> pd.DataFrame:
+    """The rows of the common pairs, if the metric has scored all of them."""
+    chosen = [pair in common for pair in zip(group["source"], group["target"], strict=True)]
+    found = group[chosen].dropna(subset=["score"])
+    return found if len(found) == len(common) else found.head(0)
+
+
+def _view(
+    chosen: pd.DataFrame, fixed: str, performance: str, one_unit: bool, draws: int
+) -> list[dict[str, Any]]:
+    """Rows of one view; none where nothing was measured, or where a metric's values would be mixed with another's."""
+    if chosen[performance].isna().all() or (fixed == "source" and performance == "value" and not one_unit):
+        return []
+    side = None if fixed == "none" else fixed
+    table = evaluate(chosen.assign(performance=chosen[performance]), fixed=side, seed=SEED, draws=draws)
+    found = table.set_index("statistic", drop=False)
+    # A gain may be 0 or negative, so that nothing is relative to it; its regret is in percent of the baseline.
+    dropped = ["relative_regret"] if performance == "gain" else [] if one_unit else ["regret"]
+    return found.drop(index=dropped, errors="ignore").to_dict("records")
+
+
+def _ranked_by(group: pd.DataFrame) -> pd.Series:
+    """What is ranked for a fixed target: the target's metric, or the gain where that is not known."""
+    return group["gain"] if group["value"].isna().all() else group["value"]
 
 
 def _combined_otce(joined: pd.DataFrame) -> pd.DataFrame:

@@ -15,27 +15,26 @@ import numpy as np
 import pandas as pd
 
 from transfer_atlas.analysis.tables import schema
+from transfer_atlas.analysis.tables.chance import at_chance
+from transfer_atlas.analysis.tables.image_bootstrap import ImageResults, image_variances
+from transfer_atlas.analysis.tables.uncertainty import (
+    NEGATIVE,
+    POSITIVE,
+    VERY_POSITIVE,
+    effect,
+    seed_noise,
+    with_intervals,
+)
 from transfer_atlas.errors import ConfigurationError
 
+__all__ = ["BASELINES", "NEGATIVE", "POSITIVE", "VERY_POSITIVE", "effect"]
 BASELINES = ("ilsvrc", "scratch")  # starting points that are not source tasks
-VERY_POSITIVE, POSITIVE, NEGATIVE = 10.0, 2.0, -2.0  # percent; section 5.1, all strict inequalities
 _SIDE_COLUMNS = [
     f"{side}_{name}"
     for side in ("source", "target")
     for name in ("task_type", "dataset", "domain", "n_train")
 ]
 _SIDE_COLUMNS.insert(3, "source_domains")
-
-
-def effect(gain: float) -> str | None:
-    """Name of the transfer effect of a gain in percent (section 5.1); None where there is no gain."""
-    if gain is None or math.isnan(gain):
-        return None
-    if gain > VERY_POSITIVE:
-        return "very_positive"
-    if gain > POSITIVE:
-        return "positive"
-    return "negative" if gain < NEGATIVE else "insignificant"
 
 
 def relative_transfer_gain(value: float, baseline: float, higher_is_better: bool) -> float:
@@ -66,13 +65,18 @@ def runs_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def transfers_table(
-    records: Iterable[Mapping[str, Any]], datasets: Mapping[str, Mapping[str, Any]]
+    records: Iterable[Mapping[str, Any]],
+    datasets: Mapping[str, Mapping[str, Any]],
+    expected: Iterable[Mapping[str, Any]] = (),
 ) -> pd.DataFrame:
     """One row per transfer among the runs; runs of other kinds are passed over.
 
     `datasets` maps a dataset's name, or a task such as `detection/bdd` whose training set differs from its
     dataset's, or a multi-source's name, to {"domain": str, "n_train": int}, for a multi-source
-    {"domains": [str, ...], "n_train": int}.
+    {"domains": [str, ...], "n_train": int}. `expected` are the transfers that the study asks for (source, target,
+    regime, seed): those without a run become rows of status `missing`, so that no share forgets them.
+
+    Raises ConfigurationError where one transfer has two runs, or one source two keys in a regime.
     """
     rows = []
     for record in records:
@@ -95,7 +99,34 @@ def transfers_table(
                 f"{row['key']}: the tables describe one study; pass the runs of that study only"
             )
         seen[identity] = row["key"]
-    return frame_of(schema.TRANSFERS, rows)
+    for wanted in expected:
+        row = {name: wanted[name] for name in ("source", "target", "regime", "seed")}
+        if tuple(row[name] for name in schema.TRANSFERS.identity) in seen:
+            continue
+        row |= _describe_source(row["source"], datasets) | _describe_target(row["target"], datasets)
+        row |= {"metric": None, "value": math.nan, "higher_is_better": None, "best_learning_rate": None}
+        row |= {"status": "missing", "reason": "there is no run yet", "key": None, "source_key": None}
+        rows.append(row)
+    table = frame_of(schema.TRANSFERS, rows)
+    refuse_mixed_keys(table)
+    return table
+
+
+def refuse_mixed_keys(transfers: pd.DataFrame) -> None:
+    """Raise ConfigurationError where the rows of a regime start from two versions of one source.
+
+    A study trains every source once, so two keys mean two studies in one table, whose gains cannot be compared.
+    """
+    known = transfers.dropna(subset=["source_key"])
+    for (regime, source), keys in known.groupby(["regime", "source"])["source_key"]:
+        kinds = sorted(set(keys))
+        if len(kinds) > 1:
+            first, second = kinds[:2]
+            raise ConfigurationError(
+                f"{regime}: transfers from {source} start from two versions of it, with keys {first} and {second}: "
+                "the tables describe one study; pass the runs of that study only, or compare the two studies with "
+                "transfer_atlas.analysis.comparison"
+            )
 
 
 def seed_gains_table(transfers: pd.DataFrame) -> pd.DataFrame:
@@ -128,11 +159,17 @@ def seed_gains_table(transfers: pd.DataFrame) -> pd.DataFrame:
     return frame_of(schema.SEED_GAINS, rows)
 
 
-def gains_table(transfers: pd.DataFrame) -> pd.DataFrame:
-    """One row per source, target and regime: mean, sample standard deviation and range over seeds.
+def gains_table(
+    transfers: pd.DataFrame,
+    results: Mapping[str, ImageResults] | None = None,
+    levels: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
+    """One row per source, target and regime: mean over seeds, spread, interval, and the effect that it decides.
 
     The gain is the mean of the seeds' gains, not the gain of the mean metric: a transfer and the baseline of
     its seed see the same training images, so what the seed does to both cancels before averaging.
+    `results` by key are evaluations image by image, of runs that kept them; `levels` are those of chance by target
+    (`chance_levels`; without them, only average precision has one).
     """
     rows = []
     groups = seed_gains_table(transfers).groupby(["regime", "target", "source"], sort=True)
@@ -163,7 +200,12 @@ def gains_table(transfers: pd.DataFrame) -> pd.DataFrame:
         row |= {"seeds": [int(seed) for seed in seeds["seed"]], "keys": list(seeds["key"])}
         row["baseline_keys"] = [None if pd.isna(key) else key for key in seeds["baseline_key"]]
         rows.append(row)
-    return frame_of(schema.GAINS, rows)
+    if not rows:
+        return frame_of(schema.GAINS, rows)
+    table = pd.DataFrame(rows)
+    table["baseline_at_chance"] = at_chance(table, levels)
+    images = image_variances(table, results) if results else None
+    return schema.GAINS.conform(with_intervals(table, seed_noise(transfers), images))
 
 
 def frame_of(table: schema.Table, rows: list[dict[str, Any]]) -> pd.DataFrame:

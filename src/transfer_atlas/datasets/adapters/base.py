@@ -8,32 +8,45 @@ from typing import Any, Protocol
 
 from pydantic import Field
 
-from transfer_atlas.datasets.prepared import Record, Strict, TaskType
+from transfer_atlas.datasets.prepared import Entry, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
+from transfer_atlas.strict import Strict
 
 
 class RawSettings(Strict):
     """What the settings of every adapter of raw files hold."""
 
     source: str = Field("", description="Where the files come from.")
+    data_root: str | None = Field(
+        None,
+        min_length=1,
+        description="Folder that `path` is in, if not the study's data root. ~ and variables such as $DATA are "
+        "expanded.",
+    )
     licence: str = Field("", description="Licence or terms of use of the images and annotations.")
 
 
 class Adapter(Protocol):
-    """A module of this package: turns one official layout into records.
+    """A module of `adapters/` or `official/`: turns one layout into records. `registry.py` finds it by its file.
 
-    `Settings` is a frozen model with a `name: Literal[...]` that tells adapters apart.
+    `Settings` is a frozen model with a `name: Literal[...] = ...` that tells adapters apart. A module of `official/`
+    has a `CARD` as well.
     """
 
     Settings: type[Strict]
 
-    def records(self, settings: Any, root: Path, problems: Problems) -> Iterator[Record]:
-        """Yield the records in a fixed order; images that are not in order become problems, not records."""
+    def records(self, settings: Any, root: Path, problems: Problems) -> Iterator[Entry | Record]:
+        """Yield the images in a fixed order, whatever the order of mappings in the settings.
+
+        Entries are listed and read later, by any of several processes, or never: listing should open no image.
+        Records, which are read at once, suit data that are generated. root: the data root. Images that are not in
+        order become problems, not records.
+        """
         ...
 
     def describe(self, settings: Any, root: Path, dataset: str) -> dict[str, Any]:
-        """Return the fields of DatasetDescription but name, domain, counts, mean and std."""
+        """Return the fields of DatasetDescription but name, counts, mean and std."""
         ...
 
     def task_types(self, settings: Any) -> tuple[TaskType, ...]:

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from transfer_atlas.datasets.adapters.masks import IGNORE
 from transfer_atlas.datasets.encoding import DECODING_ERRORS
-from transfer_atlas.datasets.prepared import Strict
 from transfer_atlas.datasets.problems import Problems
+from transfer_atlas.strict import Strict
 
 ROUNDING = 1.0  # pixels: rounded, 1-based or inclusive coordinates reach so far out of an image
 

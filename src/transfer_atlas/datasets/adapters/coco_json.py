@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -17,7 +18,7 @@ from transfer_atlas.datasets.adapters.image_files import ImageFiles, images_of
 from transfer_atlas.datasets.adapters.keypoint_files import KeypointFiles, describe_keypoints
 from transfer_atlas.datasets.adapters.mask_files import MaskFiles, MaskReader, describe_masks
 from transfer_atlas.datasets.adapters.patterns import fields_of
-from transfer_atlas.datasets.prepared import Objects, Record, TaskType
+from transfer_atlas.datasets.prepared import Entry, Objects, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
 
@@ -34,7 +35,7 @@ class Settings(BoxFiles, ImageFiles):
         None,
         min_length=1,
         description="Classes of the boxes, in the order of their indices; by default the categories of the "
-        "first split that `labels` does not name, by ascending id.",
+        "first split by name that `labels` does not name, by ascending id.",
     )
     keypoints: KeypointFiles | None = Field(
         None,
@@ -84,7 +85,7 @@ def task_types(settings: Settings) -> tuple[TaskType, ...]:
 
 
 def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
-    """Return the fields of DatasetDescription but name, domain, counts, mean and std."""
+    """Return the fields of DatasetDescription but name, counts, mean and std."""
     described = _Described(settings, root, dataset)
     return {
         "segmentation": settings.segmentation and describe_masks(settings.segmentation),
@@ -101,7 +102,7 @@ class _Described:
 
     def __init__(self, settings: Settings, root: Path, dataset: str) -> None:
         folder = existing_folder(root, settings.path, dataset)
-        split = next(iter(settings.splits.values()))
+        split = min(settings.splits.items())[1]
         section = settings.keypoints
         path = folder / settings.annotations.format(split=split)
         file = None
@@ -141,41 +142,62 @@ def _named_in(file: CocoFile) -> tuple[list[str], list[tuple[int, int]], str]:
     return list(found[0]["keypoints"]), skeleton, file.category_names()[found[0]["id"]]
 
 
-def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Record]:
-    """Yield one record per listed image, by split and then by path; ids: paths below `path` without suffix."""
+def records(
+    settings: Settings, root: Path, problems: Problems, splits: Collection[str] | None = None
+) -> Iterator[Entry]:
+    """Yield one entry per listed image, by split and then by path; ids: paths below `path` without suffix."""
     folder = existing_folder(root, settings.path, problems.dataset)
     described = _Described(settings, root, problems.dataset)
-    masks = settings.segmentation and MaskReader(settings.segmentation, folder, root)
-    depths = settings.depth and DepthReader(settings.depth, folder, root)
-    for split, on_disk in settings.splits.items():
-        file = read_coco(folder / settings.annotations.format(split=on_disk), root, problems.dataset)
-        objects = _ObjectReader(settings, described, file, problems)
+    for split in settings.used(splits):
+        reader = _Reader(settings, described, folder, root, split, problems)
+        for path, parts, listed in _listed(settings, folder, split, reader.file, problems):
+            identifier = relative_to(path, folder).removesuffix(path.suffix)
+            yield Entry(identifier, split, partial(reader.read, identifier, split, path, parts, listed))
+
+
+class _Reader:
+    """Reads the images of one split with their annotations."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        described: _Described,
+        folder: Path,
+        root: Path,
+        split: str,
+        problems: Problems,
+    ) -> None:
+        """Read the split's files of annotations."""
+        self.root, dataset, on_disk = root, problems.dataset, settings.splits[split]
+        self.file = read_coco(folder / settings.annotations.format(split=on_disk), root, dataset)
+        self.objects = _ObjectReader(settings, described, self.file, problems)
         if settings.keypoints is not None and settings.keypoints.annotations is not None:
             path = folder / settings.keypoints.annotations.format(split=on_disk)
-            objects.add_keypoints(read_coco(path, root, problems.dataset), problems)
-        annotations = file.annotations_by_image(problems)
-        for path, parts, listed in _listed(settings, folder, split, file, problems):
-            where, image = relative_to(path, root), path.read_bytes()
-            size = _checked_size(image, listed, where, file.name, problems)
-            found = objects.read(annotations[listed["id"]], size, where, problems)
-            extra, mask, depth = {"image_file": where}, None, None
-            if masks:
-                mask, extra["mask_file"] = masks.read(parts, where, problems)
-            if depths:
-                depth, extra["depth_file"] = depths.read(parts, where, problems)
-            complete = found and not (masks and mask is None) and not (depths and depth is None)
-            if complete:
-                yield Record(
-                    id=relative_to(path, folder).removesuffix(path.suffix),
-                    split=split,
-                    image=image,
-                    objects=found,
-                    mask=mask,
-                    depth=depth,
-                    extra=extra,
-                )
-    if depths:
-        depths.check_range(problems)
+            self.objects.add_keypoints(read_coco(path, root, dataset), problems)
+        self.annotations = self.file.annotations_by_image(problems)
+        self.masks = settings.segmentation and MaskReader(settings.segmentation, folder, root)
+        self.depths = settings.depth and DepthReader(settings.depth, folder, root)
+
+    def read(
+        self,
+        identifier: str,
+        split: str,
+        path: Path,
+        parts: dict[str, str],
+        listed: dict[str, Any],
+        problems: Problems,
+    ) -> Record | None:
+        where, image = relative_to(path, self.root), path.read_bytes()
+        size = _checked_size(image, listed, where, self.file.name, problems)
+        objects = self.objects.read(self.annotations[listed["id"]], size, where, problems)
+        extra, mask, depth = {"image_file": where}, None, None
+        if self.masks:
+            mask, extra["mask_file"] = self.masks.read(parts, where, problems)
+        if self.depths:
+            depth, extra["depth_file"] = self.depths.read(parts, where, problems)
+        if objects is None or (self.masks and mask is None) or (self.depths and depth is None):
+            return None
+        return Record(identifier, split, image, objects=objects, mask=mask, depth=depth, extra=extra)
 
 
 def _listed(

@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.adapters.base import relative_to
 from transfer_atlas.datasets.encoding import DECODING_ERRORS
-from transfer_atlas.datasets.prepared import Strict
 from transfer_atlas.datasets.problems import Problems
+from transfer_atlas.strict import Strict
 
 MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")  # what Pillow calls grey images of 16 bits
 
@@ -50,12 +50,11 @@ def describe_depth(depth: DepthFiles) -> dict[str, Any]:
 
 
 class DepthReader:
-    """Reads the depth map of an image, and notes whether any depth of the dataset was in range."""
+    """Reads the depth map of an image, as the settings say."""
 
     def __init__(self, depth: DepthFiles, folder: Path, root: Path) -> None:
         """folder: of the raw dataset; root: that messages are relative to."""
         self.depth, self.folder, self.root = depth, folder, root
-        self.maps, self.in_range, self.lowest, self.highest = 0, False, np.inf, 0.0
 
     def read(
         self, parts: dict[str, str], image_file: str, problems: Problems
@@ -72,23 +71,7 @@ class DepthReader:
             return None, depth_file
         known = ~np.isin(values, self.depth.invalid)
         depth = np.where(known, values * self.depth.scale, 0).astype(np.float32)
-        self._note(depth[known])
         return depth, depth_file
-
-    def _note(self, depth: np.ndarray) -> None:
-        self.maps += 1
-        if depth.size and not self.in_range:
-            self.lowest = min(self.lowest, float(depth.min()))
-            self.highest = max(self.highest, float(depth.max()))
-            self.in_range = bool(((depth >= self.depth.minimum) & (depth <= self.depth.maximum)).any())
-
-    def check_range(self, problems: Problems) -> None:
-        """After the last image: add a problem if not one pixel of any map was in range."""
-        if self.maps and not self.in_range and not problems:
-            seen = f"{self.lowest:g} to {self.highest:g}" if self.highest else "no known value at all"
-            expected = f"depth of {self.depth.minimum:g} to {self.depth.maximum:g} {self.depth.unit}"
-            remedy = "Correct `scale`, `minimum`, `maximum` or `invalid`."
-            problems.add(self.depth.files, f"{seen} in {self.maps} depth maps", expected, remedy)
 
 
 def _values(path: Path, where: str, problems: Problems) -> np.ndarray | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -12,7 +13,7 @@ from transfer_atlas.datasets.adapters.base import existing_folder, relative_to
 from transfer_atlas.datasets.adapters.depth_files import DepthFiles, DepthReader, describe_depth
 from transfer_atlas.datasets.adapters.image_files import ListedImageFiles, listed_images
 from transfer_atlas.datasets.adapters.mask_files import MaskFiles, MaskReader, describe_masks
-from transfer_atlas.datasets.prepared import Record, TaskType
+from transfer_atlas.datasets.prepared import Entry, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
 
 
@@ -44,7 +45,7 @@ def task_types(settings: Settings) -> tuple[TaskType, ...]:
 
 
 def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
-    """Return the fields of DatasetDescription but name, domain, counts, mean and std."""
+    """Return the fields of DatasetDescription but name, counts, mean and std."""
     masks = settings.segmentation
     return {
         "segmentation": None if masks is None else describe_masks(masks),
@@ -54,26 +55,36 @@ def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
     }
 
 
-def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Record]:
-    """Yield one record per image, by split and then by path; ids are paths below `path` without suffix."""
+def records(
+    settings: Settings, root: Path, problems: Problems, splits: Collection[str] | None = None
+) -> Iterator[Entry]:
+    """Yield one entry per image, by split and then by path; ids are paths below `path` without suffix."""
     folder = existing_folder(root, settings.path, problems.dataset)
     depths = DepthReader(settings.depth, folder, root)
     masks = None if settings.segmentation is None else MaskReader(settings.segmentation, folder, root)
-    for split in settings.lists or settings.splits:
+    for split in settings.used(splits):
         for path, parts in listed_images(settings, folder, split, problems):
-            where = relative_to(path, root)
-            extra = {"image_file": where}
-            depth, extra["depth_file"] = depths.read(parts, where, problems)
-            mask = None
-            if masks is not None:
-                mask, extra["mask_file"] = masks.read(parts, where, problems)
-            if depth is not None and (masks is None or mask is not None):
-                yield Record(
-                    id=relative_to(path, folder).removesuffix(path.suffix),
-                    split=split,
-                    image=path.read_bytes(),
-                    mask=mask,
-                    depth=depth,
-                    extra=extra,
-                )
-    depths.check_range(problems)
+            identifier = relative_to(path, folder).removesuffix(path.suffix)
+            yield Entry(
+                identifier, split, partial(_read, identifier, split, path, parts, depths, masks, root)
+            )
+
+
+def _read(
+    identifier: str,
+    split: str,
+    path: Path,
+    parts: dict[str, str],
+    depths: DepthReader,
+    masks: MaskReader | None,
+    root: Path,
+    problems: Problems,
+) -> Record | None:
+    where = relative_to(path, root)
+    extra, mask = {"image_file": where}, None
+    depth, extra["depth_file"] = depths.read(parts, where, problems)
+    if masks is not None:
+        mask, extra["mask_file"] = masks.read(parts, where, problems)
+    if depth is None or (masks is not None and mask is None):
+        return None
+    return Record(identifier, split, path.read_bytes(), mask=mask, depth=depth, extra=extra)

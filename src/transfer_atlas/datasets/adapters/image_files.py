@@ -27,6 +27,11 @@ class ImageFiles(RawSettings):
         {"train": "train", "val": "val"}, min_length=1, description="Split -> its name on disk, for {split}."
     )
 
+    def used(self, splits: Collection[str] | None = None) -> list[str]:
+        """Names of the splits, sorted: the order in the settings means nothing. splits: only these of them."""
+        names = sorted(getattr(self, "lists", None) or self.splits)
+        return [name for name in names if splits is None or name in splits]
+
     def check_pattern(self, name: str, pattern: str) -> None:
         """Raise ValueError if a pattern of files that belong to images has parts no image matches."""
         unknown = fields_of(pattern) - fields_of(self.images) - {"split", "stem", "parent"}

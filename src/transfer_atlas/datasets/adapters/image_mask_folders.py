@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -11,7 +12,7 @@ from pydantic import model_validator
 from transfer_atlas.datasets.adapters.base import existing_folder, relative_to
 from transfer_atlas.datasets.adapters.image_files import ListedImageFiles, listed_images
 from transfer_atlas.datasets.adapters.mask_files import MaskFiles, MaskReader, describe_masks
-from transfer_atlas.datasets.prepared import Record, TaskType
+from transfer_atlas.datasets.prepared import Entry, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
 
 
@@ -37,7 +38,7 @@ def task_types(settings: Settings) -> tuple[TaskType, ...]:
 
 
 def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
-    """Return the fields of DatasetDescription but name, domain, counts, mean and std."""
+    """Return the fields of DatasetDescription but name, counts, mean and std."""
     return {
         "segmentation": describe_masks(settings),
         "source": settings.source,
@@ -45,19 +46,28 @@ def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
     }
 
 
-def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Record]:
-    """Yield one record per image, by split and then by path; ids are paths below `path` without suffix."""
+def records(
+    settings: Settings, root: Path, problems: Problems, splits: Collection[str] | None = None
+) -> Iterator[Entry]:
+    """Yield one entry per image, by split and then by path; ids are paths below `path` without suffix."""
     folder = existing_folder(root, settings.path, problems.dataset)
     masks = MaskReader(settings, folder, root)
-    for split in settings.lists or settings.splits:
+    for split in settings.used(splits):
         for path, parts in listed_images(settings, folder, split, problems):
-            where = relative_to(path, root)
-            mask, mask_file = masks.read(parts, where, problems)
-            if mask is not None:
-                yield Record(
-                    id=relative_to(path, folder).removesuffix(path.suffix),
-                    split=split,
-                    image=path.read_bytes(),
-                    mask=mask,
-                    extra={"image_file": where, "mask_file": mask_file},
-                )
+            identifier = relative_to(path, folder).removesuffix(path.suffix)
+            yield Entry(identifier, split, partial(_read, identifier, split, path, parts, masks, root))
+
+
+def _read(
+    identifier: str,
+    split: str,
+    path: Path,
+    parts: dict[str, str],
+    masks: MaskReader,
+    root: Path,
+    problems: Problems,
+) -> Record | None:
+    where = relative_to(path, root)
+    mask, mask_file = masks.read(parts, where, problems)
+    extra = {"image_file": where, "mask_file": mask_file}
+    return None if mask is None else Record(identifier, split, path.read_bytes(), mask=mask, extra=extra)

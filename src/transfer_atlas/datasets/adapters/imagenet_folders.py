@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
 from transfer_atlas.datasets.adapters.base import RawSettings, existing_folder, relative_to
-from transfer_atlas.datasets.prepared import Record, TaskType
+from transfer_atlas.datasets.prepared import Entry, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
 
@@ -28,7 +29,7 @@ class Settings(RawSettings):
     classes: list[str] | None = Field(
         None,
         min_length=1,
-        description="Class folders, in the order of their indices; by default the first split's, sorted.",
+        description="Class folders, in the order of their indices; by default the first split's by name, sorted.",
     )
     val_labels: str | None = Field(
         None,
@@ -52,7 +53,7 @@ def classes_of(settings: Settings, root: Path, dataset: str) -> list[str]:
     """Names of the class folders, in the order of their indices."""
     if settings.classes is not None:
         return list(settings.classes)
-    first = existing_folder(root, f"{settings.path}/{next(iter(settings.splits.values()))}", dataset)
+    first = existing_folder(root, f"{settings.path}/{min(settings.splits.items())[1]}", dataset)
     names = sorted(path.name for path in first.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not names:
         raise DatasetError(
@@ -68,7 +69,7 @@ def task_types(settings: Settings) -> tuple[TaskType, ...]:
 
 
 def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
-    """Return the fields of DatasetDescription but name, domain, counts, mean and std."""
+    """Return the fields of DatasetDescription but name, counts, mean and std."""
     return {
         "classification": {"classes": classes_of(settings, root, dataset)},
         "source": settings.source,
@@ -76,24 +77,30 @@ def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
     }
 
 
-def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Record]:
-    """Yield one record per image, by split, class and file name; ids: paths below `path` without suffix."""
+def records(
+    settings: Settings, root: Path, problems: Problems, splits: Collection[str] | None = None
+) -> Iterator[Entry]:
+    """Yield one entry per image, by split, class and file name; ids: paths below `path` without suffix."""
     folder = existing_folder(root, settings.path, problems.dataset)
     classes = classes_of(settings, root, problems.dataset)
-    for split, name in settings.splits.items():
+    for split, name in sorted(settings.splits.items()):
+        if splits is not None and split not in splits:
+            continue
         directory = existing_folder(root, f"{settings.path}/{name}", problems.dataset)
         if split == "val" and settings.val_labels is not None:
             labelled = _flat(settings, folder, directory, classes, problems)
         else:
             labelled = _by_folder(directory, classes, root, problems)
         for path, label in labelled:
-            yield Record(
-                id=relative_to(path, folder).removesuffix(path.suffix),
-                split=split,
-                image=path.read_bytes(),
-                label=label,
-                extra={"image_file": relative_to(path, root)},
-            )
+            identifier = relative_to(path, folder).removesuffix(path.suffix)
+            yield Entry(identifier, split, partial(_read, identifier, split, path, label, root))
+
+
+def _read(
+    identifier: str, split: str, path: Path, label: int, root: Path, problems: Problems
+) -> Record | None:
+    extra = {"image_file": relative_to(path, root)}
+    return Record(identifier, split, path.read_bytes(), label=label, extra=extra)
 
 
 def _images(directory: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import Field, model_validator
 
-from transfer_atlas.datasets.prepared import Strict
+from transfer_atlas.strict import Strict
 
 _SIDE = re.compile(r"(?<![a-z])(left|right)(?![a-z])", re.IGNORECASE)
 _OTHER = {

@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.adapters.base import relative_to
 from transfer_atlas.datasets.adapters.masks import IGNORE, ColourMap, LabelMap
-from transfer_atlas.datasets.prepared import IGNORE_LABEL, IGNORE_LABEL_16_BITS, Strict
+from transfer_atlas.datasets.prepared import IGNORE_LABEL, IGNORE_LABEL_16_BITS
 from transfer_atlas.datasets.problems import Problems
+from transfer_atlas.strict import Strict
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Byte, Byte, Byte]
@@ -29,7 +30,7 @@ class MaskFiles(Strict):
     classes: list[str] = Field(
         [],
         description="Names of the classes, in the order of their indices; by default those that `labels` names, by "
-        "ascending value, or `mask_colours`, as listed.",
+        "ascending value, or `mask_colours`, in alphabetical order.",
     )
     colours: list[Colour] | None = Field(
         None,
@@ -58,7 +59,7 @@ class MaskFiles(Strict):
         if not isinstance(values, dict) or values.get("classes") is not None:
             return values
         labels, colours = values.get("labels"), values.get("mask_colours")
-        named = list(colours) if isinstance(colours, dict) else []
+        named = sorted(map(str, colours)) if isinstance(colours, dict) else []
         if isinstance(labels, dict) and all(isinstance(value, int) for value in labels):
             named = [name for _, name in sorted(labels.items())]
         named = [name for name in dict.fromkeys(named) if name != IGNORE]

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from transfer_atlas.datasets.prepared import Record, Strict, TaskType
+from transfer_atlas.datasets.prepared import Record, TaskType
 from transfer_atlas.datasets.problems import Problems
+from transfer_atlas.strict import Strict
 
 CHUNK = 32  # images rendered at a time: enough to amortise a call, few enough to stay small in memory
 
@@ -42,7 +43,7 @@ def task_types(settings: Settings) -> tuple[TaskType, ...]:
 
 
 def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
-    """Return the fields of DatasetDescription but name, domain, counts, mean and std."""
+    """Return the fields of DatasetDescription but name, counts, mean and std."""
     from transfer_atlas.datasets import miniature  # reading a study needs no renderer
 
     return miniature.describe(settings.dataset)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 from xml.etree import ElementTree
@@ -15,7 +16,7 @@ from transfer_atlas.datasets.adapters.box_files import BoxFiles, ClassNames, fit
 from transfer_atlas.datasets.adapters.image_files import ListedImageFiles, listed_images
 from transfer_atlas.datasets.adapters.mask_files import MaskFiles, MaskReader, describe_masks
 from transfer_atlas.datasets.adapters.xml_files import parse_xml
-from transfer_atlas.datasets.prepared import Objects, Record, TaskType
+from transfer_atlas.datasets.prepared import Entry, Objects, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -66,7 +67,7 @@ def task_types(settings: Settings) -> tuple[TaskType, ...]:
 
 
 def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
-    """Return the fields of DatasetDescription but name, domain, counts, mean and std."""
+    """Return the fields of DatasetDescription but name, counts, mean and std."""
     return {
         "segmentation": settings.segmentation and describe_masks(settings.segmentation),
         "detection": {"classes": settings.classes},
@@ -75,29 +76,39 @@ def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
     }
 
 
-def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Record]:
-    """Yield one record per image, in the order of the lists; ids are paths below `path` without suffix."""
+def records(
+    settings: Settings, root: Path, problems: Problems, splits: Collection[str] | None = None
+) -> Iterator[Entry]:
+    """Yield one entry per image, in the order of the lists; ids are paths below `path` without suffix."""
     folder = existing_folder(root, settings.path, problems.dataset)
-    masks = settings.segmentation and MaskReader(settings.segmentation, folder, root)
-    classes = ClassNames(settings, settings.classes)
-    for split in settings.lists or settings.splits:
+    reader = _Reader(settings, folder, root)
+    for split in settings.used(splits):
         for path, parts in listed_images(settings, folder, split, problems):
-            where, image = relative_to(path, root), path.read_bytes()
-            xml_path = folder / settings.annotations.format(**parts)
-            xml_file = f"{relative_to(xml_path, root)} (boxes of {where})"
-            objects = _objects(settings, classes, xml_path, xml_file, size_of(image), problems)
-            extra, mask = {"image_file": where}, None
-            if masks:
-                mask, extra["mask_file"] = masks.read(parts, where, problems)
-            if objects is not None and not (masks and mask is None):
-                yield Record(
-                    id=relative_to(path, folder).removesuffix(path.suffix),
-                    split=split,
-                    image=image,
-                    objects=objects,
-                    mask=mask,
-                    extra=extra,
-                )
+            identifier = relative_to(path, folder).removesuffix(path.suffix)
+            yield Entry(identifier, split, partial(reader.read, identifier, split, path, parts))
+
+
+class _Reader:
+    """Reads an image with its XML file, and its mask if there are any."""
+
+    def __init__(self, settings: Settings, folder: Path, root: Path) -> None:
+        self.settings, self.folder, self.root = settings, folder, root
+        self.masks = settings.segmentation and MaskReader(settings.segmentation, folder, root)
+        self.classes = ClassNames(settings, settings.classes)
+
+    def read(
+        self, identifier: str, split: str, path: Path, parts: dict[str, str], problems: Problems
+    ) -> Record | None:
+        where, image = relative_to(path, self.root), path.read_bytes()
+        xml_path = self.folder / self.settings.annotations.format(**parts)
+        xml_file = f"{relative_to(xml_path, self.root)} (boxes of {where})"
+        objects = _objects(self.settings, self.classes, xml_path, xml_file, size_of(image), problems)
+        extra, mask = {"image_file": where}, None
+        if self.masks:
+            mask, extra["mask_file"] = self.masks.read(parts, where, problems)
+        if objects is None or (self.masks and mask is None):
+            return None
+        return Record(identifier, split, image, mask=mask, objects=objects, extra=extra)
 
 
 def _objects(

@@ -1,16 +1,17 @@
-"""Maximising the dual of entropic transport on a sparse set of entries, by Newton steps in a trust region."""
+"""Maximising the dual of entropic transport, by Newton steps in a trust region, with Sinkhorn steps between them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 STEPS = 60  # Newton steps per collection of entries
 INNER = 200  # conjugate gradient steps per Newton step
-TINY = 1e-100  # a mass below this is none
+TINY = {np.dtype(np.float64): 1e-100, np.dtype(np.float32): 1e-30}  # a mass below this is none
 FAR = 30.0  # in units of epsilon: potentials that have moved further get a plan of their own
 SINKHORN = 5  # Sinkhorn iterations between Newton steps
 
@@ -19,7 +20,7 @@ SINKHORN = 5  # Sinkhorn iterations between Newton steps
 class Base:
     """A plan (n_s, n_t), with exact row sums, and the potentials `row` f (n_s,) and `column` g (n_t,) it belongs to."""
 
-    plan: csr_matrix
+    plan: csr_matrix | np.ndarray
     row: np.ndarray
     column: np.ndarray
 
@@ -40,12 +41,21 @@ class DualState:
     left: np.ndarray
     right: np.ndarray
 
-    def plan(self) -> csr_matrix:
-        """The plan (n_s, n_t)."""
-        stored = self.base.plan
-        entries = stored.data * self.right[stored.indices]
-        entries *= np.repeat(self.left, np.diff(stored.indptr))
-        return csr_matrix((entries, stored.indices, stored.indptr), shape=stored.shape)
+
+def state_near(base: Base, column: np.ndarray, epsilon: float) -> DualState:
+    """The state of potentials g (n_t,) by scaling a plan whose potentials are not far from them."""
+    height, plan = len(base.row), base.plan
+    right = np.exp((column - base.column) / epsilon)
+    sums = np.maximum(times(plan, right), TINY[plan.dtype])
+    left = 1 / (height * sums)
+    row = base.row - epsilon * np.log(height * sums)
+    columns = right * times(plan.T, left)
+    return DualState(row, column, columns, float(row.mean() + column.mean()), base, left, right)
+
+
+def times(plan: csr_matrix | np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """plan @ vector in float64, with the plan read as it is held."""
+    return (plan @ vector.astype(plan.dtype, copy=False)).astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True)
@@ -64,20 +74,13 @@ class SparseDual:
     groups: np.ndarray
     width: int
     epsilon: float
+    precision: ClassVar[type] = np.float64  # in which the plan is held
 
     def evaluate(self, column: np.ndarray, near: DualState | None = None) -> DualState:
         """The state at potentials g (n_t,), from the base of a state nearby if there is one."""
         if near is None or np.abs(column - near.base.column).max() > FAR * self.epsilon:
-            base = self._base(column)
-        else:
-            base = near.base
-        height = len(base.row)
-        right = np.exp((column - base.column) / self.epsilon)
-        sums = base.plan @ right
-        left = 1 / (height * sums)
-        row = base.row - self.epsilon * np.log(height * sums)
-        columns = right * (base.plan.T @ left)
-        return DualState(row, column, columns, float(row.mean() + column.mean()), base, left, right)
+            return state_near(self._base(column), column, self.epsilon)
+        return state_near(near.base, column, self.epsilon)
 
     def _base(self, column: np.ndarray) -> Base:
         """The plan of potentials g (n_t,), in the logarithmic domain."""
@@ -94,21 +97,68 @@ class SparseDual:
         row = -self.epsilon * (top + np.log(sums) - np.log(self.width))
         return Base(csr_matrix((plan, self.indices, self.indptr), shape=(height, self.width)), row, column)
 
+    def raised(self, row: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """min_i (c_ij - f_i) of the given columns j."""
+        least = np.full(self.width, np.inf)
+        np.minimum.at(least, self.indices, self.cost - np.repeat(row, np.diff(self.indptr)))
+        return least[columns]
 
-def maximise(dual: SparseDual, state: DualState, tolerance: float, limit: float) -> tuple[DualState, int]:
+    def shares(self, state: DualState) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of squares of the plan's columns (n_t,), and each row's mass in each group of columns (n_s, groups)."""
+        plan = self.plan(state)
+        (height, width), groups = plan.shape, int(self.groups.max()) + 1
+        squares = np.bincount(plan.indices, weights=plan.data**2, minlength=width)
+        rows = np.repeat(np.arange(height) * groups, np.diff(plan.indptr))
+        shares = np.bincount(rows + self.groups[plan.indices], weights=plan.data, minlength=height * groups)
+        return squares, shares.reshape(height, groups)
+
+    def plan(self, state: DualState) -> csr_matrix:
+        """The plan (n_s, n_t) of a state."""
+        stored = state.base.plan
+        entries = stored.data * state.right[stored.indices]
+        entries *= np.repeat(state.left, np.diff(stored.indptr))
+        return csr_matrix((entries, stored.indices, stored.indptr), shape=stored.shape)
+
+
+class Dual(Protocol):
+    """What `maximise` asks of the dual: `SparseDual`, or `DenseDual` of `dense.py`."""
+
+    groups: np.ndarray
+    epsilon: float
+
+    @property
+    def precision(self) -> type:
+        """In which the plan is held."""
+        ...
+
+    def evaluate(self, column: np.ndarray, near: DualState | None = None) -> DualState:
+        """The state at potentials g (n_t,)."""
+        ...
+
+    def raised(self, row: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """min_i (c_ij - f_i) of columns j."""
+        ...
+
+    def shares(self, state: DualState) -> tuple[np.ndarray, np.ndarray]:
+        """Squares of the plan's columns, masses of rows in groups."""
+        ...
+
+
+def maximise(dual: Dual, state: DualState, tolerance: float, limit: float = np.inf) -> tuple[DualState, int]:
     """Raise the dual until the column sums are off by at most `tolerance` in sum, or a potential moved by `limit`.
 
-    (Beyond `limit`, entries that were not collected could matter.) Returns the state and the Newton steps taken.
+    (Beyond `limit`, entries that were not collected could matter.) Returns the state and the Newton steps taken; at
+    most STEPS, fewer where rounding lets nothing rise any more.
     """
     radius = 4 * dual.epsilon
     start = state.column
     for step in range(STEPS):
         state = _sinkhorn(dual, state)
-        if _error(state) <= tolerance or _moved(state.column - start) > limit:
+        if column_error(state) <= tolerance or _moved(state.column - start) > limit:
             return state, step
         direction, expected, edge = _newton_step(dual, state, radius, tolerance)
         trial = dual.evaluate(state.column + direction, near=state)
-        ratio = (trial.value - state.value) / expected if expected > 0 else 0.0
+        ratio = _ratio(state, trial, expected)
         if ratio > 0.1:
             state = trial
         radius = radius * 2 if ratio > 0.7 and edge else radius / 3 if ratio < 0.3 else radius
@@ -117,8 +167,17 @@ def maximise(dual: SparseDual, state: DualState, tolerance: float, limit: float)
     return state, STEPS
 
 
-def _error(state: DualState) -> float:
+def column_error(state: DualState) -> float:
+    """Sum of |column sums - 1/n_t|."""
     return float(np.abs(state.columns - 1 / len(state.columns)).sum())
+
+
+def _ratio(state: DualState, trial: DualState, expected: float) -> float:
+    """Rise of the dual by that expected. Where that drowns in the rounding of potentials, what counts is the error."""
+    rounding = np.finfo(np.float64).eps * float(np.abs(state.row).mean() + np.abs(state.column).mean())
+    if expected <= 10 * rounding:
+        return 1.0 if column_error(trial) < column_error(state) else 0.0
+    return (trial.value - state.value) / expected
 
 
 def _moved(change: np.ndarray) -> float:
@@ -126,27 +185,25 @@ def _moved(change: np.ndarray) -> float:
     return float(np.abs(change - np.median(change)).max())
 
 
-def _sinkhorn(dual: SparseDual, state: DualState) -> DualState:
+def _sinkhorn(dual: Dual, state: DualState) -> DualState:
     """A few Sinkhorn iterations by scaling the present plan."""
     plan = state.base.plan
     turned = plan.T  # by columns: turning it would cost as much as many products
-    height, width = plan.shape
+    (height, width), tiny = plan.shape, TINY[plan.dtype]
     left = state.left
     for _ in range(SINKHORN):
-        right = 1 / (width * np.maximum(turned @ left, TINY))
-        left = 1 / (height * np.maximum(plan @ right, TINY))
-    masses = turned @ left
-    reached = masses > TINY
+        right = 1 / (width * np.maximum(times(turned, left), tiny))
+        left = 1 / (height * np.maximum(times(plan, right), tiny))
+    masses = times(turned, left)
+    reached = masses > tiny
     raised = state.base.column + dual.epsilon * np.log(1 / (width * np.where(reached, masses, 1)))
     if not reached.all():  # below what floating point holds: the hard minimum over rows of c_ij - f_i instead
-        height_of = np.full(width, np.inf)
-        np.minimum.at(height_of, dual.indices, dual.cost - np.repeat(state.row, np.diff(dual.indptr)))
-        raised = np.where(reached, raised, height_of)
+        raised[~reached] = dual.raised(state.row, np.flatnonzero(~reached))
     return dual.evaluate(raised, near=state)
 
 
 def _newton_step(
-    dual: SparseDual, state: DualState, radius: float, tolerance: float
+    dual: Dual, state: DualState, radius: float, tolerance: float
 ) -> tuple[np.ndarray, float, bool]:
     """Steihaug's conjugate gradients: direction, expected rise, whether it ends on the edge of the region.
 
@@ -158,11 +215,13 @@ def _newton_step(
     scale = np.sqrt(width)
     gradient = (1 / width - state.columns) * scale
     gradient -= gradient.mean()
+    if not gradient.any():
+        return gradient, 0.0, False
     precondition = _preconditioner(dual, state)
 
     def curvature(vector: np.ndarray) -> np.ndarray:
         product = state.columns * vector
-        product -= height * right * (turned @ (left**2 * (plan @ (right * vector))))
+        product -= height * right * times(turned, left**2 * times(plan, right * vector))
         return product * (width / dual.epsilon)
 
     position = np.zeros(width)
@@ -191,20 +250,18 @@ def _newton_step(
     return position * scale, float(expected), False
 
 
-def _preconditioner(dual: SparseDual, state: DualState) -> Callable[[np.ndarray], np.ndarray]:
+def _preconditioner(dual: Dual, state: DualState) -> Callable[[np.ndarray], np.ndarray]:
     """About the inverse of the curvature: of its diagonal, plus that among groups of columns.
 
     Mass moves slowly between clusters, and fast within them: what conjugate gradients would need a hundred steps for
     is a linear system as large as there are groups.
     """
-    plan = state.plan()
-    (height, width), groups = plan.shape, int(dual.groups.max()) + 1
+    (height, width), groups = state.base.plan.shape, int(dual.groups.max()) + 1
+    squares, shares = dual.shares(state)  # shares: of each row's mass that goes to each group
     unit = width / dual.epsilon
-    squares = np.bincount(plan.indices, weights=plan.data**2, minlength=width)
-    diagonal = unit * np.maximum(state.columns - height * squares, 1e-3 * state.columns + TINY)
-    rows = np.repeat(np.arange(height) * groups, np.diff(plan.indptr))
-    shares = np.bincount(rows + dual.groups[plan.indices], weights=plan.data, minlength=height * groups)
-    shares = shares.reshape(height, groups)  # of each row's mass that goes to each group
+    diagonal = unit * np.maximum(
+        state.columns - height * squares, 1e-3 * state.columns + TINY[np.dtype(np.float64)]
+    )
     own = np.diag(np.bincount(dual.groups, weights=state.columns, minlength=groups))
     inverse = np.linalg.pinv(unit * (own - height * shares.T @ shares), rcond=1e-10, hermitian=True)
 

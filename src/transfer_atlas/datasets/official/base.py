@@ -1,0 +1,282 @@
+"""What the adapters of published datasets share: settings, the list of images, and one image read at a time.
+
+A module of this package names a dataset's `Settings` and a `Reader`; its `ADAPTER` offers what
+`adapters.base.Adapter` asks for. Listing is cheap (names only), reading one item is independent of all others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from transfer_atlas.datasets.adapters.base import RawSettings, existing_folder, relative_to
+from transfer_atlas.datasets.official.card import Card
+from transfer_atlas.datasets.official.files import decoded, image_size
+from transfer_atlas.datasets.official.label_tables import LabelTable, Unknown
+from transfer_atlas.datasets.prepared import Entry, Objects, Record, TaskType
+from transfer_atlas.datasets.problems import Problems
+from transfer_atlas.errors import DatasetError
+
+
+class OfficialSettings(RawSettings):
+    """What the settings of every official adapter hold."""
+
+    available: ClassVar[tuple[TaskType, ...]]  # what the dataset annotates, in the order of the documentation
+    path: str = Field(description="Folder the archives were unpacked into, relative to the data root.")
+    splits: dict[str, str] = Field(
+        {"train": "train", "val": "val"},
+        min_length=1,
+        description="Split -> the dataset's own split it is made of.",
+    )
+
+    @property
+    def read_task_types(self) -> tuple[TaskType, ...]:
+        """Task types whose annotations are read."""
+        chosen = getattr(self, "task_types", None)
+        return self.available if chosen is None else tuple(t for t in self.available if t in chosen)
+
+
+class SeveralTaskTypes(OfficialSettings):
+    """Settings of datasets with annotations of several task types, of which some may not be fetched."""
+
+    task_types: list[TaskType] | None = Field(
+        None,
+        min_length=1,
+        description="Task types whose annotations are read, and must be there; by default all of the dataset's.",
+    )
+
+    @model_validator(mode="after")
+    def _are_available(self) -> Any:
+        unknown = sorted(set(self.task_types or ()) - set(self.available))
+        if unknown:
+            raise ValueError(f"task_types: {unknown} are not annotated; there are {list(self.available)}")
+        return self
+
+
+class MaskSettings(OfficialSettings):
+    """Settings of datasets with masks."""
+
+    ignore_background: bool = Field(
+        True,
+        description="Whether pixels of the label map's id 0 (unlabelled, void) are ignored, or trained and "
+        "evaluated as a class of their own, the first.",
+    )
+    unknown: Unknown = Field(
+        "ignore",
+        description="What values or colours of masks are that the label map does not name: ignored (and "
+        "counted), the first class, or an error.",
+    )
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image to be read: files by what they hold, and whatever else its reader needs to know."""
+
+    id: str
+    split: str
+    image: Path
+    files: dict[str, Path] = field(default_factory=dict)
+    known: Any = None
+
+
+class Reader:
+    """Lists and reads the images of one dataset; adapters define `items` and what their task types need."""
+
+    def __init__(self, settings: Any, root: Path, dataset: str) -> None:
+        """root: of the data, which messages are relative to. DatasetError if the folder is not there."""
+        self.settings, self.root, self.dataset = settings, Path(root), dataset
+        self.folder = existing_folder(self.root, settings.path, dataset)
+        self.place = self.folder  # the folder of the archive's own names, in it, which adapters look for
+        self.task_types = settings.read_task_types
+        self.passed_over: Counter[str] = Counter()  # what was left out or ignored, and how often
+
+    # what an adapter defines
+
+    def items(self, split: str, problems: Problems) -> list[Item]:
+        """Images of a split in a fixed order, by the names of files alone."""
+        raise NotImplementedError
+
+    def description(self) -> dict[str, Any]:
+        """Per task type, the fields of its description."""
+        raise NotImplementedError
+
+    def image(self, item: Item, problems: Problems) -> bytes | np.ndarray | None:
+        """Encoded image, or (H, W, 3) uint8."""
+        return item.image.read_bytes()
+
+    def mask(self, item: Item, problems: Problems) -> np.ndarray | None:
+        """Mask (H, W) of class indices."""
+        raise NotImplementedError
+
+    def objects(self, item: Item, problems: Problems) -> Objects | None:
+        """Objects with boxes and keypoints."""
+        raise NotImplementedError
+
+    def depth(self, item: Item, problems: Problems) -> np.ndarray | None:
+        """Depth (H, W) float32 in metres, 0 where invalid."""
+        raise NotImplementedError
+
+    def label(self, item: Item, problems: Problems) -> int | None:
+        """Index of the image-level class."""
+        raise NotImplementedError
+
+    # what they share
+
+    def read(self, item: Item, problems: Problems) -> Record | None:
+        """Read one image with its annotations; None, and a problem, if something is not in order."""
+        image = self.image(item, problems)
+        parts: dict[str, Any] = {"image": image}
+        if "segmentation" in self.task_types:
+            parts["mask"] = self.mask(item, problems)
+        if "detection" in self.task_types or "keypoints" in self.task_types:
+            parts["objects"] = self.objects(item, problems)
+        if "depth" in self.task_types:
+            parts["depth"] = self.depth(item, problems)
+        if "classification" in self.task_types:
+            parts["label"] = self.label(item, problems)
+        if any(part is None for part in parts.values()):
+            return None
+        extra = {"image_file": self.name(item.image)}
+        extra |= {f"{kind}_file": self.name(path) for kind, path in item.files.items()}
+        return Record(id=item.id, split=item.split, extra=extra, **parts)
+
+    def name(self, path: Path) -> str:
+        """Name of a file in messages."""
+        return relative_to(path, self.root)
+
+    def identifier(self, path: Path) -> str:
+        """Id of an image: its path in the archive without suffix, wherever that was unpacked."""
+        return relative_to(path, self.place).removesuffix(path.suffix)
+
+    def mapped(
+        self, labels: LabelTable, values: np.ndarray, path: Path, problems: Problems
+    ) -> np.ndarray | None:
+        """Map values (H, W) or colours (H, W, 3) to class indices; what is unknown is counted or a problem."""
+        mask, unknown = labels.from_values(values) if values.ndim == 2 else labels.from_colours(values)
+        if not unknown:
+            return mask
+        kind = "colour" if values.ndim == 3 else "value"
+        if labels.unknown == "error":
+            common = sorted(unknown.items(), key=lambda one: -one[1])[:5]
+            found = f"{kind} " + ", ".join(f"{value} ({count} pixels)" for value, count in common)
+            remedy = "Check that these are the masks of this dataset, or set `unknown: ignore`."
+            problems.add(self.name(path), found, f"a {kind} of the label map", remedy)
+            return None
+        self.passed_over[f"pixels of masks with a {kind} the label map does not name"] += sum(
+            unknown.values()
+        )
+        return mask
+
+    def present(
+        self, chosen: Sequence[Item], problems: Problems, what: str = "images of the official list"
+    ) -> list[Item]:
+        """The items whose image is there; the others are counted, and a problem if none is there."""
+        there = [item for item in chosen if item.image.is_file()]
+        self.passed_over[f"{what} that are not there"] += len(chosen) - len(there)
+        if not there:
+            example = self.name(chosen[0].image) if chosen else self.name(self.folder)
+            remedy = "Fetch the images, or correct `path`."
+            problems.add(example, f"none of {len(chosen)} {what} is there", "at least one", remedy)
+        return there
+
+    def missing(self, path: Path, what: str, problems: Problems) -> None:
+        """Add the problem that a file is not there."""
+        remedy = "Fetch it, or correct `path`."
+        problems.add(self.name(path), f"no such {what}", "the dataset's own layout", remedy)
+
+
+@dataclass(frozen=True)
+class OfficialAdapter:
+    """One dataset's adapter: `functions` are what `adapters.base.Adapter` asks of a module."""
+
+    settings_class: type[OfficialSettings]
+    reader_class: type[Reader]
+    card: Card
+
+    @property
+    def name(self) -> str:
+        """The adapter's name in a study."""
+        return self.settings_class.model_fields["name"].default
+
+    @property
+    def functions(self) -> tuple[Callable, Callable, Callable, Callable]:
+        """What the module offers: records, describe, task_types, raw_path."""
+        return self.records, self.describe, self.task_types, self.raw_path
+
+    def raw_path(self, settings: OfficialSettings) -> str:
+        """Path of the raw files relative to the data root."""
+        return settings.path
+
+    def task_types(self, settings: OfficialSettings) -> tuple[TaskType, ...]:
+        """Task types whose annotations the records hold."""
+        return settings.read_task_types
+
+    def describe(self, settings: OfficialSettings, root: Path, dataset: str) -> dict[str, Any]:
+        """Return the fields of DatasetDescription but name, counts, mean and std."""
+        described = self.reader_class(settings, root, dataset).description()
+        return described | {
+            "source": settings.source or self.card.obtain,
+            "licence": settings.licence or self.card.licence,
+        }
+
+    def records(
+        self,
+        settings: OfficialSettings,
+        root: Path,
+        problems: Problems,
+        splits: Collection[str] | None = None,
+    ) -> Iterator[Entry]:
+        """Yield one entry per image, by split (train first) and in the order of `Reader.items`.
+
+        splits: by default those of the settings; others that the dataset has itself may be asked for.
+        """
+        reader = self.reader_class(settings, root, problems.dataset)
+        for split in splits or sorted(settings.splits, key=lambda name: (name != "train", name)):
+            for item in reader.items(split, problems):
+                yield Entry(item.id, item.split, partial(reader.read, item))
+
+
+def split_on_disk(settings: OfficialSettings, split: str, known: Sequence[str], dataset: str) -> str:
+    """The dataset's own split that a split is made of; its own names are understood, too.
+
+    Raises DatasetError if the dataset has no such split.
+    """
+    own = settings.splits.get(split, split)
+    if own not in known:
+        raise DatasetError(
+            f"Dataset '{dataset}': there is no split '{own}'. Expected one of {', '.join(known)}: correct `splits`."
+        )
+    return own
+
+
+def decoded_values(
+    reader: Reader, path: Path, what: str, problems: Problems, kind: Literal["values", "colours"] = "values"
+) -> np.ndarray | None:
+    """Decode a mask or depth map: (H, W) of integers as stored, or (H, W, 3) uint8; None, and a problem, else."""
+    if not path.is_file():
+        reader.missing(path, what, problems)
+        return None
+    try:
+        return decoded(path, kind)
+    except ValueError as error:
+        remedy = "Fetch the file anew; a converted copy is not read."
+        problems.add(
+            reader.name(path), f"the {what} cannot be read ({error})", "the dataset's own file", remedy
+        )
+        return None
+
+
+def size_of_image(reader: Reader, item: Item, problems: Problems) -> tuple[int, int] | None:
+    """Width and height of an image by its header; None, and a problem, if there is none."""
+    size = image_size(item.image)
+    if size is None:
+        remedy = "Fetch the file anew."
+        problems.add(reader.name(item.image), "a file that is no image", "a complete JPEG or PNG", remedy)
+    return size

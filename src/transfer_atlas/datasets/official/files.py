@@ -1,0 +1,124 @@
+"""Files of published datasets: where an archive was unpacked, sorted listings, images as stored, .mat and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from transfer_atlas.datasets.encoding import DECODING_ERRORS
+from transfer_atlas.errors import DatasetError
+
+IMAGES = (".jpg", ".jpeg", ".png")
+SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+
+
+def unpacked(folder: Path, place: str, marker: str) -> Path:
+    """Folder that an archive's `place` is in, wherever in that place `folder` itself is.
+
+    Archives are unpacked above, in, or into a folder of their first parts: of VOCdevkit/VOC2012, `folder` may
+    be the folder that holds VOCdevkit, VOCdevkit itself, or VOC2012. marker: a file or folder (or pattern) that
+    tells the right one. The first place is returned where none has it, so that messages name what was expected.
+    """
+    parts = place.split("/") if place else []
+    candidates = [folder.joinpath(*parts[at:]) for at in range(len(parts) + 1)]
+    for candidate in candidates:
+        if candidate.is_dir() and next(candidate.glob(marker), None) is not None:
+            return candidate
+    return candidates[0]
+
+
+def find_files(folder: Path, pattern: str, suffixes: tuple[str, ...] | None = None) -> list[Path]:
+    """Files below a folder that match, sorted by path; hidden files and folders are nobody's images.
+
+    suffixes: in lower case; files with others are left out.
+    """
+    found = []
+    for path in folder.glob(pattern):
+        parts = path.relative_to(folder).parts
+        if any(part.startswith(".") for part in parts) or not path.is_file():
+            continue
+        if suffixes is None or path.suffix.lower() in suffixes:
+            found.append(path)
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def image_size(path: Path) -> tuple[int, int] | None:
+    """Width and height by an image's header; None if it is no image."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except DECODING_ERRORS:
+        return None
+
+
+def decoded(path: Path, kind: Literal["values", "colours"]) -> np.ndarray:
+    """Decode an image file whose pixels are labels or depth.
+
+    values: (H, W) as stored, of a palette image the indices; int64, so that no arithmetic wraps. colours:
+    (H, W, 3) uint8 R, G, B. ValueError if the file is damaged, or not of that kind.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            if kind == "colours":
+                return np.asarray(image.convert("RGB"))
+            if image.mode not in ("L", "P", "1", *SIXTEEN_BITS):
+                raise ValueError(f"an image of mode {image.mode}, not one channel of values")
+            values = np.asarray(image)
+    except DECODING_ERRORS as error:
+        raise ValueError(str(error)) from error
+    return values.astype(np.int64)
+
+
+def read_json(path: Path, dataset: str) -> Any:
+    """Contents of a JSON file; DatasetError if it is missing or damaged."""
+    return _content(path, dataset, lambda: json.loads(path.read_bytes()), "JSON")
+
+
+def read_mat(path: Path) -> dict[str, Any]:
+    """Variables of a .mat file of versions 4 to 7.2: structs as objects, arrays of one element squeezed.
+
+    Raises ValueError if it is missing, damaged, or of version 7.3, which is HDF5.
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    if not path.is_file():
+        raise ValueError("no such file")
+    try:
+        return loadmat(path, struct_as_record=False, squeeze_me=True)
+    except NotImplementedError as error:
+        raise ValueError("a .mat file of version 7.3; save it again with -v7") from error
+    except (MatReadError, *DECODING_ERRORS, TypeError, KeyError, IndexError) as error:
+        raise ValueError(f"no complete .mat file ({error})") from error
+
+
+def read_lines(path: Path, dataset: str) -> list[str]:
+    """Lines of a text file that are not empty, without the spaces around them."""
+    text = _content(path, dataset, lambda: path.read_text(encoding="utf-8-sig"), "text")
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _content(path: Path, dataset: str, read: Any, what: str) -> Any:
+    try:
+        return read()
+    except FileNotFoundError:
+        raise DatasetError(
+            f"Dataset '{dataset}': the file {path} does not exist. Expected it as distributed: fetch it, or correct "
+            "`path`."
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(
+            f"Dataset '{dataset}': {path} is no {what} ({error}). Expected the file as distributed: fetch it anew."
+        ) from error
+
+
+def pairs(stems: dict[str, Path], others: dict[str, Path]) -> Iterator[tuple[Path, Path | None]]:
+    """Each image with the file of the same stem, or None."""
+    for stem in sorted(stems):
+        yield stems[stem], others.get(stem)
