@@ -31,6 +31,7 @@ check: $(READY) ## what needs no run: style, format, generated documents, versio
 	$(RUN) ruff format --check .
 	$(RUN) snakefmt --check Snakefile rules
 	$(RUN) transfer-atlas docs --check
+	$(RUN) transfer-atlas catalogue --check
 	$(RUN) transfer-atlas code
 
 environment: $(READY) ## only set up the environment (CPU=1: without CUDA; PYTHON=python3.12: with that one)
