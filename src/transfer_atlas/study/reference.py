@@ -1,11 +1,12 @@
 """The configuration as documentation: JSON schema for editors, reference for people, both generated.
 
-python -m transfer_atlas.study.reference           # rewrites docs/config.schema.json, docs/configuration.md
-python -m transfer_atlas.study.reference --check   # fails with a diff if they are stale
+transfer-atlas docs           # rewrites docs/config.schema.json, docs/configuration.md
+transfer-atlas docs --check   # fails with a diff if they are stale
 """
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import json
 import sys
@@ -24,9 +25,8 @@ from transfer_atlas.study.study import Study
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 HEADER = """# Configuration reference
 
-Generated from the models in `src/transfer_atlas/study/` by
-`python -m transfer_atlas.study.reference`; a test fails if it is stale. A study is one YAML file; unknown keys are
-refused, and the nearest known key is named.
+Generated from the models in `src/transfer_atlas/study/` by `transfer-atlas docs`; a test fails if it is stale. A study
+is one YAML file; unknown keys are refused, and the nearest known key is named.
 The same in machine-readable form, for completion in editors: [config.schema.json](config.schema.json).
 Numbers with an exponent need a decimal point (`1.0e-3`), or YAML reads them as text.
 """
@@ -59,15 +59,21 @@ def reference_text() -> str:
     return HEADER + "\n" + "\n".join(sections)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Write the documents, or with --check print how they differ. Returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="transfer-atlas docs",
+        description="Write docs/configuration.md and docs/config.schema.json anew.",
+    )
+    parser.add_argument("--check", action="store_true", help="only say, by a diff, whether they are stale")
+    chosen = parser.parse_args(arguments)
     stale = False
     for path, text in (
         (DOCS / "config.schema.json", schema_text()),
         (DOCS / "configuration.md", reference_text()),
     ):
         present = path.read_text(encoding="utf-8") if path.exists() else ""
-        if arguments == ["--check"]:
+        if chosen.check:
             lines = difflib.unified_diff(
                 present.splitlines(), text.splitlines(), path.name, "generated", lineterm=""
             )
@@ -157,4 +163,4 @@ def _is_model(annotation: Any) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

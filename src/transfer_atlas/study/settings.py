@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat, model_validator
 
 from transfer_atlas.datasets.registry import AdapterSettings
 from transfer_atlas.strict import Strict
@@ -168,6 +168,20 @@ class FileOrigin(Strict):
 
     origin: Literal["file"]
     path: Path
+    mean: tuple[float, float, float] | None = Field(
+        None,
+        description="What the weights' training subtracted from pixels in parts of 255; needed, with `std`, unless "
+        "the file is a checkpoint of this project, which says it.",
+    )
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = Field(
+        None, description="What their training divided by."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> FileOrigin:
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("mean and std belong together: state both, in parts of 255, or neither")
+        return self
 
 
 class TrainOrigin(Strict):

@@ -7,7 +7,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from transfer_atlas.datasets.registry import task_types
@@ -16,6 +15,7 @@ from transfer_atlas.models.packages import WEIGHT_PACKAGES
 from transfer_atlas.scoring.settings import TransferabilitySettings
 from transfer_atlas.strict import Strict
 from transfer_atlas.study.messages import explain, nearest
+from transfer_atlas.study.reading import read_values
 from transfer_atlas.study.settings import (
     TASK_TYPE_DEFAULTS,
     BackboneSettings,
@@ -332,15 +332,4 @@ def _check_backbone(study: Study) -> None:
 
 def load_study(path: Path) -> Study:
     """Read and validate a study file. Raises ConfigurationError that names the file."""
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigurationError(f"{path} does not exist; correct the path of the study.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not YAML: {error}") from None
-    if not isinstance(values, dict):
-        found = "nothing" if values is None else type(values).__name__
-        raise ConfigurationError(
-            f"{path} holds {found}; expected the keys of a study, such as `datasets: ...`"
-        )
-    return parse_study(values)
+    return parse_study(read_values(Path(path)))

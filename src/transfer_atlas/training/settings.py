@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_type_hints
 
 from pydantic import Field, create_model, field_validator, model_validator
 
-from transfer_atlas.strict import Strict
+from transfer_atlas.strict import Introduced, Strict
 
 Size = Annotated[tuple[int, int], Field(description="height, width in pixels")]
 
@@ -64,6 +64,11 @@ class TrainingSettings(Strict):
     schedule: Schedule = StepSchedule()
     steps: int = Field(10_000, ge=1)
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Precision of the arithmetic.")
+    statistics: Annotated[Literal["dataset", "ilsvrc"], Introduced("dataset")] = Field(
+        "dataset",
+        description="Whose mean and deviation whiten the images: each dataset's own (paper, section 4.1), or ILSVRC's, "
+        "which leaves pictures as pretrained weights know them.",
+    )
     compile: bool = Field(
         False,
         description="Whether `torch.compile` compiles the training step: minutes at the start, worth it for long "

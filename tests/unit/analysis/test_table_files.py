@@ -89,7 +89,7 @@ def test_only_runs_hold_what_varies_between_repetitions():
 
 def test_the_documentation_of_the_tables_is_up_to_date():
     stored = (Path(__file__).parents[3] / "docs" / "tables.md").read_text(encoding="utf-8")
-    command = "python -m transfer_atlas.analysis.tables.schema > docs/tables.md"
+    command = "transfer-atlas columns > docs/tables.md"
     assert stored == schema.as_markdown(), f"docs/tables.md is stale; run: {command}"
     printed = subprocess.run(
         [sys.executable, "-m", "transfer_atlas.analysis.tables.schema"],
