@@ -1,4 +1,4 @@
-"""python -m transfer_atlas.analysis.comparison FIRST SECOND [--output FOLDER] [--names A B]: two folders of tables."""
+"""transfer-atlas compare FIRST SECOND [--output FOLDER] [--names A B]: two folders of tables."""
 
 from __future__ import annotations
 
@@ -51,13 +51,16 @@ def _runs(folder: Path) -> pd.DataFrame:
     return read_table(path) if path.exists() else RUNS.conform(pd.DataFrame(columns=RUNS.column_names))
 
 
-def main(arguments: list[str]) -> int:
-    """The command; 1 for an error a user can mend."""
-    parser = argparse.ArgumentParser(prog="python -m transfer_atlas.analysis.comparison", description=__doc__)
-    parser.add_argument("first", type=Path)
-    parser.add_argument("second", type=Path)
-    parser.add_argument("--output", type=Path)
-    parser.add_argument("--names", nargs=2, default=None)
+def main(arguments: list[str] | None = None) -> int:
+    """Compare the tables of two studies: effects that changed, correlation of gains, rows of one only, versions.
+
+    Returns the exit status: 1 for an error a user can mend.
+    """
+    parser = argparse.ArgumentParser(prog="transfer-atlas compare", description=main.__doc__.splitlines()[0])
+    parser.add_argument("first", type=Path, help="folder of tables, such as results/tables")
+    parser.add_argument("second", type=Path, help="another one, such as results/published/tables")
+    parser.add_argument("--output", type=Path, help="folder to write the tables of the comparison to")
+    parser.add_argument("--names", nargs=2, default=None, help="what to call the two")
     chosen = parser.parse_args(arguments)
     names = tuple(chosen.names or (str(chosen.first), str(chosen.second)))
     try:
@@ -69,4 +72,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -1,7 +1,8 @@
-"""python -m transfer_atlas.analysis.published [resources/published [results/published/tables]]: tables and findings."""
+"""transfer-atlas papers [resources/published] [--output results/published/tables]: tables and findings."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -10,10 +11,21 @@ from transfer_atlas.analysis.published.tables import write_published_tables
 from transfer_atlas.errors import AtlasError
 
 
-def main(arguments: list[str]) -> int:
-    """Write all tables and print the findings, and the printed figures that do not follow; 1 for an error."""
-    folder = Path(arguments[0] if arguments else "resources/published")
-    results = Path(arguments[1] if len(arguments) > 1 else "results/published/tables")
+def main(arguments: list[str] | None = None) -> int:
+    """Analyse the numbers that papers print as a study's: write all tables, print the findings and what does
+    not follow.
+
+    Returns the exit status: 1 for an error a user can mend.
+    """
+    parser = argparse.ArgumentParser(prog="transfer-atlas papers", description=main.__doc__.splitlines()[0])
+    parser.add_argument(
+        "folder", type=Path, nargs="?", default=Path("resources/published"), help="printed tables"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("results/published/tables"), help="folder of tables"
+    )
+    chosen = parser.parse_args(arguments)
+    folder, results = chosen.folder, chosen.output
     try:
         tables = write_published_tables(folder, results)
     except AtlasError as error:
@@ -33,4 +45,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
