@@ -43,17 +43,21 @@ def check_description(description: DatasetDescription, problems: Problems) -> No
         problems.add(where, found, "0 <= minimum < maximum <= 65535 steps", "Use a larger scale.")
 
 
-def opened_image(record: Record, problems: Problems) -> tuple[bytes, Image.Image] | None:
-    """Bytes to store and decoded image in mode RGB; None, and a problem, if the image cannot be decoded."""
+def opened_image(
+    record: Record, problems: Problems, largest: float = encoding.LARGEST_MEGAPIXELS
+) -> tuple[bytes, Image.Image] | None:
+    """Bytes to store and decoded image in mode RGB; None, and a problem, if the image cannot be decoded.
+
+    largest: megapixels.
+    """
     try:
-        return encoding.open_image(record.image)
+        return encoding.open_image(record.image, largest)
     except encoding.DECODING_ERRORS as error:
         # Pillow names the buffer it read from, which tells nobody anything
-        found = "no image" if isinstance(error, UnidentifiedImageError) else str(error)
+        found = "it is no image" if isinstance(error, UnidentifiedImageError) else str(error)
         remedy = "Fetch the file anew, or leave the image out."
-        problems.add(
-            _image(record), f"the image cannot be decoded ({found})", "a complete JPEG or PNG", remedy
-        )
+        found = f"the image cannot be decoded ({found})"
+        problems.broken(_image(record), found, "a complete JPEG or PNG", remedy)
         return None
 
 
@@ -93,7 +97,7 @@ def _check_mask(
         return
     if record.mask.shape != (height, width):
         found = "mask of " + " x ".join(str(size) for size in record.mask.shape[::-1])
-        remedy = "Resize the mask (nearest neighbour), or crop both alike."
+        remedy = "Set `fit: crop` (a mask with a margin) or `fit: resize`, or correct the files."
         problems.add(where, found, f"the image's {width} x {height} (width x height)", remedy)
         return
     number, ignore = len(segmentation.classes), segmentation.ignore_label

@@ -70,7 +70,7 @@ def carry_out(job: dict[str, Any]) -> int:
 
         # The run that the job is named after comes last: when it is there, so are the others.
         for each in reversed(job["requests"]):
-            execute(each, terminal, again=job["again"])
+            execute(each | {"threads": job["threads"]}, terminal, again=job["again"])
     except AtlasError as error:
         traceback.print_exc()
         print(f"\n{request['name']} cannot be carried out: {error}\n", file=terminal)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from transfer_atlas.datasets.reading import PreparedDataset
 
-def select_images(count: int, wanted: int | None, seed: int) -> np.ndarray:
-    """Sorted positions of a seeded selection of `wanted` of `count` images; all of them if there are no more.
 
-    A smaller selection with the same seed is part of a larger one.
+def selected_images(dataset: PreparedDataset, settings: Mapping[str, Any]) -> np.ndarray:
+    """Sorted positions of the training images that a run may use: all, a number of them, or some of each class.
+
+    settings: of the run; `images`, `shots` and `selection_seed` count. The selection goes by the ids of the images, so
+    that it does not move when images elsewhere change; a smaller one with the same seed is part of a larger one.
     """
-    if wanted is None or wanted >= count:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(seed).permutation(count)[:wanted])
+    seed = settings.get("selection_seed") or 0
+    if settings.get("shots"):
+        return select_of_each(dataset.labels("train"), settings["shots"], seed)
+    return np.array(dataset.subset("train", settings.get("images"), seed), dtype=np.int64)
 
 
 def select_of_each(labels: np.ndarray, wanted: int, seed: int) -> np.ndarray:

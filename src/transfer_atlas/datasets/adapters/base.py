@@ -24,6 +24,19 @@ class RawSettings(Strict):
         description="Folder that `path` is in, if not the study's data root. ~ and variables such as $DATA are "
         "expanded.",
     )
+    tolerate_broken: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the images that may be broken (not decodable): they are left out, and named in "
+        "dataset.json.",
+    )
+    largest_megapixels: float = Field(
+        178.0,
+        gt=0,
+        description="Pictures with more pixels are refused: small files can be made to fill the memory. Aerial "
+        "tiles may need more.",
+    )
     licence: str = Field("", description="Licence or terms of use of the images and annotations.")
 
 

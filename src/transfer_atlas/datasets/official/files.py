@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -37,14 +38,17 @@ def find_files(folder: Path, pattern: str, suffixes: tuple[str, ...] | None = No
 
     suffixes: in lower case; files with others are left out.
     """
+    before = len(f"{folder}/") if str(folder) != "." else 0
     found = []
     for path in folder.glob(pattern):
-        parts = path.relative_to(folder).parts
-        if any(part.startswith(".") for part in parts) or not path.is_file():
+        relative = str(path)[before:].replace(
+            os.sep, "/"
+        )  # `relative_to` takes longer than the rest for a million
+        if relative.startswith(".") or "/." in relative or not os.path.isfile(path):  # noqa: PTH113 (as above)
             continue
         if suffixes is None or path.suffix.lower() in suffixes:
-            found.append(path)
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+            found.append((relative, path))
+    return [path for _, path in sorted(found)]
 
 
 def image_size(path: Path) -> tuple[int, int] | None:
