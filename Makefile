@@ -26,11 +26,12 @@ plan: readable ## say what a study would compute, and how long it would take
 test: check ## all checks, then all tests (WORKERS=2 at a time; ARGUMENTS for pytest)
 	$(RUN) python -m pytest -n $(WORKERS) --dist loadfile $(ARGUMENTS)
 
-check: $(READY) ## what needs no run: style, format, imports, generated documents, versions of code
+check: $(READY) ## what needs no run: style, format, imports, types, generated documents, versions of code
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) snakefmt --check Snakefile rules
 	$(RUN) lint-imports
+	$(RUN) mypy
 	$(RUN) transfer-atlas docs --check
 	$(RUN) transfer-atlas catalogue --check
 	$(RUN) transfer-atlas code
