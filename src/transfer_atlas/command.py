@@ -40,13 +40,6 @@ COMMANDS: dict[str, Command] = {
     "verify": _shared("verify", "check results against their run.json and what is recorded"),
     "garbage": _shared("garbage", "list results that no study of any branch reaches, or remove them"),
     "manifest": _shared("manifest", "record the version of a raw dataset that is used in place"),
-    "compare": Command(
-        "set the tables of two studies beside each other", "transfer_atlas.analysis.comparison.__main__:main"
-    ),
-    "papers": Command(
-        "the same analysis on the numbers that papers print",
-        "transfer_atlas.analysis.published.__main__:main",
-    ),
     "code": Command(
         "versions of code that results depend on: compare, or declare", "transfer_atlas.code_versions:main"
     ),

@@ -86,7 +86,7 @@ class Workflow:
 
     def parents(self, kind: str, name: str, key: str) -> list[Run]:
         """What a job builds on, each once."""
-        found = {}
+        found: dict[tuple[str, str], Run] = {}
         for run in self.together_with(self.run(kind, name, key)):
             found |= {(parent.kind, parent.key): parent for parent in run.parents.values()}
         return list(found.values())
