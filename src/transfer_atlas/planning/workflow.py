@@ -29,8 +29,26 @@ from transfer_atlas.study.task import Task
 MARKS = ".snakemake/transfer_atlas"  # of finished jobs, in the working folder
 # What `snakemake recommend --config target=... models=...` asks for: no part of a study.
 ASKED = ("target", "models")
-TABLES = ("runs", "transfers", "seed_gains", "gains", "effects", "best_effects", "best_sources")
-SCORE_TABLES = ("scores", "domain_distances", "metric_evaluation")
+TABLES = (
+    "runs",
+    "transfers",
+    "seed_gains",
+    "gains",
+    "effects",
+    "best_effects",
+    "best_sources",
+    "per_class",
+    "per_image",
+    "curves",
+    "findings",
+)
+SCORE_TABLES = (
+    "scores",
+    "domain_distances",
+    "metric_evaluation",
+    "metric_differences",
+    "metric_stability",
+)
 
 
 @dataclass
