@@ -48,7 +48,7 @@ COMMANDS: dict[str, Command] = {
         "write the page of all official datasets anew", "transfer_atlas.datasets.catalogue:main"
     ),
     "columns": Command(
-        "print what every column of every table is", "transfer_atlas.analysis.tables.schema:main"
+        "print what every column of every table is", "transfer_atlas.analysis.tables.reference:main"
     ),
 }
 

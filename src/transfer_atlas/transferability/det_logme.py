@@ -49,7 +49,7 @@ def det_logme(features: Any, labels: Any, boxes: Any) -> DetLogme:
 
     Neither the paper's full text nor its code could be read here: unified targets and the complement follow what is
     said of them elsewhere, the maximisation is that of `logme`, and that both parts count the same after they were
-    brought to one scale over the candidates is our choice. Fitted widths and heights below 0 count as 0. Costs
+    brought to one scale over the candidates is our choice. Fitted widths and heights below 0 count as 0.
     O(n d min(n, d) + n k c).
 
     Raises MetricInputError for boxes that are no such numbers or shapes that do not fit; UndefinedError for features

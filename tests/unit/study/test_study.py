@@ -76,7 +76,7 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(change, path, neares
         (("task_types.segmentation.training.steps", 0), "task_types.segmentation.training.steps: Input"),
         (
             ("datasets.camvid.adapter.path", 3),
-            "datasets.camvid.adapter.path: expected text; put it in quotation marks (found 3)",
+            "adapter.path: expected text; put it in quotation marks (found 3)",
         ),
         (("datasets", {}), "datasets: Dictionary should have at least 1 item"),
         (
