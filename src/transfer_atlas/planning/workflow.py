@@ -17,7 +17,7 @@ from transfer_atlas.models.packages import WEIGHT_PACKAGES, package_version
 from transfer_atlas.planning.content_versions import absent_datasets, content_versions, version_of
 from transfer_atlas.planning.identity import Wanted
 from transfer_atlas.planning.kinds import KINDS
-from transfer_atlas.planning.plan import Plan, builder, make_plan
+from transfer_atlas.planning.plan import NOT_SHOWN, Plan, builder, make_plan
 from transfer_atlas.planning.presence import Presence
 from transfer_atlas.planning.recommendation import check_target, recommendation_runs
 from transfer_atlas.planning.request import request
@@ -139,7 +139,8 @@ class Workflow:
         """What the tables are made of, as one dict of built-ins: identities with the folders of their runs, domains of
         datasets, datasets of multi-sources.
         """
-        kinds = [kind for kind in KINDS if kind not in ("score", "image_features", "features")]
+        scoring = ("score", "image_features", "features")
+        kinds = [kind for kind in KINDS if kind not in (*scoring, *NOT_SHOWN)]
         return {
             "domains": self._domains(),
             "multi_sources": {
