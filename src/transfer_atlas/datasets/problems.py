@@ -43,10 +43,9 @@ class Problems:
             self.add(where, found, expected, remedy)
 
     def pass_over(self, what: str, number: int = 1) -> None:
-        """Count what looks like part of the dataset and is not used; what: where, and of which kind."""
-        if number == 0:
-            return
-        self.passed_over[what] = self.passed_over.get(what, 0) + number
+        """Count files that look like images of the dataset and are not used; what: where, and of which kind."""
+        if number:
+            self.passed_over[what] = self.passed_over.get(what, 0) + number
 
     def merge(self, texts: list[str], broken: dict[str, str], passed_over: dict[str, int]) -> None:
         """Take over what another has found. Raises DatasetError as `add` does."""

@@ -20,9 +20,9 @@ from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.plan import Plan, builder, make_plan
 from transfer_atlas.planning.presence import Presence
 from transfer_atlas.planning.recommendation import check_target, recommendation_runs
+from transfer_atlas.planning.request import request
 from transfer_atlas.planning.run import Run, with_ancestry
 from transfer_atlas.planning.shown import Shown
-from transfer_atlas.running.execute import request
 from transfer_atlas.study.study import Study, parse_study
 from transfer_atlas.study.task import Task
 

@@ -14,11 +14,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from transfer_atlas.errors import AtlasError
+from transfer_atlas.errors import AtlasError, LegitimateFailure
 from transfer_atlas.store.files import RememberedDigests, digest_of, move_into, remove, write_json
 from transfer_atlas.store.keys import key_of
 
 RUN_FILE = "run.json"
+MODEL_FILE = "model.safetensors"
+SAMPLES_FILE = "samples.safetensors"
 
 
 class StoreError(AtlasError):
@@ -54,6 +56,16 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise StoreError(
             f"{path} names key {key!r}, but stands in the folder of {Path(folder).name!r}; "
             f"results were moved by hand. Remove {folder} and run snakemake again."
+        )
+    return record
+
+
+def parent_record(request: dict[str, Any], role: str) -> dict[str, Any]:
+    """The run.json of a parent. Raises LegitimateFailure("source_failed") if the parent legitimately has no result."""
+    record = read_run(Path(request["parents"][role]["folder"]))
+    if record["status"] != "finished":
+        raise LegitimateFailure(
+            "source_failed", f"{record['name']} ({record['key']}) {record['status']}: {record['reason']}"
         )
     return record
 

@@ -76,7 +76,7 @@ def test_ids_and_splits_do_not_depend_on_where_the_data_lie(name, tmp_path):
 
 
 def test_the_page_of_datasets_is_current():
-    assert PAGE.read_text(encoding="utf-8") == catalogue_text(), "python -m transfer_atlas.datasets.catalogue"
+    assert PAGE.read_text(encoding="utf-8") == catalogue_text(), "transfer-atlas catalogue"
 
 
 def test_no_adapter_imports_what_unpickles():
