@@ -75,6 +75,8 @@ rule score_tables:
         scores=f"{FLOW.study.results}/tables/scores.parquet",
         domain_distances=f"{FLOW.study.results}/tables/domain_distances.parquet",
         metric_evaluation=f"{FLOW.study.results}/tables/metric_evaluation.parquet",
+        metric_differences=f"{FLOW.study.results}/tables/metric_differences.parquet",
+        metric_stability=f"{FLOW.study.results}/tables/metric_stability.parquet",
         stamp=str(stamp("score_tables")),
     log:
         f"logs/score_tables-{FLOW.key}.log",

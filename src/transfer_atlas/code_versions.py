@@ -103,7 +103,9 @@ def versions(
     files = stage_modules(chosen, record, package)
     edited = [s for s in chosen if fingerprint(files[s], package) != declared[s].get("fingerprint")]
     if edited:
-        listed = "\n".join(f"  {stage}: {', '.join(files[stage])}" for stage in edited)
+        listed = "\n".join(
+            f"  {stage}: {_told_files(declared[stage]['roots'], files[stage])}" for stage in edited
+        )
         raise CodeVersionError(
             f"code that can change results was edited since its version was declared:\n{listed}\n"
             "Say for each stage which it is:\n"
@@ -111,6 +113,12 @@ def versions(
             f"  {COMMAND} {edited[0]} --results-cannot-change   version stays: existing results remain valid"
         )
     return {stage: declared[stage]["version"] for stage in chosen}
+
+
+def _told_files(roots: list[str], files: list[str]) -> str:
+    """The files of a stage for people: the roots, and how many more they import."""
+    more = len(set(files) - set(roots))
+    return ", ".join(roots) + (f" and {more} more that they import" if more else "")
 
 
 def declare(stage: str, *, results_can_change: bool, path: Path = RECORD, package: Path = PACKAGE) -> str:

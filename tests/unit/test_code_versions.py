@@ -154,7 +154,7 @@ def test_an_edited_stage_stops_with_both_remedies_until_declared(package):
         check(package)
     assert f"{COMMAND} task --results-can-change" in str(caught.value)
     assert f"{COMMAND} task --results-cannot-change" in str(caught.value)
-    assert "task: labels.yaml, loss.py" in str(caught.value)
+    assert "task: loss.py, labels.yaml" in str(caught.value)
 
 
 @pytest.mark.parametrize(("can_change", "version"), [(True, 4), (False, 3)])

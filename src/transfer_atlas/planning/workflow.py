@@ -29,8 +29,26 @@ from transfer_atlas.study.task import Task
 MARKS = ".snakemake/transfer_atlas"  # of finished jobs, in the working folder
 # What `snakemake recommend --config target=... models=...` asks for: no part of a study.
 ASKED = ("target", "models")
-TABLES = ("runs", "transfers", "seed_gains", "gains", "effects", "best_effects", "best_sources")
-SCORE_TABLES = ("scores", "domain_distances", "metric_evaluation")
+TABLES = (
+    "runs",
+    "transfers",
+    "seed_gains",
+    "gains",
+    "effects",
+    "best_effects",
+    "best_sources",
+    "per_class",
+    "per_image",
+    "curves",
+    "findings",
+)
+SCORE_TABLES = (
+    "scores",
+    "domain_distances",
+    "metric_evaluation",
+    "metric_differences",
+    "metric_stability",
+)
 
 
 @dataclass
@@ -86,7 +104,7 @@ class Workflow:
 
     def parents(self, kind: str, name: str, key: str) -> list[Run]:
         """What a job builds on, each once."""
-        found = {}
+        found: dict[tuple[str, str], Run] = {}
         for run in self.together_with(self.run(kind, name, key)):
             found |= {(parent.kind, parent.key): parent for parent in run.parents.values()}
         return list(found.values())

@@ -12,7 +12,7 @@ import os
 import secrets
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from transfer_atlas.errors import AtlasError, LegitimateFailure
 from transfer_atlas.store.files import RememberedDigests, digest_of, move_into, remove, write_json
@@ -187,7 +187,7 @@ def _digests(folder: Path, names: Collection[str]) -> dict[str, str]:
     return {name: digest_of(Path(folder) / name) for name in names}
 
 
-def _are_facts(facts: Any) -> bool:
+def _are_facts(facts: Any) -> TypeGuard[dict[str, dict[str, Any]]]:
     """Whether `files` of a run.json is what it should be: names inside the folder, each with size and sha256."""
     return isinstance(facts, dict) and all(
         isinstance(name, str)

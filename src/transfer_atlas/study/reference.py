@@ -17,7 +17,6 @@ from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from transfer_atlas.study.places import is_model, models_of
 from transfer_atlas.study.study import Study
@@ -39,7 +38,9 @@ def schema_text() -> str:
 
 def reference_text() -> str:
     """The reference: one section a model, in the order in which a reader meets them."""
-    sections, seen, waiting = [], {Study}, [Study]
+    sections: list[str] = []
+    seen: set[type[BaseModel]] = {Study}
+    waiting: list[type[BaseModel]] = [Study]
     while waiting:
         model = waiting.pop(0)
         sections.append(_section(model))
@@ -95,7 +96,7 @@ def _title(model: type[BaseModel]) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    value = field.default if field.default is not PydanticUndefined else field.default_factory()
+    value = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, BaseModel):
         return "its defaults"
     if isinstance(value, dict) and any(isinstance(inner, BaseModel) for inner in value.values()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
@@ -13,7 +13,10 @@ from transfer_atlas.study.messages import NAME_PATTERN
 from transfer_atlas.tasks.settings import EvaluationSettings
 from transfer_atlas.training.settings import TrainingOverrides, TrainingSettings
 
-TaskTypeName = Literal["segmentation", "detection", "keypoints", "depth", "classification"]
+if TYPE_CHECKING:
+    TaskTypeName = str  # names of tasks are text, which pydantic checks where it is read
+else:
+    TaskTypeName = Literal["segmentation", "detection", "keypoints", "depth", "classification"]
 Baseline = Literal["ilsvrc", "scratch"]
 Method = Literal["plain"]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]

@@ -193,8 +193,8 @@ BROKEN = {
     "colours": r"b\.png.*: a mask of mode RGB; .*Set `mask_colours`",
     "unknown colour": r"b\.png.*: colour \[7, 7, 7\] \(24 pixels\); .*sky: \[0, 0, 0\]",
     "list missing": r"list file .*train\.txt does not exist",
-    "unknown stem": r"train\.txt, line 3: 'c' is the stem of 0 images",
-    "ambiguous stem": r"train\.txt, line 1: 'a' is the stem of 3 images",
+    "unknown stem": r"train\.txt, line 3: 'c' is not there",
+    "ambiguous stem": r"train\.txt, line 1: 'a' is the name of 3 files",
 }
 
 

@@ -1,6 +1,8 @@
 """Runs that somebody is computing are left alone by pulling and removing; a store in no layer is said."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,21 @@ def test_a_store_in_no_layer_is_said(repository):
         SharingError, match=r"/elsewhere/store is in no layer of dvc.yaml: nothing of it is shared"
     ):
         puller.what(repository, leaves(plan))
+
+
+def test_dvc_sees_raw_data_that_git_ignores(tmp_path):
+    """DVC takes some patterns that ignore all folders in `data` for ones that ignore `data`, and sees no .dvc file."""
+    shutil.copy(REPOSITORY / ".gitignore", tmp_path)
+    (tmp_path / "data/meadow").mkdir(parents=True)
+    (tmp_path / "data/meadow/image.png").write_bytes(b"x")
+    (tmp_path / "data/meadow.dvc").write_text(f"outs: [{{md5: {MD5}.dir, path: meadow}}]", encoding="utf-8")
+
+    def call(*command):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    call("git", "init", "--quiet")
+    call(sys.executable, "-m", "dvc", "init", "--quiet")
+    assert call("git", "check-ignore", "data/meadow", "data/meadow.dvc") == ["data/meadow"]
+    shutil.rmtree(tmp_path / "data/meadow")
+    assert "meadow" in call(sys.executable, "-m", "dvc", "list", ".", "data")
