@@ -3,9 +3,8 @@
 
 def threads_of_prepared(wildcards):
     """Processes that write shards: generated images are drawn in one, raw files are read in several."""
-    requests = job_of("prepared")(wildcards)["requests"]
-    drawn = all(request["settings"]["adapter"]["name"] == "miniature" for request in requests)
-    return 1 if drawn else 4
+    run = FLOW.run("prepared", wildcards.name, wildcards.key)
+    return 1 if run.settings["adapter"]["name"] == "miniature" else 4
 
 
 # Carries out a run: the pattern of all rules that do. A new kind of run uses it as the others do.

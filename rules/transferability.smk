@@ -13,6 +13,7 @@ use rule prepare_dataset as image_features with:
     priority: 0
     conda:
         "../envs/training.yaml"
+    threads: 1
     resources:
         mem_mb=memory_of("image_features"),
         runtime=minutes_of("image_features"),
@@ -33,6 +34,7 @@ use rule prepare_dataset as features with:
     priority: 0
     conda:
         "../envs/training.yaml"
+    threads: 1
     resources:
         mem_mb=memory_of("features"),
         runtime=minutes_of("features"),
@@ -53,6 +55,7 @@ use rule prepare_dataset as score with:
     priority: 0
     conda:
         "../envs/training.yaml"
+    threads: 1
     resources:
         mem_mb=memory_of("score"),
         runtime=minutes_of("score"),

@@ -170,8 +170,10 @@ def _meaning(text: str, suffix: str) -> str:
 
 def _told(node: Any) -> str:
     """A syntax tree as text that every version of Python from 3.11 on gives: what is empty is left out, since
-    later versions have more fields.
+    later versions have more fields, and 3.12.1 ends a format such as `:<{width}` with an empty text.
     """
+    if isinstance(node, ast.JoinedStr):
+        node.values = [value for value in node.values if not _is_empty_text(value)]
     if isinstance(node, ast.AST):
         fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
         inner = ", ".join(f"{name}={_told(value)}" for name, value in fields if name != "kind")
@@ -179,6 +181,10 @@ def _told(node: Any) -> str:
     if isinstance(node, list):
         return "[" + ", ".join(map(_told, node)) + "]"
     return repr(node)
+
+
+def _is_empty_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value == ""
 
 
 def main(arguments: list[str] | None = None) -> int:

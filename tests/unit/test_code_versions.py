@@ -95,6 +95,16 @@ def test_a_docstring_alone_is_like_no_body(package):
     assert of(package) == before
 
 
+def test_later_pythons_see_the_same_code():
+    """Python 3.12.1 ends the format of `{x:<{width}}` with an empty text, which 3.11 does not."""
+    tree, other = ast.parse('f"{x:<{width}}"'), ast.parse('f"{x:<{width}}"')
+    for node in ast.walk(other):
+        if isinstance(node, ast.FormattedValue) and node.format_spec:
+            node.format_spec.values.append(ast.Constant(value=""))
+    assert code_versions._told(tree) == code_versions._told(other)
+    assert code_versions._told(tree) != code_versions._told(ast.parse('f"{x:<{width}} "'))
+
+
 def test_yaml_counts_by_its_content(package):
     before = of(package)
     (package / "labels.yaml").write_text("# in another order\na:\n- x\n- y\nb: 1\n")

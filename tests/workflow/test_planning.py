@@ -164,7 +164,7 @@ def test_an_edited_loss_stops_planning_until_declared(done):
     call = done.snakemake("--dry-run")
     assert call.status == 1
     assert "task_segmentation: tasks/segmentation.py" in call.said
-    command = "python -m transfer_atlas.code_versions declare task_segmentation"
+    command = "transfer-atlas code declare task_segmentation"
     assert f"{command} --results-can-change" in call.said
     assert f"{command} --results-cannot-change" in call.said
     assert "Traceback" not in call.said

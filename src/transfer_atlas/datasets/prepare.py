@@ -26,10 +26,10 @@ def prepare_dataset(
     dataset: str,
     version: str | None = None,
     cache_file: Path | None = None,
+    part: dict[str, Any] | None = None,
     workers: int = 1,
     unfinished: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
-    part: dict[str, Any] | None = None,
 ) -> DatasetDescription:
     """Read a raw dataset below `root`, and write it to `folder` as a prepared dataset.
 
@@ -80,10 +80,10 @@ def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict
         dataset=request["settings"]["name"],
         version=request["versions"]["dataset"],
         cache_file=scratch.parent / CACHE_FILE,
+        part=request["settings"].get("part"),
         workers=request.get("threads", 1),
         unfinished=scratch / "shards",
         progress=_Progress(request["name"], progress_to),
-        part=request["settings"].get("part"),
     )
     for line in _remarks(description):
         print(f"  {request['name']}: {line}", file=progress_to)

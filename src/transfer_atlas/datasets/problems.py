@@ -44,7 +44,8 @@ class Problems:
 
     def pass_over(self, what: str, number: int = 1) -> None:
         """Count files that look like images of the dataset and are not used; what: where, and of which kind."""
-        self.passed_over[what] = self.passed_over.get(what, 0) + number
+        if number:
+            self.passed_over[what] = self.passed_over.get(what, 0) + number
 
     def merge(self, texts: list[str], broken: dict[str, str], passed_over: dict[str, int]) -> None:
         """Take over what another has found. Raises DatasetError as `add` does."""

@@ -116,10 +116,6 @@ class PreparedDataset:
         """Number of images of a split."""
         return len(self._of(self._ids, split))
 
-    def subset(self, split: str, number: int | None, seed: int = 0) -> list[int]:
-        """Sorted indices of a subset of a split, chosen by the ids; all if there are no more. See `subsets.py`."""
-        return subset(self._of(self._ids, split), number, seed)
-
     def labels(self, split: str) -> np.ndarray:
         """Image-level class of every image of a split: (n,) int64. Raises DatasetError where none is annotated."""
         if self.description.classification is None:
@@ -134,6 +130,10 @@ class PreparedDataset:
                 tables[shard, group] = file.read_row_group(group, columns=["label"])["label"].to_numpy()
             found.append(tables[shard, group][row])
         return np.array(found, dtype=np.int64)
+
+    def subset(self, split: str, number: int | None, seed: int = 0) -> list[int]:
+        """Sorted indices of a subset of a split, chosen by the ids; all if there are no more. See `subsets.py`."""
+        return subset(self._of(self._ids, split), number, seed)
 
     def _of(self, table: dict[str, list], split: str) -> list:
         if split not in table:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from transfer_atlas.errors import ConfigurationError
+from transfer_atlas.models.expected_input import WHITENED, ExpectedInput
 from transfer_atlas.models.feature_networks import at_strides_from, feature_network
 
 STRIDE = 4  # of the representation that heads see
@@ -43,8 +44,12 @@ class Backbone(nn.Module):
     `branches(x)`: x (B, 3, H, W) float -> list of maps (B, C_i, H / s_i, W / s_i), finest first.
     `forward(x)`: all branches upsampled (bilinear) to H/4 x W/4 and concatenated: (B, channels, H/4, W/4).
     For an HRNet of width C this is HRNetV2's representation of 15 C channels (paper, section 4.2).
-    H and W must be multiples of 32.
+    H and W must be multiples of 32. x is whitened: zero mean, unit deviation; what the weights were trained with in
+    its place (`expects`) is made of it here.
     """
+
+    input_scale: Tensor
+    input_shift: Tensor
 
     def __init__(self, body: nn.Module, widths: list[int], strides: list[int]) -> None:
         super().__init__()
@@ -52,10 +57,25 @@ class Backbone(nn.Module):
         self.widths = widths
         self.strides = strides
         self.channels = sum(widths)
+        self.register_buffer("input_scale", torch.ones(1, 3, 1, 1), persistent=False)
+        self.register_buffer("input_shift", torch.zeros(1, 3, 1, 1), persistent=False)
+        self.expects = WHITENED
+
+    def expect(self, expects: ExpectedInput) -> None:
+        """Say what input the weights were trained on: with their copying, it is to be carried along."""
+        self.expects = expects
+        for buffer, values in zip(
+            (self.input_scale, self.input_shift), expects.scale_and_shift(), strict=True
+        ):
+            buffer.copy_(torch.tensor(values).view(1, 3, 1, 1))
+
+    def network_input(self, whitened: Tensor) -> Tensor:
+        """What the network itself is given for whitened images (B, 3, H, W)."""
+        return whitened * self.input_scale + self.input_shift
 
     def branches(self, images: Tensor) -> list[Tensor]:
         """The feature maps of all resolutions, finest first."""
-        return self.body(images)
+        return self.body(self.network_input(images))
 
     def forward(self, images: Tensor) -> Tensor:
         """The representation that heads see."""

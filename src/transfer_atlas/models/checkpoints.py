@@ -15,6 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from transfer_atlas.errors import CheckpointError
+from transfer_atlas.models.backbone import Backbone
+from transfer_atlas.models.expected_input import ExpectedInput
 
 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], description: dict[str, Any]) -> None:
@@ -54,9 +56,11 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             "Remove its folder and run snakemake again, or pull it again."
         ) from None
     try:
-        return tensors, json.loads(header.get("description", "{}"))
+        description = json.loads(header.get("description", "{}"))
     except ValueError:
-        return tensors, {}  # made elsewhere, where a description is free text
+        description = {}
+    # made elsewhere, a description may be free text
+    return tensors, description if isinstance(description, dict) else {}
 
 
 def load_foreign(path: Path) -> dict[str, Tensor]:
@@ -64,11 +68,16 @@ def load_foreign(path: Path) -> dict[str, Tensor]:
 
     Raises CheckpointError for a truncated file, or one that would run code.
     """
+    return load_foreign_described(path)[0]
+
+
+def load_foreign_described(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """As `load_foreign`, with the description of a safetensors file of this project; empty for others."""
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"checkpoint {path} is missing; correct ilsvrc.path, or put the file there.")
     if path.suffix == ".safetensors":
-        return load_checkpoint(path)[0]
+        return load_checkpoint(path)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -95,7 +104,20 @@ def load_foreign(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"checkpoint {path} holds no state dict (name -> tensor); found {type(found).__name__}."
         )
-    return {name.removeprefix("module."): tensor for name, tensor in found.items()}
+    return {name.removeprefix("module."): tensor for name, tensor in found.items()}, {}
+
+
+def load_backbone(backbone: Backbone, path: Path) -> dict[str, Tensor]:
+    """Fill a backbone from a checkpoint of the store, with the input that its weights expect.
+
+    Returns all tensors of the checkpoint. Raises CheckpointError for another architecture, or one that does not say
+    what its weights expect.
+    """
+    tensors, description = load_checkpoint(path)
+    expects = ExpectedInput.of(description, str(path))
+    load_weights(backbone, tensors, prefix="backbone.", origin=str(path))
+    backbone.expect(expects)
+    return tensors
 
 
 def load_weights(module: nn.Module, tensors: dict[str, Tensor], *, prefix: str, origin: str) -> None:

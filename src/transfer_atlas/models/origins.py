@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import timm
 from torch import Tensor, nn
 
 from transfer_atlas.errors import CheckpointError, ConfigurationError
 from transfer_atlas.models.backbone import Backbone, build_backbone
-from transfer_atlas.models.checkpoints import load_foreign, load_weights
+from transfer_atlas.models.checkpoints import load_foreign, load_foreign_described, load_weights
+from transfer_atlas.models.expected_input import OF_PACKAGES, ExpectedInput
 from transfer_atlas.models.packages import WEIGHT_PACKAGES, package_file
 
 _WRAPPERS = re.compile(r"^((network|model)\.)+")
@@ -63,7 +66,9 @@ def backbone_from_package(name: str, package: str) -> Backbone:
         raise ConfigurationError(
             f"backbone.name is {name!r}, but the weights of {package} are for {expected!r}; set backbone.name to it."
         )
-    return backbone_from_classifier(name, classifier_from_package(package).state_dict(), package)
+    backbone = backbone_from_classifier(name, classifier_from_package(package).state_dict(), package)
+    backbone.expect(OF_PACKAGES[package])
+    return backbone
 
 
 def backbone_from_timm(name: str, model: str) -> Backbone:
@@ -80,17 +85,28 @@ def backbone_from_timm(name: str, model: str) -> Backbone:
             f"the weights of timm's {model} could not be had ({first}). Check the network and the tag, "
             "or give a local file: ilsvrc: {origin: file, path: ...}"
         ) from None
-    return backbone_from_classifier(name, pretrained.state_dict(), f"timm {model}")
+    backbone = backbone_from_classifier(name, pretrained.state_dict(), f"timm {model}")
+    configuration = pretrained.pretrained_cfg
+    stated = {"mean": configuration.get("mean"), "std": configuration.get("std"), "statistics": "ilsvrc"}
+    backbone.expect(ExpectedInput.of({"expects": stated}, f"timm {model}"))
+    return backbone
 
 
-def backbone_from_file(name: str, path: Path) -> Backbone:
-    """Backbone `name` with the weights of a local file: this project's own, timm's, or a bare state dict."""
-    tensors = load_foreign(path)
+def backbone_from_file(name: str, path: Path, expects: Mapping[str, Any] | None = None) -> Backbone:
+    """Backbone `name` with the weights of a local file: this project's own, timm's, or a bare state dict.
+
+    expects: mean and std of the input that its weights expect, where the user states them; else the file's own
+    description says it. Raises CheckpointError where neither does.
+    """
+    tensors, description = load_foreign_described(path)
     if any(key.startswith("backbone.") for key in tensors):
         backbone = build_backbone(name, seed=0)
         load_weights(backbone, tensors, prefix="backbone.", origin=str(path))
-        return backbone
-    return backbone_from_classifier(name, tensors, str(path))
+    else:
+        backbone = backbone_from_classifier(name, tensors, str(path))
+    stated = {"expects": {**expects, "statistics": "ilsvrc"}} if expects is not None else description
+    backbone.expect(ExpectedInput.of(stated, str(path)))
+    return backbone
 
 
 def backbone_from_classifier(name: str, tensors: dict[str, Tensor], origin: str) -> Backbone:

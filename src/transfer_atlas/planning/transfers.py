@@ -10,7 +10,7 @@ from transfer_atlas.datasets.registry import root_of
 from transfer_atlas.planning.identity import PLAIN
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.run import Run
-from transfer_atlas.study.settings import PackageOrigin, TimmOrigin, TrainOrigin
+from transfer_atlas.study.settings import FileOrigin, PackageOrigin, TimmOrigin, TrainOrigin
 from transfer_atlas.study.study import Study
 from transfer_atlas.study.task import Task, is_multi, type_of_source
 
@@ -81,7 +81,7 @@ class Builder:
                 made = Run(
                     kind="ilsvrc",
                     name=self.study.backbone.name.lower(),
-                    settings={"backbone": backbone, "origin": "file"},
+                    settings={"backbone": backbone, "origin": "file", **_expected(origin)},
                     code=self.code("ilsvrc"),
                     versions={"file": str(self.origin_version)},
                     location={"path": str(origin.path)},
@@ -218,6 +218,13 @@ def pretrained(model: str, version: str | None, code: dict[str, int]) -> Run:
         code=code,
         versions={"package": str(version)} if package else {},
     )
+
+
+def _expected(origin: FileOrigin) -> dict[str, Any]:
+    """The input that a file's weights expect, where the study states it: of the key like every setting."""
+    if origin.mean is None or origin.std is None:
+        return {}
+    return {"expects": {"mean": list(origin.mean), "std": list(origin.std)}}
 
 
 def named_limits(limits: Mapping[str, int | None]) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transfer_atlas.datasets.reading import PreparedDataset, Sample
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import STRIDE, Backbone, join_branches
+from transfer_atlas.models.expected_input import whitening
 from transfer_atlas.scoring.annotations import Annotation, annotation_of
 from transfer_atlas.scoring.sampling import (
     NOT_SAMPLED,
@@ -162,8 +163,11 @@ def _forward(
     probabilities, and the part that the image fills.
     """
     description = dataset.description
-    mean = torch.tensor(description.mean, device=device).view(1, 3, 1, 1)
-    std = torch.tensor(description.std, device=device).clamp(min=1.0).view(1, 3, 1, 1)
+    # weights that are used as they are see images as in their training: each dataset whitened by its own statistics,
+    # or all by ILSVRC's
+    statistics = whitening(backbone.expects.statistics, description.mean, description.std)
+    mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in statistics)
+    std = std.clamp(min=1.0)
     for places, inputs, extents in complete_images(samples, resolution, description.mean):
         branches = backbone.branches((inputs.to(device).float() - mean) / std)
         size = (inputs.shape[2] // STRIDE, inputs.shape[3] // STRIDE)

@@ -103,7 +103,7 @@ def read_lock(repository: Repository) -> dict[str, Any]:
         return {}
     except SharingError as error:
         raise SharingError(
-            f"{path} {error}. After a merge of two branches, run `python -m transfer_atlas.sharing merge`; "
+            f"{path} {error}. After a merge of two branches, run `transfer-atlas merge`; "
             "else restore it with git."
         ) from None
 

@@ -58,7 +58,8 @@ class AveragePrecision:
             self.annotated.append(entry)
         if keypoints is not None:
             seen = np.ones((*keypoints.shape[:2], 1), keypoints.dtype)
-            flat = np.concatenate([keypoints, seen], axis=2).reshape(len(keypoints), -1).tolist()
+            triples = np.concatenate([keypoints, seen], axis=2)
+            flat = triples.reshape(len(keypoints), 3 * keypoints.shape[1]).tolist()  # also of no find
         rows = zip(_as_xywh(boxes), labels.tolist(), scores.tolist(), strict=True)
         for index, (box, label, score) in enumerate(rows):
             entry = {"image_id": image, "category_id": label + 1, "score": score, "bbox": box}

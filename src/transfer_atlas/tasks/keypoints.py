@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
+from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import STRIDE, Backbone
 from transfer_atlas.tasks import centre_points
 from transfer_atlas.tasks.average_precision import AveragePrecision, to_image
@@ -93,9 +94,10 @@ class KeypointsEvaluator:
         self, outputs: dict[str, Tensor], samples: Sequence[Sample], extents: Sequence[tuple[int, int]]
     ) -> None:
         """outputs: the maps of the padded inputs."""
-        for sample, extent, boxes, keypoints, scores in zip(
-            samples, extents, *(each.cpu() for each in decode(outputs, extents)), strict=True
-        ):
+        decoded = [each.cpu() for each in decode(outputs, extents)]
+        if not all(bool(torch.isfinite(each).all()) for each in decoded):
+            raise LegitimateFailure("diverged", "found objects or keypoints are not finite")
+        for sample, extent, boxes, keypoints, scores in zip(samples, extents, *decoded, strict=True):
             kept, size = scores > 0, tuple(sample.image.shape[1:])
             own = to_image(boxes[kept].numpy().reshape(-1, 2, 2), size, extent).reshape(-1, 4)
             points = to_image(keypoints[kept].numpy(), size, extent)

