@@ -7,6 +7,7 @@ finished before an interruption is not made again.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import shutil
@@ -205,6 +206,8 @@ def _carried_out(
             yield at, _write_shard(work, at, problems.limit - len(problems.texts))
         return
     context = get_context("fork")  # entries hold open readers and functions that cannot be pickled
+    # annotations of a large dataset are shared with the processes, until the collector of one of them writes to them
+    gc.freeze()
     with ProcessPoolExecutor(workers, context, _take_work, (work,)) as pool:
         try:
             waiting, queue = {}, list(reversed(left))
@@ -222,6 +225,7 @@ def _carried_out(
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+            gc.unfreeze()
 
 
 _WORK: list[_Work] = []  # of a forked process: what it was forked for

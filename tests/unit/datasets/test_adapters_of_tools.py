@@ -135,7 +135,8 @@ def test_crowds_may_be_ignored(tmp_path):
     "outline",
     [None, [], [[1, 2, 3, 4]], [["a", 2, 3, 4, 5, 6]], {"size": [3, 4], "counts": [12]},
      {"size": [HEIGHT, WIDTH], "counts": [1, 2]}, {"size": [HEIGHT, WIDTH], "counts": "~~~"},
-     {"size": [HEIGHT, WIDTH]}, "outline", [[1, 2, 3, 4, float("nan"), 6]]],
+     {"size": [HEIGHT, WIDTH]}, "outline", [[1, 2, 3, 4, float("nan"), 6]],
+     [[1, 2, 3, 4, 5, 10**400]]],
 )  # fmt: skip
 def test_a_wrong_outline_is_named(tmp_path, outline):
     coco(tmp_path, outline)

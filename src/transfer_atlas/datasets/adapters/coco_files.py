@@ -153,6 +153,6 @@ def _with_outline(entry: dict[str, Any]) -> dict[str, Any]:
     if isinstance(outline, list):
         try:
             outline = [np.asarray(polygon, np.float32) for polygon in outline]
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             outline = "no numbers"
     return entry | {"segmentation": outline}

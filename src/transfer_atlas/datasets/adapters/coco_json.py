@@ -238,7 +238,12 @@ def _checked_size(
     for at, value in enumerate(stated):
         if isinstance(value, str) and value.strip().replace(".", "", 1).isdigit():
             stated[at] = float(value)
-    usable = _numbers(stated) and all(0 < value < math.inf for value in stated)
+    said = [value for value in stated if value not in (None, 0)]
+    usable = len(said) == 2 and _numbers(said) and all(0 < value < math.inf for value in said)
+    if said and not usable:
+        found = f"width {str(listed.get('width'))[:40]} and height {str(listed.get('height'))[:40]}"
+        where_said = f"{file}, image {listed['id']}"
+        problems.add(where_said, found, "numbers of pixels, or neither", "Correct the file.")
     if image is None:  # told elsewhere
         return (int(stated[0]), int(stated[1])) if usable else UNKNOWN_SIZE
     if usable and tuple(stated) != image.size:
@@ -248,6 +253,7 @@ def _checked_size(
     return image.size
 
 
+LARGEST = 1e300  # whole numbers in JSON have no end
 UNKNOWN_SIZE = (65535, 65535)  # of an image that cannot be read, which is told elsewhere
 
 
@@ -402,7 +408,8 @@ class _ObjectReader:
 
 
 def _numbers(values: Any) -> bool:
-    """Whether this is a list of numbers."""
+    """Whether this is a list of numbers that fit into a float."""
     return isinstance(values, list) and all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) for value in values
+        isinstance(value, (int, float)) and not isinstance(value, bool) and not abs(value) > LARGEST
+        for value in values
     )

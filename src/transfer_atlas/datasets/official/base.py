@@ -41,6 +41,21 @@ class OfficialSettings(RawSettings):
         chosen = getattr(self, "task_types", None)
         return self.available if chosen is None else tuple(t for t in self.available if t in chosen)
 
+    def unused(self) -> set[str]:
+        """The range of depth, where depth is not read."""
+        return set() if "depth" in self.read_task_types else {"minimum", "maximum"}
+
+    def hashed(self, **options: Any) -> dict[str, Any]:
+        """As every section; the lists of these adapters choose among things, and their order means nothing."""
+        return {name: _as_set(value) for name, value in super().hashed(**options).items()}
+
+
+def _as_set(value: Any) -> Any:
+    """A list of names sorted, each once; also within a mapping."""
+    if isinstance(value, dict):
+        return {name: _as_set(inner) for name, inner in value.items()}
+    return sorted(set(value)) if isinstance(value, list) else value
+
 
 class SeveralTaskTypes(OfficialSettings):
     """Settings of datasets with annotations of several task types, of which some may not be fetched."""
@@ -72,6 +87,11 @@ class MaskSettings(OfficialSettings):
         description="What values or colours of masks are that the label map does not name: ignored (and "
         "counted), the first class, or an error.",
     )
+
+    def unused(self) -> set[str]:
+        """What masks mean, where they are not read."""
+        masks = {"ignore_background", "unknown", "labels"}
+        return super().unused() | (set() if "segmentation" in self.read_task_types else masks)
 
 
 NO_FILES: dict[str, Path] = {}  # one for all items: nobody changes it

@@ -55,6 +55,10 @@ class Settings(CodedSettings):
     held_out: float = Field(0.2, gt=0, lt=1, description="Share of episodes to evaluate on.")
     seed: int = Field(0, ge=0, description="Seed of that division.")
 
+    def unused(self) -> set[str]:
+        """How episodes are divided, where they are named."""
+        return super().unused() | ({"held_out", "seed"} if self.episodes else set())
+
 
 class CarlaReader(CodedReader):
     """Frames by episode."""

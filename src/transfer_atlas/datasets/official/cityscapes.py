@@ -106,6 +106,10 @@ class Settings(MaskSettings, SeveralTaskTypes):
             raise ValueError(f"cities: {unknown} are none of Cityscapes'; known: {', '.join(sorted(known))}")
         return self
 
+    def unused(self) -> set[str]:
+        """How cities are divided, where the official splits are used."""
+        return super().unused() | ({"held_out", "seed"} if self.cities is None else set())
+
     @property
     def chosen_cities(self) -> list[str] | None:
         """The cities whose images are divided anew; None: the official splits."""

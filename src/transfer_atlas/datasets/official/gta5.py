@@ -56,6 +56,10 @@ class Settings(MaskSettings):
         description="What becomes of images whose label is of another size: left out, or the label resized.",
     )
 
+    def unused(self) -> set[str]:
+        """How images are divided, where the official lists are used."""
+        return super().unused() | ({"held_out", "seed"} if self.split == "official" else set())
+
 
 class Gta5Reader(MaskReader):
     """Masks with a palette, whose indices are the labelIds; 34 is a license plate, which is ignored."""

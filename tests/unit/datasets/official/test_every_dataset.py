@@ -157,3 +157,44 @@ def test_a_few_broken_files_are_left_out_and_named_where_that_is_allowed(tmp_pat
     description = prepare_dataset(tolerant, tmp_path, tmp_path / "prepared", dataset="ade20k")
     assert description.counts == {"train": 1, "val": 1}
     assert [Path(name).name for name in description.broken] == ["ADE_train_00000001.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "values"),
+    [
+        ("coco", "task_types", ["detection", "segmentation"]),
+        ("cityscapes", "cities", ["aachen", "ulm"]),
+        ("domainnet", "domains", ["real", "clipart"]),
+        ("isaid", "left_out", ["P2", "P1", "P2"]),
+        ("synthia_sf", "cameras", ["right", "left"]),
+        ("omniglot", "parts", ["evaluation", "background"]),
+    ],
+)
+def test_the_order_of_what_is_chosen_changes_neither_key_nor_images(name, key, values, tmp_path):
+    drawn(name, tmp_path)
+    one, other = (settings_of(name, **{key: chosen}) for chosen in (values, values[::-1]))
+    assert one.hashed() == other.hashed() != settings_of(name).hashed()
+    listed = [
+        [(entry.id, entry.split) for entry in OFFICIAL[name].records(each, tmp_path, Problems(name))]
+        for each in (one, other)
+    ]
+    assert listed[0] == listed[1]
+
+
+@pytest.mark.parametrize("name", sorted(OFFICIAL))
+def test_settings_come_back_from_what_is_hashed(name):
+    settings = settings_of(name)
+    assert type(settings).from_hashed(settings.hashed()) == settings
+
+
+def test_settings_that_are_not_used_change_no_key():
+    def key(name, **options):
+        return settings_of(name, **options).hashed()
+
+    assert key("cityscapes", maximum=99.0, seed=3) == key("cityscapes")
+    assert key("cityscapes", maximum=99.0, task_types=["depth"]) != key("cityscapes", task_types=["depth"])
+    assert key("cityscapes", cities="all", seed=3) != key("cityscapes", cities="all")
+    assert key("vkitti2", task_types=["depth"], unknown="error") == key("vkitti2", task_types=["depth"])
+    assert key("bdd_100k", labels="2018") != key("bdd_100k"), "which release is read, not what masks mean"
+    assert key("gta5", seed=3) == key("gta5") != key("gta5", split="seeded")
+    assert key("carla", episodes=["episode_1"], seed=1) == key("carla", episodes=["episode_1"])
