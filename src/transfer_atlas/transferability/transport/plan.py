@@ -13,7 +13,7 @@ collapsed features) most entries matter, and it needs tens. So here
 3. if these are more than a thousand a row or a quarter of all, the plan is dense and all entries are held
    (`dense.py`); else the sparse part only;
 4. Sinkhorn steps on what is held, with Newton steps in a trust region between them, which move mass between clusters,
-   where Sinkhorn's iteration is slow (`newton.py`);
+   where Sinkhorn's iteration is slow (`newton.py`), by a factorisation where the plan is a forest but for few entries;
 5. for a sparse plan, one more pass over the costs sums up the marginals of the whole, what was not collected
    included; steps 2 to 4 repeat until they are as asked for, with more entries where too much was left out;
 6. errors of the marginals do not bound those of what is computed from the plan: small errors can add up along a chain
