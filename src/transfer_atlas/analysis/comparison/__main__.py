@@ -52,15 +52,12 @@ def _runs(folder: Path) -> pd.DataFrame:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Compare the tables of two studies: effects that changed, correlation of gains, rows of one only, versions.
-
-    Returns the exit status: 1 for an error a user can mend.
-    """
-    parser = argparse.ArgumentParser(prog="transfer-atlas compare", description=main.__doc__.splitlines()[0])
-    parser.add_argument("first", type=Path, help="folder of tables, such as results/tables")
-    parser.add_argument("second", type=Path, help="another one, such as results/published/tables")
-    parser.add_argument("--output", type=Path, help="folder to write the tables of the comparison to")
-    parser.add_argument("--names", nargs=2, default=None, help="what to call the two")
+    """The command; 1 for an error a user can mend."""
+    parser = argparse.ArgumentParser(prog="transfer-atlas compare", description=__doc__)
+    parser.add_argument("first", type=Path)
+    parser.add_argument("second", type=Path)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--names", nargs=2, default=None)
     chosen = parser.parse_args(arguments)
     names = tuple(chosen.names or (str(chosen.first), str(chosen.second)))
     try:

@@ -1,4 +1,4 @@
-"""transfer-atlas papers [resources/published] [--output results/published/tables]: tables and findings."""
+"""Tables and findings from the numbers that papers print: transfer-atlas published [FOLDER [RESULTS]]."""
 
 from __future__ import annotations
 
@@ -12,20 +12,14 @@ from transfer_atlas.errors import AtlasError
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Analyse the numbers that papers print as a study's: write all tables, print the findings and what does
-    not follow.
-
-    Returns the exit status: 1 for an error a user can mend.
-    """
-    parser = argparse.ArgumentParser(prog="transfer-atlas papers", description=main.__doc__.splitlines()[0])
-    parser.add_argument(
-        "folder", type=Path, nargs="?", default=Path("resources/published"), help="printed tables"
+    """Write all tables and print the findings, and the printed figures that do not follow; 1 for an error."""
+    parser = argparse.ArgumentParser(
+        prog="transfer-atlas published", description="Tables and findings from the numbers that papers print."
     )
-    parser.add_argument(
-        "--output", type=Path, default=Path("results/published/tables"), help="folder of tables"
-    )
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("resources/published"))
+    parser.add_argument("results", nargs="?", type=Path, default=Path("results/published/tables"))
     chosen = parser.parse_args(arguments)
-    folder, results = chosen.folder, chosen.output
+    folder, results = chosen.folder, chosen.results
     try:
         tables = write_published_tables(folder, results)
     except AtlasError as error:
