@@ -35,7 +35,14 @@ COMMAND = "transfer-atlas code declare"
 
 def read_record(path: Path = RECORD) -> dict[str, Any]:
     """The declared stages: name -> {version, roots, fingerprint}; and files without effect on results."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        first = " ".join(str(error).split())[:120]
+        raise CodeVersionError(
+            f"{path} is no YAML ({first}): a merge may have left both sides in it. Take either side, then declare the "
+            f"stages that either has edited: {COMMAND} STAGE ... --results-can-change, or --results-cannot-change."
+        ) from None
 
 
 def modules_of(stage: str, record: dict[str, Any] | None = None, package: Path = PACKAGE) -> list[str]:

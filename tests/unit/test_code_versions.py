@@ -167,6 +167,14 @@ def test_declaring_lets_planning_go_on(package, can_change, version):
     assert record.read_text().startswith("# What this is.\n")
 
 
+def test_a_record_with_both_sides_of_a_merge_says_what_to_do(tmp_path):
+    (tmp_path / "code_versions.yaml").write_text(
+        "stages:\n<<<<<<< HEAD\n  a: 1\n=======\n  a: 2\n>>>>>>> b\n"
+    )
+    with pytest.raises(CodeVersionError, match="a merge may have left both sides in it. Take either side"):
+        read_record(tmp_path / "code_versions.yaml")
+
+
 def test_unknown_stages_are_named(package):
     record = package / "record" / "code_versions.yaml"
     with pytest.raises(CodeVersionError, match=r"unknown stage 'tusk'; known: task"):

@@ -209,7 +209,6 @@ def test_the_command_writes_tables_and_names_what_does_not_follow(tmp_path):
         "-m",
         "transfer_atlas.analysis.published",
         str(FOLDER),
-        "--output",
         str(tmp_path),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from transfer_atlas.analysis.figures.scores import _looks, score_scatter
+from transfer_atlas.analysis.figures.scores import domain_looks, score_scatter
 from transfer_atlas.analysis.tables.baseline_rankers import BASELINE_RANKERS
 from transfer_atlas.analysis.tables.files import read_table, write_table
 from transfer_atlas.analysis.tables.scores import (
@@ -192,7 +192,7 @@ def test_the_figure_shows_ranks_within_targets():
 
 
 def test_domains_are_told_apart_without_colour():
-    looks = _looks([f"domain_{number}" for number in range(36)])
+    looks = domain_looks([f"domain_{number}" for number in range(36)])
     fills = [
         ("white" if look["facecolor"] == "white" else len(look["facecolor"]) and look["facecolor"][3])
         for look in looks.values()

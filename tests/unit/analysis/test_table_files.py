@@ -92,7 +92,7 @@ def test_the_documentation_of_the_tables_is_up_to_date():
     command = "transfer-atlas columns > docs/tables.md"
     assert stored == reference.as_markdown(), f"docs/tables.md is stale; run: {command}"
     printed = subprocess.run(
-        [sys.executable, "-m", "transfer_atlas.analysis.tables.schema"],
+        [sys.executable, "-m", "transfer_atlas.analysis.tables.reference"],
         capture_output=True,
         text=True,
         check=True,

@@ -295,6 +295,23 @@ def test_one_seed_needs_a_large_gain():
     assert (large.start_from, large.certainty) == ("segmentation/coco", "one_seed")
 
 
+def test_images_alone_do_not_tell_the_noise_between_runs():
+    generator = np.random.default_rng(5)
+    hard = generator.uniform(0.2, 0.9, 40)
+
+    def answer_with(factor, values):
+        records = study({"ilsvrc": [0.4], "segmentation/coco": [0.4 * factor]})
+        parts = [per_image(records[0]["key"], hard), per_image(records[1]["key"], values)]
+        gains = tables.gains_table(tables.transfers_table(records, DATASETS), image_results(pd.concat(parts)))
+        (row,) = effects.best_sources_table(gains).itertuples()
+        return row.start_from, row.certainty, row.why
+
+    assert answer_with(1.05, 1.05 * hard)[:2] == ("ilsvrc", "one_seed")  # beyond images, but one seed
+    assert answer_with(1.20, 1.20 * hard)[:2] == ("segmentation/coco", "one_seed")
+    source, certainty, why = answer_with(1.12, generator.permutation(1.12 * hard))
+    assert (source, certainty) == ("ilsvrc", "one_seed") and "other images could turn it" in why
+
+
 def test_sources_within_noise_of_the_best_are_named():
     row = answer(
         {

@@ -294,7 +294,9 @@ def _marks(cells: pd.DataFrame) -> list[tuple[str, str]]:
     if cells["interval_covers"].eq("rounding").any():
         found.append(("r", "in bold: r > 2 beyond rounding"))
     elif cells["gain_low"].notna().any():
-        found.append(("r", "in bold: the 95 % interval is above 2"))
+        images = cells["interval_covers"].dropna().eq("images").all()
+        noise = " (images only: one seed)" if images else ""
+        found.append(("r", f"in bold: the 95 % interval is above 2{noise}"))
     else:
         found.append(("", "one seed: noise is not known"))
     if (cells["n_seeds"] > 1).any():

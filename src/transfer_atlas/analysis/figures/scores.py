@@ -44,7 +44,7 @@ def score_scatter(pairs: pd.DataFrame, regime: str) -> Figure:
         words = f"no scores of measured transfers in the {style.in_words(regime)} regime"
         figure.text(0.5, 0.5, words, ha="center", va="center", fontsize=11, color=style.FAINT_INK)
         return figure
-    looks = _looks(style.ordered(ranked["target_domain"], style.DOMAIN_ORDER))
+    looks = domain_looks(style.ordered(ranked["target_domain"], style.DOMAIN_ORDER))
     columns = min(COLUMNS, len(judged))
     rows = math.ceil(len(judged) / columns)
     width = max(SIDE + columns * (PANEL + GAP), 5.4)
@@ -116,7 +116,7 @@ def _draw_panel(
     axes.text(0, 1.015, words, transform=axes.transAxes, fontsize=7.5, va="bottom", color=style.FAINT_INK)
 
 
-def _looks(domains: list[str]) -> dict[str, dict]:
+def domain_looks(domains: list[str]) -> dict[str, dict]:
     """Marker and colours of every domain, told apart by shape and fill alone; colour only helps."""
     colours = mpl.colormaps["cividis"](np.linspace(0.0, 0.9, max(2, len(MARKERS))))
     looks = {}
