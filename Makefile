@@ -15,7 +15,7 @@ WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := study
-.PHONY: study plan test check environment lock clean-environment help readable
+.PHONY: study plan test check coverage environment hooks lock clean-environment help readable
 
 study: readable ## compute what is missing of a study (STUDY=file.yaml; else the miniature study), tables, figures
 	$(RUN) snakemake $(CONFIGFILES) $(ARGUMENTS)
@@ -26,12 +26,22 @@ plan: readable ## say what a study would compute, and how long it would take
 test: check ## all checks, then all tests (WORKERS=2 at a time; ARGUMENTS for pytest)
 	$(RUN) python -m pytest -n $(WORKERS) --dist loadfile $(ARGUMENTS)
 
-check: $(READY) ## what needs no run: style, format, generated documents, versions of code
+check: $(READY) ## what needs no run: style, format, imports, types, generated documents, versions of code
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) snakefmt --check Snakefile rules
+	$(RUN) lint-imports
+	$(RUN) mypy
 	$(RUN) transfer-atlas docs --check
+	$(RUN) transfer-atlas catalogue --check
 	$(RUN) transfer-atlas code
+
+coverage: $(READY) ## how much of the rooms that decide what runs is reached by their unit tests; fails below a floor
+	$(RUN) python -m pytest tests/unit/study tests/unit/planning tests/unit/store tests/unit/running \
+		tests/unit/test_command.py -n $(WORKERS) --dist loadfile --cov --cov-report=term $(ARGUMENTS)
+
+hooks: $(READY) ## check what is committed before each commit (.pre-commit-config.yaml)
+	$(RUN) pre-commit install
 
 environment: $(READY) ## only set up the environment (CPU=1: without CUDA; PYTHON=python3.12: with that one)
 

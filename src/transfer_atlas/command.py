@@ -26,19 +26,29 @@ def _shared(name: str, purpose: str) -> Command:
 # In the order of the help. A new command is a line here.
 COMMANDS: dict[str, Command] = {
     "check": Command("say what is wrong with a study's file", "transfer_atlas.study.check:main"),
+    "compare": Command(
+        "lay two folders of tables side by side", "transfer_atlas.analysis.comparison.__main__:main"
+    ),
+    "published": Command(
+        "tables and findings from the numbers that papers print",
+        "transfer_atlas.analysis.published.__main__:main",
+    ),
     "publish": _shared("publish", "record, commit, merge, push data, then push git"),
     "record": _shared("record", "put finished runs and tables under version control"),
+    "pull": _shared("pull", "bring what is recorded and not here: runs, tables"),
     "merge": _shared("merge", "finish a git merge of branches that both recorded runs"),
-    "pull": _shared("pull", "pull recorded runs, each by itself where a layer does not come"),
-    "verify": _shared("verify", "check results against their run.json and hashes"),
-    "garbage": _shared("garbage", "list results that no study reaches, or remove them"),
+    "verify": _shared("verify", "check results against their run.json and what is recorded"),
+    "garbage": _shared("garbage", "list results that no study of any branch reaches, or remove them"),
     "manifest": _shared("manifest", "record the version of a raw dataset that is used in place"),
     "code": Command(
         "versions of code that results depend on: compare, or declare", "transfer_atlas.code_versions:main"
     ),
     "docs": Command("write the configuration's documents anew", "transfer_atlas.study.reference:main"),
+    "catalogue": Command(
+        "write the page of all official datasets anew", "transfer_atlas.datasets.catalogue:main"
+    ),
     "columns": Command(
-        "print what every column of every table is", "transfer_atlas.analysis.tables.schema:main"
+        "print what every column of every table is", "transfer_atlas.analysis.tables.reference:main"
     ),
 }
 

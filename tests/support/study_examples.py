@@ -73,16 +73,9 @@ def study(*changes: tuple[str, Any]) -> Study:
 def plan(
     *changes: tuple[str, Any], versions: dict[str, str] | None = None, origin: str | None = None
 ) -> Plan:
-    """Its plan; datasets whose files are there have their version, others version 1 if not said otherwise."""
+    """Its plan; every dataset is at version 1 if not said otherwise."""
     chosen = study(*changes)
-    return make_plan(
-        chosen, {name: _version(chosen, name) for name in chosen.datasets} | (versions or {}), origin
-    )
-
-
-def _version(chosen: Study, name: str) -> str:
-    folder = raw_folder(chosen.datasets[name].adapter, chosen.data_root)
-    return dataset_version(folder) if folder is not None and folder.is_dir() else "1"
+    return make_plan(chosen, dict.fromkeys(chosen.datasets, "1") | (versions or {}), origin)
 
 
 def versions_of(*changes: tuple[str, Any]) -> dict[str, str]:

@@ -38,12 +38,12 @@ def test_help_tells_of_each_command_in_one_line(capsys):
     assert command.main(["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     for name, each in command.COMMANDS.items():
-        assert [line for line in lines if line.split()[:1] == [name]] == [f"  {name:<10}{each.purpose}"]
+        assert [line for line in lines if line.split()[:1] == [name]] == [f"  {name:<11}{each.purpose}"]
 
 
 def test_an_unknown_command_names_those_there_are(capsys):
     assert command.main(["recrod"]) == 2
-    assert "'recrod'; there are: check, record" in capsys.readouterr().err
+    assert "'recrod'; there are: check, compare" in capsys.readouterr().err
 
 
 def test_arguments_are_passed_on(monkeypatch):

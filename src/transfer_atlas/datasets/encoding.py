@@ -66,6 +66,23 @@ def encode_depth(depth: np.ndarray, step: float, minimum: float, maximum: float)
     return encode_png(np.where(valid, steps, 0).astype(np.uint16), level=4)
 
 
+def values_in(labels: np.ndarray) -> np.ndarray:
+    """Sorted values that occur in an array; of a mask (H, W) of 8 bits ten times as fast as sorting it."""
+    if labels.dtype == np.uint8 and labels.ndim == 2:
+        return np.flatnonzero(Image.fromarray(labels).histogram())
+    if labels.dtype == np.uint16:
+        return np.flatnonzero(np.bincount(labels.ravel(), minlength=1))
+    return np.unique(labels)
+
+
+def look_up(table: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """table[values] for a table (65536,) of uint8 or uint16; of bytes five times as fast."""
+    if table.dtype == np.uint8 and values.dtype == np.uint8:
+        looked_up = values.tobytes().translate(table[:256].tobytes())
+        return np.frombuffer(looked_up, np.uint8).reshape(values.shape)
+    return table[values]
+
+
 def in_range(depth: np.ndarray, minimum: float, maximum: float) -> np.ndarray:
     """Which depths (H, W) float are valid: finite, positive, and within minimum..maximum."""
     # compared at the precision of the input, so that a maximum such as 0.1 itself is inside
@@ -89,7 +106,7 @@ def open_image(image: bytes | np.ndarray, largest: float = LARGEST_MEGAPIXELS) -
         kept = _is_kept(image, opened)
         opened.load()
         if kept:
-            return image, opened.convert("RGB")
+            return image, opened if opened.mode == "RGB" else opened.convert("RGB")
         if opened.mode.startswith("I;16") or opened.mode == "I":
             rgb = Image.fromarray(_eight_bits(np.asarray(opened))).convert("RGB")
         elif opened.mode == "F":

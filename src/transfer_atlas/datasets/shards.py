@@ -159,7 +159,9 @@ def row_of(
         return None
     encoded, image = opened
     width, height = image.size
-    if not check_record(record, width, height, description, problems):
+    with_mask = description.segmentation is not None and record.mask is not None
+    values = encoding.values_in(record.mask) if with_mask else None
+    if not check_record(record, width, height, description, problems, values):
         return None
     split = record.split
     statistics.counts[split] = statistics.counts.get(split, 0) + 1
@@ -169,8 +171,8 @@ def row_of(
     if description.segmentation:
         ignore = description.segmentation.ignore_label
         row["mask"] = encoding.encode_mask(record.mask.astype(np.uint8 if ignore == 255 else np.uint16))
-        statistics.note("segmentation", split, record.mask)
-        if (record.mask == ignore).all():
+        statistics.note("segmentation", split, values)
+        if values.tolist() == [ignore]:
             statistics.unlabelled[split] = statistics.unlabelled.get(split, 0) + 1
     if description.detection or description.keypoints:
         objects = record.objects

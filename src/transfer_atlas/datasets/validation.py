@@ -62,15 +62,20 @@ def opened_image(
 
 
 def check_record(
-    record: Record, width: int, height: int, description: DatasetDescription, problems: Problems
+    record: Record,
+    width: int,
+    height: int,
+    description: DatasetDescription,
+    problems: Problems,
+    mask_values: np.ndarray | None = None,
 ) -> bool:
     """Check a record's annotations against its image's size and the description; return whether all is well.
 
-    width, height: of the image, in pixels.
+    width, height: of the image, in pixels; mask_values: those that occur in the mask, if they are known already.
     """
     before = len(problems.texts)
     if description.segmentation:
-        _check_mask(record, width, height, description, problems)
+        _check_mask(record, width, height, description, problems, mask_values)
     if description.detection or description.keypoints:
         _check_objects(record, width, height, description, problems)
     if description.depth:
@@ -88,7 +93,12 @@ def _image(record: Record) -> str:
 
 
 def _check_mask(
-    record: Record, width: int, height: int, description: DatasetDescription, problems: Problems
+    record: Record,
+    width: int,
+    height: int,
+    description: DatasetDescription,
+    problems: Problems,
+    values: np.ndarray | None,
 ) -> None:
     where = record.extra.get("mask_file", f"mask of {_image(record)}")
     segmentation = description.segmentation
@@ -101,7 +111,7 @@ def _check_mask(
         problems.add(where, found, f"the image's {width} x {height} (width x height)", remedy)
         return
     number, ignore = len(segmentation.classes), segmentation.ignore_label
-    values = np.unique(record.mask)
+    values = encoding.values_in(record.mask) if values is None else values
     unknown = [int(value) for value in values if not 0 <= value < number and value != ignore]
     if unknown:
         found = f"label(s) {unknown[:10]} in {int(np.isin(record.mask, unknown).sum())} pixels"

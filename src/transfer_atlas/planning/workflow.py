@@ -20,9 +20,9 @@ from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.plan import Plan, builder, make_plan
 from transfer_atlas.planning.presence import Presence
 from transfer_atlas.planning.recommendation import check_target, recommendation_runs
+from transfer_atlas.planning.request import request
 from transfer_atlas.planning.run import Run, with_ancestry
 from transfer_atlas.planning.shown import Shown
-from transfer_atlas.running.execute import request
 from transfer_atlas.study.study import Study, parse_study
 from transfer_atlas.study.task import Task
 
@@ -86,7 +86,7 @@ class Workflow:
 
     def parents(self, kind: str, name: str, key: str) -> list[Run]:
         """What a job builds on, each once."""
-        found = {}
+        found: dict[tuple[str, str], Run] = {}
         for run in self.together_with(self.run(kind, name, key)):
             found |= {(parent.kind, parent.key): parent for parent in run.parents.values()}
         return list(found.values())

@@ -10,12 +10,11 @@ import torch
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.models.backbone import Backbone, build_backbone
 from transfer_atlas.models.checkpoints import load_backbone
-from transfer_atlas.planning.kinds import MODEL_FILE
 from transfer_atlas.progress import Progress
-from transfer_atlas.running.execute import parent_record
 from transfer_atlas.scoring.features import Sampling, extract_samples, pooled_features
 from transfer_atlas.scoring.sample_files import save_samples
 from transfer_atlas.scoring.source_heads import source_head
+from transfer_atlas.store.store import MODEL_FILE, parent_record
 from transfer_atlas.training.device import make_accelerator
 from transfer_atlas.training.selection import selected_images
 

@@ -18,11 +18,9 @@ from transfer_atlas.models.backbone import Backbone, build_backbone
 from transfer_atlas.models.checkpoints import load_backbone, save_checkpoint
 from transfer_atlas.models.expected_input import whitening
 from transfer_atlas.models.model import Model, MultiHeadModel
-from transfer_atlas.planning.kinds import MODEL_FILE
 from transfer_atlas.progress import Progress
-from transfer_atlas.running.execute import parent_record
 from transfer_atlas.store.files import write_json
-from transfer_atlas.store.store import read_run
+from transfer_atlas.store.store import MODEL_FILE, parent_record, read_run
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.tasks.settings import EvaluationSettings

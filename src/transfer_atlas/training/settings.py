@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_type_hints
 
-from pydantic import Field, create_model, field_validator, model_validator
+from pydantic import BeforeValidator, Field, create_model, field_validator, model_validator
 
 from transfer_atlas.strict import Introduced, Strict
 
-Size = Annotated[tuple[int, int], Field(description="height, width in pixels")]
+Side = Annotated[int, Field(ge=1)]
+Size = Annotated[tuple[Side, Side], Field(description="height, width in pixels")]
 
 
 class StepSchedule(Strict):
@@ -33,7 +34,14 @@ class PolySchedule(Strict):
     power: float = Field(0.9, gt=0, description="Exponent p of the policy.")
 
 
-Schedule = Annotated[StepSchedule | PolySchedule, Field(discriminator="policy")]
+def _step_unless_told(value: object) -> object:
+    """A schedule without `policy` is stepwise, as the default is."""
+    return {"policy": "step", **value} if isinstance(value, dict) and "policy" not in value else value
+
+
+Schedule = Annotated[
+    StepSchedule | PolySchedule, Field(discriminator="policy"), BeforeValidator(_step_unless_told)
+]
 
 
 class Optimizer(Strict):

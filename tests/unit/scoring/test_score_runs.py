@@ -13,6 +13,7 @@ import torch
 
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import build_backbone
+from transfer_atlas.planning.request import request
 from transfer_atlas.planning.run import Run
 from transfer_atlas.running import execute as runs
 from transfer_atlas.scoring.features import Sampling, extract_samples, pooled_features
@@ -151,7 +152,7 @@ def test_the_runs_of_a_study_end_to_end(tmp_path):
         if not (folder / "run.json").exists():
             for parent in run.parents.values():
                 carry_out(parent)
-            runs.execute(runs.request(run, tmp_path / "store", tmp_path / "scratch"), io.StringIO())
+            runs.execute(request(run, tmp_path / "store", tmp_path / "scratch"), io.StringIO())
         return json.loads((folder / "run.json").read_text())
 
     scores = plan.of_kind("score")

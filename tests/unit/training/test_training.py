@@ -59,10 +59,13 @@ class Ids:
     """A training split as selection sees it: ids and image-level classes."""
 
     def __init__(self, ids, labels=None):
-        self.ids, self._labels = ids, labels
+        self._ids, self._labels = ids, labels
+
+    def ids(self, split):
+        return self._ids
 
     def subset(self, split, number, seed):
-        return subset(self.ids, number, seed)
+        return subset(self._ids, number, seed)
 
     def labels(self, split):
         return np.array(self._labels)

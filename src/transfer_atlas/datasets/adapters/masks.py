@@ -10,7 +10,14 @@ import numpy as np
 from PIL import Image
 
 from transfer_atlas.datasets.adapters.image_bytes import undecodable
-from transfer_atlas.datasets.encoding import DECODING_ERRORS, LARGEST_MEGAPIXELS, open_any, png_header
+from transfer_atlas.datasets.encoding import (
+    DECODING_ERRORS,
+    LARGEST_MEGAPIXELS,
+    look_up,
+    open_any,
+    png_header,
+    values_in,
+)
 from transfer_atlas.datasets.problems import Problems
 
 IGNORE = "ignore"  # the name that stands for "neither trained nor evaluated" in maps from disk to classes
@@ -74,16 +81,17 @@ class LabelMap:
         self.table = np.full(65536, UNKNOWN, dtype=np.int32)
         for value, name in values.items():
             self.table[value] = indices[name]
+        # what an unknown value becomes where it is ignored; a value that is in no map stands for those out of range
+        self.lookup = np.where(self.table == UNKNOWN, ignore, self.table).astype(self.dtype)
+        self.unmapped = int(np.argmin(self.table))
 
     def read(self, path: Path | bytes, where: str, problems: Problems) -> np.ndarray | None:
         """Return the mask (H, W) of class indices; None, and a problem, if it cannot be read or mapped."""
         values = read_values(path, where, problems, self.rule, self.largest)
         if values is None:
             return None
-        outside = (values < 0) | (values > 65535)
-        mask = self.table[np.where(outside, 0, values)]
-        mask = np.where(outside, UNKNOWN, mask)
-        if self.ambiguous and set(np.unique(values).tolist()) == {0, 255}:
+        present = values_in(values)
+        if self.ambiguous and set(present.tolist()) == {0, 255}:
             problems.add(
                 where,
                 "values 0 and 255 alone, of which 255 would be ignored, in a dataset of two classes",
@@ -91,17 +99,18 @@ class LabelMap:
                 f"Say it: `labels: {{0: {self.classes[0]}, 255: {self.classes[1]}}}`, or `ignore_label: 255`.",
             )
             return None
-        if self.ignore_unknown:
-            mask[mask == UNKNOWN] = self.ignore
-        elif (mask == UNKNOWN).any():
-            unknown, counts = np.unique(values[mask == UNKNOWN], return_counts=True)
-            found = "value " + ", ".join(
-                f"{value} ({count} pixels)" for value, count in list(zip(unknown, counts, strict=True))[:10]
-            )
+        outside = (present < 0) | (present > 65535)
+        unknown = present[outside | (self.table[np.where(outside, 0, present)] == UNKNOWN)]
+        if unknown.size and not self.ignore_unknown:
+            counts = [int((values == value).sum()) for value in unknown[:10]]
+            pairs = zip(unknown[:10].tolist(), counts, strict=True)
+            found = "value " + ", ".join(f"{value} ({count} pixels)" for value, count in pairs)
             remedy = "Add it to `labels` (a class or ignore), or set `ignore_label` or `unknown: ignore`."
             problems.add(where, found, f"one of {known_values(dict(sorted(self.values.items())))}", remedy)
             return None
-        return mask.astype(self.dtype)
+        if outside.any():
+            values = np.where((values < 0) | (values > 65535), self.unmapped, values)
+        return look_up(self.lookup, values)
 
 
 class ColourMap:
@@ -182,9 +191,8 @@ def open_mask(
         remedy = "Fetch or export the masks as PNG: compression with loss changes labels at every outline."
         problems.add(where, f"a mask in {kind}", "a format that keeps values, such as PNG", remedy)
         return None
-    mask = image.copy()
-    mask.info["bits"] = bits
-    return mask
+    image.info["bits"] = bits
+    return image
 
 
 def _bits_of_tiff(image: Image.Image) -> int:
@@ -195,7 +203,9 @@ def _bits_of_tiff(image: Image.Image) -> int:
 def read_values(
     path: Path | bytes, where: str, problems: Problems, rule: ValueRule, largest: float = LARGEST_MEGAPIXELS
 ) -> np.ndarray | None:
-    """Return the values (H, W) int64 as the file stores them; None, and a problem, if it does not hold one a pixel.
+    """Return the values (H, W), of 8 or 16 bits or int64, as the file stores them.
+
+    None, and a problem, if it does not hold one a pixel.
 
     Of a palette image the indices count, not the colours. Grey of 1, 2 and 4 bits is not stretched to 255, as
     decoders do for showing it.
@@ -205,12 +215,14 @@ def read_values(
         return None
     bits = image.info["bits"]
     if rule.channel is not None and image.mode in ("RGB", "RGBA") and bits <= 8:
-        values = np.asarray(image)[..., CHANNELS[rule.channel]].astype(np.int64)
+        values = np.asarray(image)[..., CHANNELS[rule.channel]]
     elif image.mode == "1":
-        values = np.asarray(image).astype(np.int64)
+        values = np.asarray(image).astype(np.uint8)
     elif image.mode in ("L", "LA"):
         grey = image.getchannel("L") if image.mode == "LA" else image
-        values = np.asarray(grey).astype(np.int64) // SCALES.get(bits, 1)
+        values = np.asarray(grey)
+        if bits in SCALES:
+            values = values // SCALES[bits]
         if bits > 8:
             found = "grey of 16 bits with transparency"
             problems.add(where, found, "one channel", "Save it without its transparency.")
@@ -224,7 +236,9 @@ def read_values(
             problems.add(where, f"value {odd}", "whole numbers", remedy)
             return None
     elif image.mode == "P" or image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
+        values = np.asarray(image)
+        if values.dtype not in (np.uint8, np.uint16):
+            values = values.astype(np.int64)
     else:
         remedy = (
             "Set `mask_colours` if its colours are the labels, `channel` if one channel holds them (CARLA: red), "

@@ -124,7 +124,12 @@ class Reader:
 
     def image(self, item: Item, problems: Problems) -> bytes | np.ndarray | None:
         """Encoded image, or (H, W, 3) uint8."""
-        return item.image.read_bytes()
+        try:
+            return item.image.read_bytes()
+        except OSError as error:
+            remedy = "Fetch the file anew, or make it readable."
+            problems.broken(self.name(item.image), f"no file to be read ({error})", "an image", remedy)
+            return None
 
     def mask(self, item: Item, problems: Problems) -> np.ndarray | None:
         """Mask (H, W) of class indices."""
@@ -328,12 +333,11 @@ def decoded_values(
         reader.missing(path, what, problems)
         return None
     try:
-        return decoded(path, kind)
+        return decoded(path, kind, reader.settings.largest_megapixels)
     except ValueError as error:
         remedy = "Fetch the file anew; a converted copy is not read."
-        problems.add(
-            reader.name(path), f"the {what} cannot be read ({error})", "the dataset's own file", remedy
-        )
+        found = f"the {what} cannot be read ({error})"
+        problems.broken(reader.name(path), found, "the dataset's own file", remedy)
         return None
 
 
@@ -342,5 +346,5 @@ def size_of_image(reader: Reader, item: Item, problems: Problems) -> tuple[int, 
     size = image_size(item.image)
     if size is None:
         remedy = "Fetch the file anew."
-        problems.add(reader.name(item.image), "a file that is no image", "a complete JPEG or PNG", remedy)
+        problems.broken(reader.name(item.image), "a file that is no image", "a complete JPEG or PNG", remedy)
     return size

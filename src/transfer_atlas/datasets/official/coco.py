@@ -158,8 +158,8 @@ class CocoReader(Reader):
             annotation.pop("segmentation", None)
             if not all(isinstance(annotation.get(key), int) for key in ("id", "category_id")):
                 raise DatasetError(
-                    f"Dataset '{self.dataset}': an annotation of {name} is {str(annotation)[:60]}. Expected numbers as "
-                    "id and category_id: fetch the file anew."
+                    f"Dataset '{self.dataset}': an annotation of {name} is {str(annotation)[:60]}. Expected numbers "
+                    "as id and category_id: fetch the file anew."
                 )
             known[listed[annotation["image_id"]]][kind].append(annotation)
 

@@ -10,11 +10,11 @@ from pydantic import Field
 
 from transfer_atlas.datasets.official.base import Item, MaskSettings, OfficialAdapter, split_on_disk
 from transfer_atlas.datasets.official.card import Card
-from transfer_atlas.datasets.official.cityscapes import train_ids
 from transfer_atlas.datasets.official.files import find_files, image_size, read_mat, unpacked
 from transfer_atlas.datasets.official.label_tables import label_table
 from transfer_atlas.datasets.official.mask_reader import MaskReader
 from transfer_atlas.datasets.official.splits import held_out
+from transfer_atlas.datasets.official.train_ids import train_ids
 from transfer_atlas.datasets.prepared import TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError

@@ -13,7 +13,9 @@ from transfer_atlas.datasets.prepare import prepare_dataset
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.datasets.registry import settings_of
+from transfer_atlas.errors import DatasetError
 
+pytestmark = pytest.mark.filterwarnings("ignore:Dataset .* passed over")  # what the traps are there for
 # task types that are not read by default
 MORE = {"cityscapes": ["segmentation", "depth"]}
 
@@ -74,7 +76,7 @@ def test_ids_and_splits_do_not_depend_on_where_the_data_lie(name, tmp_path):
 
 
 def test_the_page_of_datasets_is_current():
-    assert PAGE.read_text(encoding="utf-8") == catalogue_text(), "python -m transfer_atlas.datasets.catalogue"
+    assert PAGE.read_text(encoding="utf-8") == catalogue_text(), "transfer-atlas catalogue"
 
 
 def test_no_adapter_imports_what_unpickles():
@@ -142,3 +144,16 @@ def test_presence_finds_a_drawn_dataset_in_order(name, tmp_path):
     drawn(name, tmp_path)
     for split in OFFICIAL[name].ADAPTER.presence(settings_of(name), tmp_path, name):
         assert split.images and not split.missing and not split.problems
+
+
+def test_a_few_broken_files_are_left_out_and_named_where_that_is_allowed(tmp_path):
+    folder = drawn("ade20k", tmp_path)
+    place = folder / "ADEChallengeData2016"
+    (place / "images/training/ADE_train_00000001.jpg").write_bytes(b"half a picture")
+    settings = settings_of("ade20k")
+    with pytest.raises(DatasetError, match="ADE_train_00000001"):
+        prepare_dataset(settings, tmp_path, tmp_path / "refused", dataset="ade20k")
+    tolerant = settings_of("ade20k", tolerate_broken=0.5)
+    description = prepare_dataset(tolerant, tmp_path, tmp_path / "prepared", dataset="ade20k")
+    assert description.counts == {"train": 1, "val": 1}
+    assert [Path(name).name for name in description.broken] == ["ADE_train_00000001.jpg"]
