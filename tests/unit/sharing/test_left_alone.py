@@ -11,9 +11,10 @@ from laboratories import REPOSITORY
 
 from transfer_atlas.planning.presence import Presence
 from transfer_atlas.sharing import cache
-from transfer_atlas.sharing.layers import SHARED, layers_of
+from transfer_atlas.sharing.layers import SHARED, layers_of, read_lock, write_lock
 from transfer_atlas.sharing.pull import discard
 from transfer_atlas.sharing.puller import Puller, leaves
+from transfer_atlas.sharing.records import Version, records_of
 from transfer_atlas.sharing.repository import Repository, SharingError
 from transfer_atlas.store.leases import leased
 from transfer_atlas.store.store import lease_of
@@ -91,3 +92,21 @@ def test_dvc_sees_raw_data_that_git_ignores(tmp_path):
     assert call("git", "check-ignore", "data/meadow", "data/meadow.dvc") == ["data/meadow"]
     shutil.rmtree(tmp_path / "data/meadow")
     assert "meadow" in call(sys.executable, "-m", "dvc", "list", ".", "data")
+
+
+def test_pulling_leaves_dvc_lock_alone_where_only_the_study_was_edited(repository):
+    layers = layers_of(repository)
+    records = {layer: layer.records(repository) for layer in layers}
+    (repository.folder / "config.yaml").write_text("study: ours", encoding="utf-8")
+    assert write_lock(repository, {}, records)
+    (repository.folder / "config.yaml").write_text("study: edited", encoding="utf-8")
+    assert not write_lock(repository, read_lock(repository), records, careful=True)
+    assert write_lock(repository, read_lock(repository), records), "but `record` writes down what there is"
+    version = Version("a/0123456789abcdef", {"run.json": ("0" * 32, 1)})
+    records[layers[0]] = records_of([version])
+    assert write_lock(repository, read_lock(repository), records, careful=True)
+    records[layers[0]] = records_of([], ["recorded/prepared/x.json is no JSON"])
+    before = read_lock(repository)
+    assert not write_lock(repository, before, records, careful=True), (
+        "the file that was refused may tell of more"
+    )
