@@ -33,9 +33,9 @@ from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.model import Model
 from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.training.batches import Batches
-from transfer_atlas.training.device import make_accelerator, make_optimizer
+from transfer_atlas.training.device import make_accelerator, make_optimizer, use_threads
 from transfer_atlas.training.fit import training_step
-from transfer_atlas.training.settings import Optimizer, TrainingSettings
+from transfer_atlas.training.settings import TrainingSettings
 
 DESCRIBED = {
     "segmentation": {
@@ -108,7 +108,7 @@ def stepper(
 ) -> Callable[[Tensor, dict[str, Tensor]], Tensor]:
     AcceleratorState._reset_state(reset_partial_state=True)  # one precision a process, else
     accelerator = make_accelerator("bfloat16" if ours else "float32")
-    optimizer = make_optimizer(Optimizer(), model, 1e-3)
+    optimizer = make_optimizer(TrainingSettings(), model, 1e-3)
     if ours:
         model.to(memory_format=torch.channels_last)
     return training_step(model, TASK_TYPES[task_type], optimizer, accelerator, compiled=compiled)
@@ -147,6 +147,7 @@ def main() -> None:
     parser.add_argument("--eager", action="store_true", help="do not compile")
     parser.add_argument("--task-types", nargs="+", default=list(TASK_TYPES), choices=list(TASK_TYPES))
     chosen = parser.parse_args()
+    use_threads(torch.get_num_threads())  # deterministic kernels, as in every run of a study
     size = tuple(chosen.size)
     device = make_accelerator("float32").device
     name = torch.cuda.get_device_name() if device.type == "cuda" else "processor"

@@ -26,6 +26,10 @@ def _shared(name: str, purpose: str) -> Command:
 # In the order of the help. A new command is a line here.
 COMMANDS: dict[str, Command] = {
     "check": Command("say what is wrong with a study's file", "transfer_atlas.study.check:main"),
+    "predict": Command(
+        "what a kept model says of a folder of images", "transfer_atlas.prediction.predict:main"
+    ),
+    "export": Command("a kept model as TorchScript or ONNX", "transfer_atlas.prediction.export:main"),
     "compare": Command(
         "lay two folders of tables side by side", "transfer_atlas.analysis.comparison.__main__:main"
     ),

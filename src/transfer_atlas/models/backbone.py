@@ -9,11 +9,11 @@ import timm
 import torch
 from timm.models.hrnet import HighResolutionNetFeatures
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.models.expected_input import WHITENED, ExpectedInput
 from transfer_atlas.models.feature_networks import at_strides_from, feature_network
+from transfer_atlas.models.upsampling import resize
 
 STRIDE = 4  # of the representation that heads see
 # PyTorch's own value, and HRNet's. Networks taken over from TensorFlow come with 0.01: after the hundred steps of
@@ -84,13 +84,7 @@ class Backbone(nn.Module):
 
 def join_branches(branches: list[Tensor], size: tuple[int, int]) -> Tensor:
     """Branches (B, C_i, h_i, w_i) upsampled to `size` and concatenated: (B, sum C_i, *size)."""
-    joined = [
-        branch
-        if branch.shape[2:] == size
-        else F.interpolate(branch, size=size, mode="bilinear", align_corners=False)
-        for branch in branches
-    ]
-    return torch.cat(joined, dim=1)
+    return torch.cat([resize(branch, size) for branch in branches], dim=1)
 
 
 def build_backbone(name: str, *, seed: int) -> Backbone:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from transfer_atlas.models.backbone import STRIDE
+from transfer_atlas.models.upsampling import resize
 
 
 class Projection(nn.Conv2d):
@@ -27,11 +28,8 @@ class Projection(nn.Conv2d):
         weights = self.weight.split(self.widths, dim=1)  # (outputs, C_i, 1, 1) each
         projected = F.conv2d(branches[0], weights[0], self.bias)
         if self.enlarge > 1:
-            projected = F.interpolate(
-                projected, scale_factor=self.enlarge, mode="bilinear", align_corners=False
-            )
+            height, width = projected.shape[2:]
+            projected = resize(projected, (height * self.enlarge, width * self.enlarge))
         for branch, weight in zip(branches[1:], weights[1:], strict=True):
-            projected = projected + F.interpolate(
-                F.conv2d(branch, weight), size=projected.shape[2:], mode="bilinear", align_corners=False
-            )
+            projected = projected + resize(F.conv2d(branch, weight), projected.shape[2:])
         return projected

@@ -50,7 +50,17 @@ class PredictionMaps(nn.Module):
             nn.init.constant_(convolution.bias, math.log(PRIOR / (1 - PRIOR)) if heat else 0.0)
 
     def forward(self, features: Tensor) -> dict[str, Tensor]:
-        """All maps by name."""
+        """All maps by name; in evaluation in float32, whatever the precision of the arithmetic.
+
+        Peaks are cells that equal the highest around them: in bfloat16 neighbours tie, and one object would be found
+        twice.
+        """
+        if self.training:
+            return self._maps(features)
+        with torch.autocast(features.device.type, enabled=False):
+            return self._maps(features.float())
+
+    def _maps(self, features: Tensor) -> dict[str, Tensor]:
         hidden = F.relu(self.first(features)).chunk(len(self.last), dim=1)
         return {name: last(part) for (name, last), part in zip(self.last.items(), hidden, strict=True)}
 
@@ -140,17 +150,31 @@ def merge_by_class(drawn: Tensor, label: Tensor, classes: int) -> Tensor:
 # Losses
 
 
-def focal_loss(logits: Tensor, heat: Tensor, ignored: Tensor) -> Tensor:
+def count_peaks(cells: Tensor, label: Tensor, present: Tensor) -> Tensor:
+    """How many peaks objects of a batch make: two of one class in one cell are one.
+
+    cells (B, N, 2), label (B, N), present (B, N). At least 1; without looking at the numbers from the host.
+    """
+    image = torch.arange(len(cells), device=cells.device)[:, None]
+    most = 2**15  # above every label and every cell
+    place = ((image * most + label) * most + cells[..., 1]) * most + cells[..., 0]
+    order = torch.where(present, place, -1).flatten().sort().values
+    first = torch.cat([order[:1] >= 0, (order[1:] != order[:-1]) & (order[1:] >= 0)])
+    return first.sum().clamp(min=1)
+
+
+def focal_loss(logits: Tensor, heat: Tensor, ignored: Tensor, peaks: Tensor) -> Tensor:
     """Penalty-reduced focal loss (CornerNet, equation 1; Objects as Points, equation 1), by the number of peaks.
 
-    logits, heat (B, K, h, w): peaks are where heat is 1; ignored (B, h, w) bool: cells of which only peaks count.
+    logits, heat (B, K, h, w): peaks are where heat is 1; ignored (B, h, w) bool: cells of which only peaks count;
+    peaks: their number.
     """
     logits = logits.float()
     probability = logits.sigmoid()
     peak = heat == 1
     at_peak = (1 - probability) ** 2 * F.logsigmoid(logits)
     elsewhere = (1 - heat) ** 4 * probability**2 * F.logsigmoid(-logits) * ~ignored[:, None]
-    return -torch.where(peak, at_peak, elsewhere).sum() / peak.sum().clamp(min=1)
+    return -torch.where(peak, at_peak, elsewhere).sum() / peaks
 
 
 def gather_at(maps: Tensor, cells: Tensor) -> Tensor:
@@ -159,21 +183,22 @@ def gather_at(maps: Tensor, cells: Tensor) -> Tensor:
     return maps.float().flatten(2).gather(2, index[:, None].expand(-1, maps.shape[1], -1)).transpose(1, 2)
 
 
-def l1_loss_at(maps: Tensor, cells: Tensor, wanted: Tensor, counted: Tensor) -> Tensor:
-    """Mean absolute difference of maps (B, C, h, w) at cells (B, N, 2) from what is wanted (B, N, C).
+def l1_loss_at(maps: Tensor, cells: Tensor, wanted: Tensor, counted: Tensor, count: Tensor) -> Tensor:
+    """Absolute difference of maps (B, C, h, w) at cells (B, N, 2) from what is wanted (B, N, C), by a count of values.
 
     counted: (B, N, C) or (B, N, 1), which values count.
     """
-    counted = counted.expand_as(wanted)
     difference = (gather_at(maps, cells) - wanted).abs()
-    return (difference * counted).sum() / counted.sum().clamp(min=1)
+    return (difference * counted.expand_as(wanted)).sum() / count
 
 
-def box_losses(outputs: dict[str, Tensor], targets: dict[str, Tensor], cells: Tensor) -> Tensor:
-    """The losses of offset and size at the centres' cells (B, N, 2) (paper, L2 and L3)."""
+def box_losses(
+    outputs: dict[str, Tensor], targets: dict[str, Tensor], cells: Tensor, count: Tensor
+) -> Tensor:
+    """The losses of offset and size at the centres' cells (B, N, 2) (paper, L2 and L3), by the count of values."""
     present = targets["present"][..., None]
-    offset = l1_loss_at(outputs["offset"], cells, targets["centre"] - cells, present)
-    return offset + SIZE_WEIGHT * l1_loss_at(outputs["size"], cells, targets["size"], present)
+    offset = l1_loss_at(outputs["offset"], cells, targets["centre"] - cells, present, count)
+    return offset + SIZE_WEIGHT * l1_loss_at(outputs["size"], cells, targets["size"], present, count)
 
 
 # Decoding

@@ -14,6 +14,7 @@ from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import Backbone
+from transfer_atlas.tasks.images import confusion_rows, per_image_sums
 from transfer_atlas.tasks.settings import EvaluationSettings
 
 
@@ -72,11 +73,17 @@ class ClassificationEvaluator:
         self.names = names
         self.correct = torch.zeros(len(names), dtype=torch.int64)
         self.count = torch.zeros(len(names), dtype=torch.int64)
+        self.confusion = torch.zeros(len(names), len(names), dtype=torch.int64)
+        self.images: list[tuple[str, bool]] = []
 
     def update(self, outputs: Tensor, samples: Sequence[Sample], extents: Sequence[tuple[int, int]]) -> None:
         """outputs: logits (B, K)."""
         labels = torch.tensor([sample.label for sample in samples])
-        hits = outputs.argmax(dim=1).cpu() == labels
+        predicted = outputs.argmax(dim=1).cpu()
+        hits = predicted == labels
+        pairs = torch.bincount(labels * len(self.names) + predicted, minlength=len(self.names) ** 2)
+        self.confusion += pairs.view_as(self.confusion)
+        self.images += [(sample.id, hit) for sample, hit in zip(samples, hits.tolist(), strict=True)]
         self.count += torch.bincount(labels, minlength=len(self.names))
         self.correct += torch.bincount(labels[hits], minlength=len(self.names))
 
@@ -90,7 +97,13 @@ class ClassificationEvaluator:
             "value": (self.correct.sum().double() / self.count.sum()).item(),
             "per_class": {n: s if c else None for n, s, c in zip(self.names, shares, counts, strict=True)},
             "absent_classes": [name for name, count in zip(self.names, counts, strict=True) if not count],
+            "confusion": confusion_rows(self.names, self.confusion),
         }
+
+    def per_image(self) -> dict[str, list[Any]]:
+        """Whether each image's label is right, as a part of the accuracy over all."""
+        names, hits = zip(*self.images, strict=True) if self.images else ((), ())
+        return per_image_sums(names, ["all"] * len(names), hits, [1] * len(names))
 
 
 class Classification:
@@ -108,9 +121,17 @@ class Classification:
         """label (B,) int64."""
         return {"label": torch.tensor([sample.label for sample in samples])}
 
-    def loss(self, outputs: Tensor, targets: dict[str, Tensor]) -> Tensor:
+    def counts(self, outputs: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """How many images there are."""
+        return {"images": torch.tensor(len(targets["label"]), device=outputs.device)}
+
+    def loss(
+        self, outputs: Tensor, targets: dict[str, Tensor], counts: dict[str, Tensor] | None = None
+    ) -> Tensor:
         """Cross entropy."""
-        return F.cross_entropy(outputs.float(), targets["label"])
+        if counts is None:
+            return F.cross_entropy(outputs.float(), targets["label"])
+        return F.cross_entropy(outputs.float(), targets["label"], reduction="sum") / counts["images"]
 
     def evaluator(
         self, description: DatasetDescription, settings: EvaluationSettings | None = None

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from transfer_atlas.datasets.prepared import DatasetDescription, DepthDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
-from transfer_atlas.models.backbone import STRIDE, Backbone
-from transfer_atlas.tasks.pixelwise import PixelwiseHead, upsample
+from transfer_atlas.models.backbone import Backbone
+from transfer_atlas.tasks.images import per_image_sums
+from transfer_atlas.tasks.pixelwise import PixelwiseHead, to_own_size, upsample
 from transfer_atlas.tasks.settings import EvaluationSettings
 
 
@@ -69,19 +70,20 @@ class DepthEvaluator:
     def __init__(self, depth: DepthDescription) -> None:
         self.depth = depth
         self.errors: list[dict[str, float]] = []
+        self.images: list[str] = []
         self.without_depth = 0
 
     def update(self, outputs: Tensor, samples: Sequence[Sample], extents: Sequence[tuple[int, int]]) -> None:
         """outputs: depth (B, 1, H/4, W/4) of the padded inputs."""
-        upsampled = F.interpolate(outputs.float(), scale_factor=STRIDE, mode="bilinear", align_corners=False)
-        for maps, sample, (height, width) in zip(upsampled, samples, extents, strict=True):
+        for maps, sample, extent in zip(outputs, samples, extents, strict=True):
             valid = sample.depth > 0
             if not valid.any():
                 self.without_depth += 1
                 continue
-            own = upsample(maps[None, :, :height, :width], sample.depth.shape)[0, 0].cpu()
+            own = to_own_size(maps, extent, tuple(sample.depth.shape))[0].cpu()
             # a range that begins at 0 must not let a prediction become 0, whose logarithm is not finite
             clipped = own.clamp(max(self.depth.minimum, self.depth.step), self.depth.maximum)
+            self.images.append(sample.id)
             self.errors.append(depth_errors(clipped[valid], sample.depth[valid]))
 
     def result(self) -> dict[str, Any]:
@@ -94,13 +96,23 @@ class DepthEvaluator:
             name: math.fsum(error[name] for error in self.errors) / len(self.errors)
             for name in self.errors[0]
         }
-        primary = "rmse" if self.depth.unit == "metre" else "scale_invariant_rmse"
+        primary = self.primary
         return {
             "value": means[primary],
             "primary": primary,
             **means,
             "images_without_depth": self.without_depth,
         }
+
+    @property
+    def primary(self) -> str:
+        """The error that counts in this dataset."""
+        return "rmse" if self.depth.unit == "metre" else "scale_invariant_rmse"
+
+    def per_image(self) -> dict[str, list[Any]]:
+        """The primary error of each image, as a part of the mean over all."""
+        values = [error[self.primary] for error in self.errors]
+        return per_image_sums(self.images, ["all"] * len(values), values, [1] * len(values))
 
 
 class Depth:
@@ -118,20 +130,25 @@ class Depth:
         """depth (B, 1, H, W) float32, 0 where there is none."""
         return {"depth": torch.stack([sample.depth for sample in samples])[:, None]}
 
-    def loss(self, outputs: Tensor, targets: dict[str, Tensor]) -> Tensor:
+    def counts(self, outputs: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """How many pixels are known, and how many neighbours in x and in y both are."""
+        masks = _known(targets["depth"] > 0)
+        return {name: mask.sum().clamp(min=1) for name, mask in masks.items()}
+
+    def loss(
+        self, outputs: Tensor, targets: dict[str, Tensor], counts: dict[str, Tensor] | None = None
+    ) -> Tensor:
         """L1 loss of the depth plus L1 losses of its derivatives in x and in y (section 4.6).
 
         Each is averaged over the pixels where it is known: a derivative where both neighbours are. Zero if none is.
         """
         annotated = targets["depth"]  # (B, 1, H, W)
-        valid = annotated > 0
+        counts = counts or self.counts(outputs, targets)
         error = upsample(outputs, annotated.shape[2:]) - annotated
         # the difference of derivatives is the derivative of the difference
-        across, along = error.diff(dim=3), error.diff(dim=2)
-        both_across = valid[..., 1:] & valid[..., :-1]
-        both_along = valid[..., 1:, :] & valid[..., :-1, :]
-        terms = ((error, valid), (across, both_across), (along, both_along))
-        return sum(_mean_magnitude(values, where) for values, where in terms)
+        values = {"pixels": error, "across": error.diff(dim=3), "along": error.diff(dim=2)}
+        masks = _known(annotated > 0)
+        return sum((values[name].abs() * mask).sum() / counts[name] for name, mask in masks.items())
 
     def evaluator(
         self, description: DatasetDescription, settings: EvaluationSettings | None = None
@@ -140,6 +157,10 @@ class Depth:
         return DepthEvaluator(description.depth)
 
 
-def _mean_magnitude(values: Tensor, where: Tensor) -> Tensor:
-    """Mean absolute value over the pixels of a mask, without looking at how many there are."""
-    return (values.abs() * where).sum() / where.sum().clamp(min=1)
+def _known(valid: Tensor) -> dict[str, Tensor]:
+    """Where pixels (B, 1, H, W) are known, and where both neighbours in x, and both in y, are."""
+    return {
+        "pixels": valid,
+        "across": valid[..., 1:] & valid[..., :-1],
+        "along": valid[..., 1:, :] & valid[..., :-1, :],
+    }

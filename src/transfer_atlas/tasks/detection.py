@@ -78,11 +78,17 @@ class DetectionEvaluator:
                 kept = kept[batched_nms(boxes[kept], scores[kept], labels[kept], self.settings.nms)]
             size = tuple(sample.image.shape[1:])
             own = to_image(boxes[kept].numpy().reshape(-1, 2, 2), size, extent).reshape(-1, 4)
-            self.precision.add(size, sample.objects, own, labels[kept].numpy(), scores[kept].numpy())
+            self.precision.add(
+                size, sample.objects, own, labels[kept].numpy(), scores[kept].numpy(), name=sample.id
+            )
 
     def result(self) -> dict[str, Any]:
         """Average precision: the measure asked for, over all thresholds, at 0.5, and by class."""
-        return self.precision.result(self.settings.measure)
+        return self.precision.result(self.settings.measure, self.settings.interpolation)
+
+    def per_image(self) -> dict[str, list[Any]]:
+        """See `AveragePrecision.per_image`."""
+        return self.precision.per_image()
 
 
 class Detection:
@@ -101,15 +107,27 @@ class Detection:
         table, _, ignored = centre_points.tabulate(samples, MOST_OBJECTS)
         return {name: torch.from_numpy(values) for name, values in (table | {"ignored": ignored}).items()}
 
-    def loss(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
+    def counts(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """How many peaks the objects make, and how many numbers of offset or size they ask for."""
+        cells = centre_points.cells_of(targets["centre"], tuple(outputs["heat"].shape[2:]))
+        peaks = centre_points.count_peaks(cells, targets["label"], targets["present"])
+        return {"peaks": peaks, "boxes": (2 * targets["present"].sum()).clamp(min=1)}
+
+    def loss(
+        self,
+        outputs: dict[str, Tensor],
+        targets: dict[str, Tensor],
+        counts: dict[str, Tensor] | None = None,
+    ) -> Tensor:
         """Focal loss of the heat maps, L1 of offset and size at annotated centres (paper, L1 to L3)."""
         classes, size = outputs["heat"].shape[1], tuple(outputs["heat"].shape[2:])
         cells = centre_points.cells_of(targets["centre"], size)
         radius = centre_points.gaussian_radius(targets["size"])
         drawn = centre_points.draw_gaussians(cells, radius, targets["present"], size)
         heat = centre_points.merge_by_class(drawn, targets["label"], classes)
-        peaks = centre_points.focal_loss(outputs["heat"], heat, targets["ignored"])
-        return peaks + centre_points.box_losses(outputs, targets, cells)
+        counts = counts or self.counts(outputs, targets)
+        peaks = centre_points.focal_loss(outputs["heat"], heat, targets["ignored"], counts["peaks"])
+        return peaks + centre_points.box_losses(outputs, targets, cells, counts["boxes"])
 
     def evaluator(
         self, description: DatasetDescription, settings: EvaluationSettings | None = None

@@ -28,6 +28,12 @@ class Evaluator(Protocol):
         Raises LegitimateFailure if the metric is not defined on this evaluation set.
         """
 
+    def per_image(self) -> dict[str, list[Any]]:
+        """Columns of results image by image, plain built-ins: `image` and `part` (a class, or all), and beside them
+        `numerator` and `denominator` where the metric is the mean over parts of the ratio of their sums; for average
+        precision `annotated`, `scores` and `matched` (see `AveragePrecision.per_image`).
+        """
+
 
 class TaskType(Protocol):
     """A task type: target encoding, head, loss, decoding and evaluation."""
@@ -44,8 +50,20 @@ class TaskType(Protocol):
     def encode(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
         """Training targets of augmented samples, stacked: static shapes, on the CPU."""
 
-    def loss(self, outputs: Any, targets: dict[str, Tensor]) -> Tensor:
-        """Scalar loss of a batch, without synchronising with the host."""
+    def loss(
+        self, outputs: Any, targets: dict[str, Tensor], counts: dict[str, Tensor] | None = None
+    ) -> Tensor:
+        """Scalar loss of a batch, without synchronising with the host.
+
+        counts: what sums are divided by, where this is a part of a batch and the losses of its parts are to add up to
+        that of the whole; those of the batch itself by default.
+        """
+
+    def counts(self, outputs: Any, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """What the sums of the loss of a batch are divided by.
+
+        outputs: of the batch or a part of it; only the shape of its maps is looked at.
+        """
 
     def evaluator(
         self, description: DatasetDescription, settings: EvaluationSettings | None = None

@@ -102,13 +102,19 @@ class KeypointsEvaluator:
             own = to_image(boxes[kept].numpy().reshape(-1, 2, 2), size, extent).reshape(-1, 4)
             points = to_image(keypoints[kept].numpy(), size, extent)
             labels = torch.zeros(len(own), dtype=torch.int64).numpy()
-            self.precision.add(size, sample.objects, own, labels, scores[kept].numpy(), points)
+            self.precision.add(
+                size, sample.objects, own, labels, scores[kept].numpy(), points, name=sample.id
+            )
 
     def result(self) -> dict[str, Any]:
         """Average precision at 0.5 OKS, and over all thresholds."""
         return {
             n: v for n, v in self.precision.result("ap50").items() if n not in ("per_class", "absent_classes")
         }
+
+    def per_image(self) -> dict[str, list[Any]]:
+        """See `AveragePrecision.per_image`."""
+        return self.precision.per_image()
 
 
 class Keypoints:
@@ -134,7 +140,27 @@ class Keypoints:
         targets = {name: torch.from_numpy(values) for name, values in (table | {"ignored": ignored}).items()}
         return targets | {"keypoints": points[..., :2] / STRIDE, "annotated": points[..., 2] > 0}
 
-    def loss(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
+    def counts(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """How many peaks objects and keypoints make, and how many numbers they ask for."""
+        size, annotated = tuple(outputs["heat"].shape[2:]), targets["annotated"]
+        centres = centre_points.cells_of(targets["centre"], size)
+        cells = centre_points.cells_of(targets["keypoints"], size)
+        kind = torch.arange(annotated.shape[2], device=annotated.device).expand(annotated.shape)
+        return {
+            "peaks": centre_points.count_peaks(centres, targets["label"], targets["present"]),
+            "keypoint_peaks": centre_points.count_peaks(
+                cells.flatten(1, 2), kind.flatten(1), annotated.flatten(1)
+            ),
+            "boxes": (2 * targets["present"].sum()).clamp(min=1),
+            "points": (2 * annotated.sum()).clamp(min=1),
+        }
+
+    def loss(
+        self,
+        outputs: dict[str, Tensor],
+        targets: dict[str, Tensor],
+        counts: dict[str, Tensor] | None = None,
+    ) -> Tensor:
         """Focal losses of centres and keypoints, L1 of offsets, sizes and displacements (paper, L1 to L6)."""
         points, annotated = targets["keypoints"], targets["annotated"]  # (B, M, K, 2), (B, M, K)
         size = tuple(outputs["heat"].shape[2:])
@@ -150,21 +176,26 @@ class Keypoints:
         )
         heat_keypoints = drawn.unflatten(1, annotated.shape[1:]).amax(dim=1)
         ignored = targets["ignored"]
+        counts = counts or self.counts(outputs, targets)
         return (
-            centre_points.focal_loss(outputs["heat"], heat, ignored)
-            + centre_points.box_losses(outputs, targets, centres)
-            + centre_points.focal_loss(outputs["heat_keypoints"], heat_keypoints, ignored)
+            centre_points.focal_loss(outputs["heat"], heat, ignored, counts["peaks"])
+            + centre_points.box_losses(outputs, targets, centres, counts["boxes"])
+            + centre_points.focal_loss(
+                outputs["heat_keypoints"], heat_keypoints, ignored, counts["keypoint_peaks"]
+            )
             + centre_points.l1_loss_at(
                 outputs["keypoint_offset"],
                 cells.flatten(1, 2),
                 (points - cells).flatten(1, 2),
                 annotated.flatten(1)[..., None],
+                counts["points"],
             )
             + centre_points.l1_loss_at(
                 outputs["displacement"],
                 centres,
                 (points - centres[:, :, None]).flatten(2),
                 annotated[..., None].expand(points.shape).flatten(2),
+                counts["points"],
             )
         )
 

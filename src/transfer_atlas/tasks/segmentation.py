@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import LegitimateFailure
-from transfer_atlas.models.backbone import STRIDE, Backbone
-from transfer_atlas.tasks.pixelwise import PixelwiseHead, upsample
+from transfer_atlas.models.backbone import Backbone
+from transfer_atlas.tasks.images import confusion_rows, per_image_sums
+from transfer_atlas.tasks.pixelwise import PixelwiseHead, predicted_classes, upsample
 from transfer_atlas.tasks.settings import EvaluationSettings
 
 
@@ -24,12 +25,14 @@ class ConfusionMatrix:
         self.classes = classes
         self.counts = torch.zeros(classes, classes, dtype=torch.int64)
 
-    def update(self, annotated: Tensor, predicted: Tensor) -> None:
-        """Add masks of equal shape: annotated with ignored pixels, predicted in 0..K-1."""
+    def update(self, annotated: Tensor, predicted: Tensor) -> Tensor:
+        """Add masks of equal shape: annotated with ignored pixels, predicted in 0..K-1. Returns the added (K, K)."""
         kept = annotated < self.classes
         pairs = annotated[kept].long() * self.classes + predicted[kept].long()
         added = torch.bincount(pairs, minlength=self.classes**2)
-        self.counts += added.reshape(self.classes, self.classes).cpu()
+        added = added.reshape(self.classes, self.classes).cpu()
+        self.counts += added
+        return added
 
     def intersection_over_union(self) -> Tensor:
         """IoU of each class (K,) float64; NaN for a class that is not annotated anywhere.
@@ -43,6 +46,13 @@ class ConfusionMatrix:
         union = annotated + counts.sum(dim=0) - intersection
         return torch.where(annotated > 0, intersection / union.clamp(min=1), torch.nan)
 
+    def mean_over_annotated_or_predicted(self) -> float:
+        """Mean IoU as mmsegmentation and torchmetrics count: a class that is only predicted has IoU 0."""
+        counts = self.counts.double()
+        intersection = counts.diagonal()
+        union = counts.sum(dim=1) + counts.sum(dim=0) - intersection
+        return (intersection[union > 0] / union[union > 0]).mean().item()
+
 
 class SegmentationEvaluator:
     """Mean IoU over the classes annotated in the evaluation set, on complete images at their own size."""
@@ -50,15 +60,15 @@ class SegmentationEvaluator:
     def __init__(self, names: list[str]) -> None:
         self.names = names
         self.matrix = ConfusionMatrix(len(names))
+        self.images: list[tuple[str, Tensor, Tensor]] = []  # intersections (K,) and unions (K,)
 
     def update(self, outputs: Tensor, samples: Sequence[Sample], extents: Sequence[tuple[int, int]]) -> None:
         """outputs: logits (B, K, H/4, W/4) of the padded inputs."""
-        upsampled = F.interpolate(outputs.float(), scale_factor=STRIDE, mode="bilinear", align_corners=False)
-        for logits, sample, (height, width) in zip(upsampled, samples, extents, strict=True):
-            own = logits[None, :, :height, :width]
-            if own.shape[2:] != sample.mask.shape:
-                own = upsample(own, sample.mask.shape)
-            self.matrix.update(sample.mask.to(own.device), own[0].argmax(dim=0))
+        for logits, sample, extent in zip(outputs, samples, extents, strict=True):
+            classes = predicted_classes(logits, extent, tuple(sample.mask.shape))
+            added = self.matrix.update(sample.mask.to(classes.device), classes)
+            union = added.sum(dim=0) + added.sum(dim=1) - added.diagonal()
+            self.images.append((sample.id, added.diagonal().clone(), union))
 
     def result(self) -> dict[str, Any]:
         """Mean IoU, IoU by class, pixel accuracy, and the classes absent from the evaluation set."""
@@ -72,6 +82,7 @@ class SegmentationEvaluator:
         counts = self.matrix.counts.double()
         return {
             "value": by_class[present].mean().item(),
+            "mean_iou_with_predicted": self.matrix.mean_over_annotated_or_predicted(),
             "pixel_accuracy": (counts.diagonal().sum() / counts.sum()).item(),
             "per_class": {
                 n: None if v.isnan() else v.item() for n, v in zip(self.names, by_class, strict=True)
@@ -79,7 +90,18 @@ class SegmentationEvaluator:
             "absent_classes": [
                 name for name, is_here in zip(self.names, present.tolist(), strict=True) if not is_here
             ],
+            "confusion": confusion_rows(self.names, self.matrix.counts),
         }
+
+    def per_image(self) -> dict[str, list[Any]]:
+        """Intersection and union of each image and class that is annotated somewhere in the evaluation set."""
+        annotated = self.matrix.counts.sum(dim=1) > 0
+        rows = [
+            (image, self.names[part], above[part].item(), below[part].item())
+            for image, above, below in self.images
+            for part in torch.nonzero((below > 0) & annotated)[:, 0].tolist()
+        ]
+        return per_image_sums(*(zip(*rows, strict=True) if rows else ((), (), (), ())))
 
 
 class Segmentation:
@@ -97,13 +119,19 @@ class Segmentation:
         """mask (B, H, W) int64, ignored pixels above every class."""
         return {"mask": torch.stack([sample.mask for sample in samples]).long()}
 
-    def loss(self, outputs: Tensor, targets: dict[str, Tensor]) -> Tensor:
+    def counts(self, outputs: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        """How many pixels are annotated."""
+        return {"pixels": (targets["mask"] < outputs.shape[1]).sum().clamp(min=1)}
+
+    def loss(
+        self, outputs: Tensor, targets: dict[str, Tensor], counts: dict[str, Tensor] | None = None
+    ) -> Tensor:
         """Cross entropy at each annotated pixel, averaged over them; zero if none is annotated."""
         mask = targets["mask"]  # (B, H, W)
         logits = upsample(outputs, mask.shape[1:])  # (B, K, H, W)
         annotated = mask < logits.shape[1]
         total = F.cross_entropy(logits, mask.where(annotated, -100), ignore_index=-100, reduction="sum")
-        return total / annotated.sum().clamp(min=1)
+        return total / (counts or self.counts(outputs, targets))["pixels"]
 
     def evaluator(
         self, description: DatasetDescription, settings: EvaluationSettings | None = None

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from accelerate import Accelerator
 from torch import nn
 
-from transfer_atlas.training.settings import Optimizer
+from transfer_atlas.training.settings import TrainingSettings
 
 
-def make_accelerator(precision: str) -> Accelerator:
-    """The device at hand (a GPU if there is one; ACCELERATE_USE_CPU=true keeps to the CPU) and a precision."""
+def make_accelerator(precision: str, *, tf32: bool = False) -> Accelerator:
+    """The device at hand (a GPU if there is one; ACCELERATE_USE_CPU=true keeps to the CPU) and a precision.
+
+    tf32: whether a GPU may round the factors of float32 products; set for the process either way, since torch's own
+    defaults differ between products and convolutions.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cudnn.allow_tf32 = tf32
     return Accelerator(mixed_precision={"float32": "no", "bfloat16": "bf16"}[precision])
 
 
@@ -23,10 +31,26 @@ def use_threads(count: int) -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
 
 
-def make_optimizer(settings: Optimizer, model: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
+def parameter_groups(settings: TrainingSettings, model: nn.Module) -> list[dict[str, Any]]:
+    """Weights in groups with their `rate_factor` and weight decay: one group unless the settings tell them apart."""
+    decay = settings.optimizer.weight_decay
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, weight in model.named_parameters():
+        factor = 1.0 if name.startswith("backbone.") else settings.head_rate_factor
+        # biases, and weights of normalisation layers, have one dimension
+        decayed = settings.decay_norms_and_biases or weight.ndim > 1
+        groups.setdefault((factor, decay if decayed else 0.0), []).append(weight)
+    return [
+        {"params": weights, "rate_factor": factor, "weight_decay": decayed}
+        for (factor, decayed), weights in groups.items()
+    ]
+
+
+def make_optimizer(
+    settings: TrainingSettings, model: nn.Module, learning_rate: float
+) -> torch.optim.Optimizer:
     """The configured optimizer over all weights of the model."""
-    if settings.name == "adam":
-        return torch.optim.Adam(model.parameters(), lr=learning_rate, weight_decay=settings.weight_decay)
-    return torch.optim.SGD(
-        model.parameters(), lr=learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
-    )
+    groups, chosen = parameter_groups(settings, model), settings.optimizer
+    if chosen.name == "adam":
+        return torch.optim.Adam(groups, lr=learning_rate)
+    return torch.optim.SGD(groups, lr=learning_rate, momentum=chosen.momentum)

@@ -19,6 +19,8 @@ from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.training.batches import Batches, InterleavedBatches
 from transfer_atlas.training.device import make_optimizer
 from transfer_atlas.training.finite import require_finite_weights
+from transfer_atlas.training.memory import require_memory
+from transfer_atlas.training.modes import activations_computed_again, set_training_mode
 from transfer_atlas.training.schedule import learning_rate_at
 from transfer_atlas.training.settings import TrainingSettings
 
@@ -35,10 +37,13 @@ def training_step(
     accelerator: Accelerator,
     *,
     compiled: bool = False,
+    accumulation: int = 1,
+    clip: float | None = None,
 ) -> Callable[[Tensor, dict[str, Tensor]], Tensor]:
     """The step: forward, loss, backward, update. Returns the loss without waiting for it.
 
-    compiled: by torch.compile, for one shape of batches; the weights stay those of `model`.
+    compiled: by torch.compile, for one shape of batches; the weights stay those of `model`. accumulation: parts of the
+    batch that are computed one after another, to the loss of the whole. clip: largest norm of all gradients.
     """
     forward, loss_of = model, task.loss
     if compiled:
@@ -47,14 +52,27 @@ def training_step(
 
     def step(images: Tensor, targets: dict[str, Tensor]) -> Tensor:
         optimizer.zero_grad(set_to_none=True)
-        with accelerator.autocast():
-            outputs = forward(images)
-        loss = loss_of(outputs, targets)
-        accelerator.backward(loss)
+        total, counts = None, None
+        for number, part in enumerate(images.chunk(accumulation)):
+            with accelerator.autocast():
+                outputs = forward(part)
+            if accumulation == 1:
+                loss = loss_of(outputs, targets)
+            else:
+                counts = counts or task.counts(outputs, targets)
+                loss = loss_of(outputs, _part(targets, number, accumulation), counts)
+            accelerator.backward(loss)
+            total = loss.detach() if total is None else total + loss.detach()
+        if clip is not None:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimizer.step()
-        return loss.detach()
+        return total
 
     return step
+
+
+def _part(targets: dict[str, Tensor], number: int, parts: int) -> dict[str, Tensor]:
+    return {name: values.chunk(parts)[number] for name, values in targets.items()}
 
 
 def fit(
@@ -79,20 +97,43 @@ def fit(
     parts = parts or [model]
     for module in (model, *parts):
         module.to(accelerator.device, memory_format=torch.channels_last)
-        module.train()
-    optimizer = make_optimizer(settings.optimizer, model, learning_rate)
+        set_training_mode(module, settings)
+    if accelerator.device.type == "cuda":
+        for module in parts:
+            require_memory(module, settings, torch.cuda.mem_get_info(accelerator.device)[1])
+    optimizer = make_optimizer(settings, model, learning_rate)
     first, curve = _resume(state, model, optimizer)
-    steps = [training_step(part, task, optimizer, accelerator, compiled=settings.compile) for part in parts]
+    steps = [
+        training_step(
+            part,
+            task,
+            optimizer,
+            accelerator,
+            compiled=settings.compile,
+            accumulation=settings.accumulation,
+            clip=settings.clip_gradients,
+        )
+        for part in parts
+    ]
     saved = time.monotonic()
     save_every = float(os.environ.get("TRANSFER_ATLAS_SAVE_SECONDS", SAVE_EVERY_SECONDS))
     losses: list[Tensor] = []
-    for number, (images, targets) in enumerate(batches(first, settings.steps), start=first):
-        rate = learning_rate_at(number, steps=settings.steps, start=learning_rate, schedule=settings.schedule)
+    for number, (images, targets) in enumerate(
+        batches(first, settings.steps, pin=accelerator.device.type == "cuda"), start=first
+    ):
+        rate = learning_rate_at(
+            number,
+            steps=settings.steps,
+            start=learning_rate,
+            schedule=settings.schedule,
+            warm_up=settings.warm_up,
+        )
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["rate_factor"]
         images = images.to(accelerator.device, memory_format=torch.channels_last, non_blocking=True)
         targets = {name: value.to(accelerator.device, non_blocking=True) for name, value in targets.items()}
-        losses.append(steps[number % len(steps)](images, targets))
+        with activations_computed_again(model.backbone.body, settings.checkpoint_activations):
+            losses.append(steps[number % len(steps)](images, targets))
         done = number + 1
         if done % LOOK_EVERY == 0 or done == settings.steps:
             loss = torch.stack(losses).mean().item()

@@ -209,11 +209,13 @@ def augment(
     crop: tuple[int, int],
     mean: tuple[float, float, float],
     flips: Sequence[int] = (),
+    depth_factor: float = 1.0,
 ) -> Sample:
     """The sample under a window. Beyond the image stands the dataset's mean colour, annotated as ignored, with
-    invalid depth, and without objects. Depth keeps its values: rescaling stands for another camera, not distance.
+    invalid depth, and without objects.
 
-    flips (K,): each keypoint's mirror image, for samples with keypoints.
+    flips (K,): each keypoint's mirror image, for samples with keypoints. depth_factor: what depth is multiplied by;
+    1 where rescaling stands for another camera, the inverse of the zoom where it stands for another distance.
     """
     beyond = torch.tensor(mean).round().to(torch.uint8).view(3, 1, 1)
     changed: dict[str, Any] = {"image": cut(sample.image, window, crop, fill=beyond, nearest=False)}
@@ -221,7 +223,8 @@ def augment(
         ignored = IGNORE_LABEL if sample.mask.dtype == torch.uint8 else IGNORE_LABEL_16_BITS
         changed["mask"] = cut(sample.mask[None], window, crop, fill=ignored, nearest=True)[0]
     if sample.depth is not None:
-        changed["depth"] = cut(sample.depth[None], window, crop, fill=0, nearest=True)[0]
+        depth = cut(sample.depth[None], window, crop, fill=0, nearest=True)[0]
+        changed["depth"] = depth if depth_factor == 1.0 else depth * depth_factor
     if sample.objects is not None:
         region = visible_region(*sample.image.shape[1:], window, crop)
         changed["objects"] = move_objects(sample.objects, region, crop, mirrored=window.mirrored, flips=flips)
@@ -242,13 +245,19 @@ def complete_image(
     Returns the input (3, *padded_size(extent)) uint8 and the extent: the (height, width) that the image fills. Near
     what lies beyond, which it seldom saw in training, the network's answers are poor: so there is as little as can be.
     """
-    height, width = sample.image.shape[1:]
-    factor = fitting_scale(height, width, resolution)
-    extent = (max(1, round(height * factor)), max(1, round(width * factor)))
+    size = tuple(sample.image.shape[1:])
+    factor, extent = fitting_scale(*size, resolution), evaluated_extent(size, resolution)
     beyond = torch.tensor(mean).round().to(torch.uint8).view(3, 1, 1)
     return cut(
         sample.image, Window(factor, 0, 0, False), padded_size(extent), fill=beyond, nearest=False
     ), extent
+
+
+def evaluated_extent(size: tuple[int, int], resolution: tuple[int, int]) -> tuple[int, int]:
+    """The (height, width) that an image of (height, width) `size` fills of its input in evaluation."""
+    factor = fitting_scale(*size, resolution)
+    height, width = (max(1, round(side * factor)) for side in size)
+    return height, width
 
 
 def complete_images(

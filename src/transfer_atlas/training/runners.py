@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-import torch
-
-from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models import origins
 from transfer_atlas.models.backbone import Backbone, build_backbone
-from transfer_atlas.models.checkpoints import load_backbone, save_checkpoint
-from transfer_atlas.models.expected_input import whitening
-from transfer_atlas.models.model import Model, MultiHeadModel
+from transfer_atlas.models.checkpoints import save_checkpoint
+from transfer_atlas.models.model import MultiHeadModel
+from transfer_atlas.prediction.trained import describe_dataset
 from transfer_atlas.progress import Progress
-from transfer_atlas.store.files import write_json
-from transfer_atlas.store.store import MODEL_FILE, parent_record, read_run
+from transfer_atlas.store.files import move_into, write_json
+from transfer_atlas.store.store import MODEL_FILE, parent_record
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.tasks.registry import TASK_TYPES
-from transfer_atlas.tasks.settings import EvaluationSettings
+from transfer_atlas.training.assess import assess
 from transfer_atlas.training.batches import Batches, InterleavedBatches
 from transfer_atlas.training.device import make_accelerator
 from transfer_atlas.training.evaluate import evaluate
 from transfer_atlas.training.fit import fit
+from transfer_atlas.training.notes import RATE_AT_EDGE, rate_at_edge
+from transfer_atlas.training.requested import (
+    described,
+    hold_out,
+    need_images,
+    open_dataset,
+    scoring_of,
+    source_images,
+    start,
+    trained_on,
+    with_head,
+)
 from transfer_atlas.training.selection import selected_images
 from transfer_atlas.training.settings import TrainingSettings
-
-CACHE_BYTES = 2 * 1024**3  # of decoded images kept in memory; a small target's 150 images always fit
 
 
 def ilsvrc(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
@@ -49,14 +55,14 @@ def ilsvrc(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[
     else:
         backbone = origins.backbone_from_file(name, Path(location["path"]), settings.get("expects"))
     tensors = {f"backbone.{key}": tensor for key, tensor in backbone.state_dict().items()}
-    save_checkpoint(scratch / "output" / MODEL_FILE, tensors, _described(request, backbone))
+    save_checkpoint(scratch / "output" / MODEL_FILE, tensors, described(request, backbone))
     return {"parameters": sum(weight.numel() for weight in backbone.parameters())}
 
 
 def source(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
     """A source: the ILSVRC checkpoint fine-tuned on the source's whole training set."""
     settings = request["settings"]
-    backbone = _start(request, settings["seed"])
+    backbone = start(request, settings["seed"])
     if "datasets" in settings:
         return _train_together(request, backbone, scratch, progress_to)
     return _train(request, settings["task_type"], backbone, scratch, progress_to)
@@ -69,11 +75,11 @@ def _train(
     settings = request["settings"]
     training = TrainingSettings.from_hashed(settings["training"])
     task = TASK_TYPES[task_type]
-    dataset = _open(request)
+    dataset = open_dataset(request)
     indices = selected_images(dataset, settings)
-    _need_images(indices, request)
-    model = _with_head(backbone, task, dataset, training, settings["seed"])
-    accelerator = make_accelerator(training.precision)
+    need_images(indices, request)
+    model = with_head(backbone, task, dataset, training, settings["seed"])
+    accelerator = make_accelerator(training.precision, tf32=training.tf32)
     progress = Progress(request["name"], training.steps, progress_to)
     curve = fit(
         model,
@@ -85,9 +91,23 @@ def _train(
         state=scratch / "state.safetensors",
         watch=lambda done, loss: progress.show(done, f"loss {loss:.3f}"),
     )
-    metrics = evaluate(model, task, dataset, training, accelerator=accelerator, scoring=_scoring(settings))
+    metrics = assess(
+        model,
+        task,
+        dataset,
+        training,
+        indices,
+        curve,
+        accelerator=accelerator,
+        scoring=scoring_of(settings),
+        output=scratch / "output",
+        seed=settings["seed"],
+    )
+    about = {dataset.description.name: describe_dataset(*trained_on(dataset, training, settings))}
     save_checkpoint(
-        scratch / "output" / MODEL_FILE, model.state_dict(), _described(request, backbone, task, training)
+        scratch / "output" / MODEL_FILE,
+        model.state_dict(),
+        described(request, backbone, task, training, about),
     )
     return _metrics(task, metrics) | {"images": len(indices), "curve": curve}
 
@@ -99,17 +119,18 @@ def _train_together(
     settings = request["settings"]
     shared = TrainingSettings.from_hashed(settings["training"])
     task = TASK_TYPES[settings["task_type"]]
-    each, datasets, models, batches, images = {}, {}, {}, [], 0
+    each, datasets, models, fitted, batches, images = {}, {}, {}, {}, [], 0
     for name, own in sorted(settings["datasets"].items()):  # each takes its turn: their order means nothing
         each[name] = TrainingSettings.from_hashed(settings["training"] | own["training"])
-        datasets[name] = _open(request, f"dataset_{name}", share=len(settings["datasets"]))
+        datasets[name] = open_dataset(request, f"dataset_{name}", share=len(settings["datasets"]))
         indices = selected_images(datasets[name], settings)
-        _need_images(indices, request)
+        need_images(indices, request)
         images += len(indices)
-        models[name] = _with_head(backbone, task, datasets[name], each[name], settings["seed"])
+        fitted[name] = indices
+        models[name] = with_head(backbone, task, datasets[name], each[name], settings["seed"])
         batches.append(Batches(datasets[name], task, indices, each[name], settings["seed"]))
     model = MultiHeadModel(models)
-    accelerator = make_accelerator(shared.precision)
+    accelerator = make_accelerator(shared.precision, tf32=shared.tf32)
     progress = Progress(request["name"], shared.steps, progress_to)
     curve = fit(
         model,
@@ -123,21 +144,33 @@ def _train_together(
         watch=lambda done, loss: progress.show(done, f"loss {loss:.3f}"),
     )
     found = {
-        name: evaluate(
+        name: assess(
             models[name],
             task,
             dataset,
             each[name],
+            fitted[name],
+            curve,
             accelerator=accelerator,
-            scoring=_scoring(settings["datasets"][name]),
+            scoring=scoring_of(settings["datasets"][name]),
+            output=scratch / "output" / name,
+            seed=settings["seed"],
         )
         for name, dataset in datasets.items()
     }
+    about = {
+        name: describe_dataset(*trained_on(dataset, each[name], settings["datasets"][name]))
+        for name, dataset in datasets.items()
+    }
     save_checkpoint(
-        scratch / "output" / MODEL_FILE, model.state_dict(), _described(request, backbone, task, shared)
+        scratch / "output" / MODEL_FILE,
+        model.state_dict(),
+        described(request, backbone, task, shared, about),
     )
     value = sum(metrics["value"] for metrics in found.values()) / len(found)
-    return _metrics(task, {"value": value, "datasets": found}) | {"images": images, "curve": curve}
+    notes = sorted({note for metrics in found.values() for note in metrics["notes"]})
+    together = {"value": value, "datasets": found, "notes": notes}
+    return _metrics(task, together) | {"images": images, "curve": curve}
 
 
 def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
@@ -146,13 +179,13 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
     """
     settings = request["settings"]
     task = TASK_TYPES[settings["task_type"]]
-    rates, scoring = settings["learning_rates"], _scoring(settings)
+    rates, scoring = settings["learning_rates"], scoring_of(settings)
     training = TrainingSettings.from_hashed(settings["training"] | {"learning_rate": rates[0]})
-    dataset = _open(request)
+    dataset = open_dataset(request)
     indices = selected_images(dataset, settings)
-    _need_images(indices, request)
-    fitted, held_out = _hold_out(indices, settings["held_out_fraction"], settings["selection_seed"] or 0)
-    accelerator = make_accelerator(training.precision)
+    need_images(indices, request)
+    fitted, held_out = hold_out(indices, settings["held_out_fraction"], settings["selection_seed"] or 0)
+    accelerator = make_accelerator(training.precision, tf32=training.tf32)
     progress = Progress(request["name"], training.steps * len(rates), progress_to)
     batches = Batches(dataset, task, fitted, training, settings["seed"])
     grid = []
@@ -166,7 +199,7 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
         entry: dict[str, Any] = {"learning_rate": rate, "status": "finished", "reason": None, "value": None}
         before = number * training.steps
         try:
-            model = _with_head(_start(request, settings["seed"]), task, dataset, training, settings["seed"])
+            model = with_head(start(request, settings["seed"]), task, dataset, training, settings["seed"])
             entry["curve"] = fit(
                 model,
                 task,
@@ -191,8 +224,17 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
                     scoring=scoring,
                 )
                 entry["held_out_value"] = found["value"]
-            entry["metrics"] = evaluate(
-                model, task, dataset, training, accelerator=accelerator, scoring=scoring
+            entry["metrics"] = assess(
+                model,
+                task,
+                dataset,
+                training,
+                fitted,
+                entry["curve"],
+                accelerator=accelerator,
+                scoring=scoring,
+                output=_anew(scratch / f"shown-{number}"),
+                seed=settings["seed"],
             )
             entry["value"] = entry["metrics"]["value"]
         except LegitimateFailure as failure:
@@ -203,9 +245,12 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
     counts = {
         "images": len(fitted),
         "available_images": dataset.count("train"),
-        "source_images": _source_images(request),
+        "source_images": source_images(request),
     }
-    return _best_of_grid(grid, task, settings) | counts
+    best, metrics = _best_of_grid(grid, task, settings)
+    for path in sorted((scratch / f"shown-{best}").iterdir()):
+        move_into(path, scratch / "output")
+    return metrics | counts
 
 
 def target_model(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
@@ -219,13 +264,13 @@ def target_model(request: dict[str, Any], scratch: Path, progress_to: TextIO) ->
     training = TrainingSettings.from_hashed(
         settings["training"] | {"learning_rate": found["best_learning_rate"]}
     )
-    dataset = _open(request)
-    fitted, _ = _hold_out(
+    dataset = open_dataset(request)
+    fitted, _ = hold_out(
         selected_images(dataset, settings), settings["held_out_fraction"], settings["selection_seed"] or 0
     )
-    accelerator = make_accelerator(training.precision)
+    accelerator = make_accelerator(training.precision, tf32=training.tf32)
     progress = Progress(request["name"], training.steps, progress_to)
-    model = _with_head(_start(request, settings["seed"]), task, dataset, training, settings["seed"])
+    model = with_head(start(request, settings["seed"]), task, dataset, training, settings["seed"])
     curve = fit(
         model,
         task,
@@ -236,11 +281,23 @@ def target_model(request: dict[str, Any], scratch: Path, progress_to: TextIO) ->
         state=scratch / "state.safetensors",
         watch=lambda done, loss: progress.show(done, f"loss {loss:.3f}"),
     )
-    metrics = evaluate(model, task, dataset, training, accelerator=accelerator, scoring=_scoring(settings))
+    metrics = assess(
+        model,
+        task,
+        dataset,
+        training,
+        fitted,
+        curve,
+        accelerator=accelerator,
+        scoring=scoring_of(settings),
+        output=scratch / "output",
+        seed=settings["seed"],
+    )
+    about = {dataset.description.name: describe_dataset(*trained_on(dataset, training, settings))}
     save_checkpoint(
         scratch / "output" / MODEL_FILE,
         model.state_dict(),
-        _described(request, model.backbone, task, training),
+        described(request, model.backbone, task, training, about),
     )
     return _metrics(task, metrics) | {
         "images": len(fitted),
@@ -249,12 +306,17 @@ def target_model(request: dict[str, Any], scratch: Path, progress_to: TextIO) ->
     }
 
 
-def _scoring(settings: dict[str, Any]) -> EvaluationSettings | None:
-    """How predictions are scored, where the task type leaves a choice."""
-    return EvaluationSettings.from_hashed(settings["evaluation"]) if "evaluation" in settings else None
+def _anew(folder: Path) -> Path:
+    """An empty folder, also where an interrupted attempt left something."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
-def _best_of_grid(grid: list[dict[str, Any]], task: TaskType, settings: dict[str, Any]) -> dict[str, Any]:
+def _best_of_grid(
+    grid: list[dict[str, Any]], task: TaskType, settings: dict[str, Any]
+) -> tuple[int, dict[str, Any]]:
+    """Place of the best learning rate in the grid, and the metrics of the transfer."""
     finished = [entry for entry in grid if entry["status"] == "finished"]
     if not finished:
         reasons = dict.fromkeys(
@@ -265,75 +327,12 @@ def _best_of_grid(grid: list[dict[str, Any]], task: TaskType, settings: dict[str
     sign = 1 if task.higher_is_better else -1
     best = max(finished, key=lambda entry: sign * entry[chosen_by])
     summary = [{k: v for k, v in entry.items() if k not in ("metrics", "seconds")} for entry in grid]
-    return _metrics(task, best["metrics"]) | {"best_learning_rate": best["learning_rate"], "grid": summary}
+    metrics = _metrics(task, best["metrics"])
+    rates = [entry["learning_rate"] for entry in grid]
+    if rate_at_edge(rates, best["learning_rate"]):
+        metrics["notes"] = [*metrics["notes"], RATE_AT_EDGE]
+    return grid.index(best), metrics | {"best_learning_rate": best["learning_rate"], "grid": summary}
 
 
 def _metrics(task: TaskType, found: dict[str, Any]) -> dict[str, Any]:
     return {"primary": task.metric, "higher_is_better": task.higher_is_better, **found}
-
-
-def _open(request: dict[str, Any], role: str = "dataset", share: int = 1) -> PreparedDataset:
-    """A prepared dataset among the parents, with its share of the memory for decoded images."""
-    folder = request["parents"][role]["folder"]
-    return PreparedDataset.open(folder, cache_bytes=CACHE_BYTES // share, threads=torch.get_num_threads())
-
-
-def _with_head(
-    backbone: Backbone, task: TaskType, dataset: PreparedDataset, settings: TrainingSettings, seed: int
-) -> Model:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        head = task.head(backbone, dataset.description)
-    description = dataset.description
-    return Model(backbone, head, *whitening(settings.statistics, description.mean, description.std))
-
-
-def _described(
-    request: dict[str, Any],
-    backbone: Backbone,
-    task: TaskType | None = None,
-    training: TrainingSettings | None = None,
-) -> dict[str, Any]:
-    """The description of a checkpoint; task, training: of one that was trained here."""
-    expects = backbone.expects
-    if training is not None:
-        expects = replace(expects, statistics=training.statistics)
-    described = {"backbone": request["settings"]["backbone"], "expects": expects.described()}
-    return described if task is None else described | {"task_type": task.name, "key": request["key"]}
-
-
-def _start(request: dict[str, Any], seed: int) -> Backbone:
-    """The backbone a run starts from: its source's, the ILSVRC checkpoint's, or random weights (scratch).
-
-    Raises LegitimateFailure("source_failed") if the parent legitimately has no weights.
-    """
-    backbone = build_backbone(request["settings"]["backbone"]["name"], seed=seed)
-    for role in ("source", "ilsvrc"):
-        if role in request["parents"]:
-            parent_record(request, role)
-            load_backbone(backbone, Path(request["parents"][role]["folder"]) / MODEL_FILE)
-            return backbone
-    return backbone
-
-
-def _source_images(request: dict[str, Any]) -> int | None:
-    """How many images the source was trained on: a column of the tables, where the source itself may be absent."""
-    if "source" not in request["parents"]:
-        return None
-    return (read_run(Path(request["parents"]["source"]["folder"]))["metrics"] or {}).get("images")
-
-
-def _hold_out(indices: np.ndarray, fraction: float | None, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Positions to fit on, and those held out to pick the learning rate on (None if it is not asked for)."""
-    if fraction is None:
-        return indices, None
-    if len(indices) < 2:
-        raise LegitimateFailure("no_training_images", "one training image cannot be both fitted and held out")
-    count = min(len(indices) - 1, max(1, round(fraction * len(indices))))
-    held_out = np.random.default_rng([seed, 2]).permutation(len(indices))[:count]
-    return np.delete(indices, held_out), np.sort(indices[held_out])
-
-
-def _need_images(indices: np.ndarray, request: dict[str, Any]) -> None:
-    if not len(indices):
-        raise LegitimateFailure("no_training_images", f"{request['name']}: the training split holds no image")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_type_hints
 
-from pydantic import BeforeValidator, Field, create_model, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, create_model, field_validator, model_validator
 
 from transfer_atlas.strict import Introduced, Strict
 
@@ -34,13 +34,22 @@ class PolySchedule(Strict):
     power: float = Field(0.9, gt=0, description="Exponent p of the policy.")
 
 
+class CosineSchedule(Strict):
+    """From the rate down to a share of it along half a cosine (Loshchilov and Hutter 2017, without restarts)."""
+
+    policy: Literal["cosine"]
+    final: float = Field(0.0, ge=0, lt=1, description="Share of the rate that is left at the end.")
+
+
 def _step_unless_told(value: object) -> object:
     """A schedule without `policy` is stepwise, as the default is."""
     return {"policy": "step", **value} if isinstance(value, dict) and "policy" not in value else value
 
 
 Schedule = Annotated[
-    StepSchedule | PolySchedule, Field(discriminator="policy"), BeforeValidator(_step_unless_told)
+    StepSchedule | PolySchedule | CosineSchedule,
+    Field(discriminator="policy"),
+    BeforeValidator(_step_unless_told),
 ]
 
 
@@ -77,6 +86,44 @@ class TrainingSettings(Strict):
         description="Whose mean and deviation whiten the images: each dataset's own (paper, section 4.1), or ILSVRC's, "
         "which leaves pictures as pretrained weights know them.",
     )
+    depth_follows_zoom: Annotated[bool, Introduced(False)] = Field(
+        False,
+        description="Depth: whether random rescaling divides it by the zoom, as of a camera that comes nearer (Eigen "
+        "et al. 2014); else it keeps its values, as of another lens.",
+    )
+    accumulation: Annotated[int, Introduced(1)] = Field(
+        1,
+        ge=1,
+        description="Parts of a batch that are computed one after another, for memory's sake; their number must divide "
+        "the batch. The same result as all at once, but where batch normalisation sees a part only (see "
+        "`frozen_statistics`).",
+    )
+    checkpoint_activations: Annotated[bool, Introduced(False)] = Field(
+        False,
+        description="Compute activations of the backbone's blocks again in the backward pass in place of keeping them: "
+        "a third more time, a fraction of the memory, the same result.",
+    )
+    warm_up: Annotated[int, Introduced(0)] = Field(
+        0, ge=0, description="First steps over which the rate rises linearly to that of the schedule."
+    )
+    clip_gradients: Annotated[PositiveFloat | None, Introduced(None)] = Field(
+        None, description="Largest norm of all gradients together; larger ones are scaled down to it."
+    )
+    head_rate_factor: Annotated[PositiveFloat, Introduced(1.0)] = Field(
+        1.0, description="The head's learning rate relative to the backbone's."
+    )
+    decay_norms_and_biases: Annotated[bool, Introduced(True)] = Field(
+        True,
+        description="Whether weight decay acts on biases and on the weights of normalisation layers, too.",
+    )
+    frozen_statistics: Annotated[bool, Introduced(False)] = Field(
+        False,
+        description="Whether the backbone's batch normalisation keeps the statistics it starts with, for batches too "
+        "small to estimate them; its weights are trained all the same.",
+    )
+    tf32: Annotated[bool, Introduced(False)] = Field(
+        False, description="On a GPU: matrix products and convolutions of float32 with 10 bits of fraction."
+    )
     compile: bool = Field(
         False,
         description="Whether `torch.compile` compiles the training step: minutes at the start, worth it for long "
@@ -87,6 +134,14 @@ class TrainingSettings(Strict):
     def _check(self) -> TrainingSettings:
         if any(side % 32 for side in self.crop):
             raise ValueError(f"crop is {list(self.crop)}; the backbone needs multiples of 32")
+        if self.batch_size % self.accumulation:
+            fitting = [n for n in range(1, self.batch_size + 1) if self.batch_size % n == 0]
+            raise ValueError(
+                f"accumulation is {self.accumulation}, which does not divide the batch_size of {self.batch_size}; "
+                f"expected one of {fitting}"
+            )
+        if self.compile and self.checkpoint_activations:
+            raise ValueError("compile and checkpoint_activations exclude each other; choose one")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"scale is {list(self.scale)}; expected 0 < smallest <= largest")
         return self

@@ -39,6 +39,11 @@ ANNOTATIONS = [
 ]
 
 
+def centres(values):
+    """Annotated keypoints moved from the names of pixels to their centres."""
+    return [v + 0.5 * (n % 3 < 2 and values[n - n % 3 + 2] > 0) for n, v in enumerate(values)]
+
+
 def content() -> dict:
     return copy.deepcopy({"images": IMAGES, "annotations": ANNOTATIONS, "categories": CATEGORIES})
 
@@ -57,6 +62,9 @@ def toy(tmp_path) -> Path:
             save(tmp_path / f"toy/depth/{split}/{stem}.png", np.full((4, 6), 1000 + number, np.uint16))
         write(tmp_path / f"toy/annotations/{split}.json", content())
     return tmp_path
+
+
+CENTRES = centres(POINTS)
 
 
 def test_boxes_are_read_with_classes_by_ascending_category_id(toy, tmp_path):
@@ -80,7 +88,7 @@ def test_keypoints_come_with_names_skeleton_flips_and_sigmas_from_file_and_coco(
     assert about.classes == ["person"]
     assert about.skeleton == [(0, 1), (0, 2)] and about.sigmas == [0.026, 0.025, 0.025]
     sample = PreparedDataset.open(tmp_path / "prepared").read("val", [0], "keypoints")[0]
-    np.testing.assert_array_equal(sample.objects.keypoints[0].ravel(), POINTS)
+    np.testing.assert_array_equal(sample.objects.keypoints[0].ravel(), CENTRES)
     assert not sample.objects.keypoints[1:].any()  # objects of other classes have none
 
 
@@ -94,7 +102,7 @@ def test_keypoints_in_a_file_of_their_own_are_found_by_annotation_id(toy):
         write(toy / f"toy/annotations/{split}.json", boxes)
     chosen = settings(keypoints={"annotations": "annotations/person_keypoints_{split}.json"})
     assert ADAPTERS["coco_json"].describe(chosen, toy, "toy")["keypoints"]["names"][0] == "nose"
-    np.testing.assert_array_equal(records_of(chosen, toy)[0].objects.keypoints[0].ravel(), POINTS)
+    np.testing.assert_array_equal(records_of(chosen, toy)[0].objects.keypoints[0].ravel(), CENTRES)
     people["annotations"][0]["id"] = 99
     write(toy / "toy/annotations/person_keypoints_val.json", people)
     with pytest.raises(
@@ -179,7 +187,7 @@ def test_keypoints_outside_the_image_are_refused_or_left_out_as_boxes_are(toy):
     with pytest.raises(DatasetError, match=r"keypoint 0 at \[-2, 1\].*inside the image of 6 x 4"):
         records_of(settings(keypoints={}), toy)
     kept = records_of(settings(keypoints={}, outside="clip"), toy)[0].objects.keypoints[0]
-    assert kept.ravel().tolist() == [0, 0, 0, 6.5, 1, 1, 0, 0, 0]
+    assert kept.ravel().tolist() == centres([0, 0, 0, 6.5, 1, 1, 0, 0, 0])
 
 
 def rewrite(toy: Path, change) -> None:
@@ -357,3 +365,14 @@ def test_a_real_dataset_is_read_as_its_json_says(tmp_path, name):
             tuple(pair) for pair in about["skeleton"]
         ]
         assert found.keypoints.flips == [5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7, 6, 12, 13]
+
+
+@pytest.mark.parametrize(("coordinates", "moved"), [("indices", 0.5), ("continuous", 0.0)])
+def test_keypoints_that_name_pixels_are_taken_to_their_centres(toy, coordinates, moved):
+    asked = settings(keypoints={"coordinates": coordinates})
+    found = records_of(asked, toy)[0].objects.keypoints[0]
+    wanted = np.array(POINTS, float).reshape(-1, 3)
+    wanted[wanted[:, 2] > 0, :2] += moved
+    np.testing.assert_array_equal(found, wanted)
+    # earlier datasets were read as places, and keep their keys only if they still are
+    assert ("coordinates" in asked.keypoints.hashed()) == (coordinates == "indices")

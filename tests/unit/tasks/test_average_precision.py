@@ -37,6 +37,9 @@ def test_a_perfect_answer_scores_one():
         "value": pytest.approx(1),
         "map": pytest.approx(1),
         "ap50": pytest.approx(1),
+        "by_size": {"small": pytest.approx(1), "medium": None, "large": None},
+        "recall": pytest.approx(1),
+        "voc_ap50": {"area": pytest.approx(1), "eleven_points": pytest.approx(1)},
         "per_class": {"cat": pytest.approx(1), "dog": None, "cow": pytest.approx(1)},
         "absent_classes": ["dog"],
     }

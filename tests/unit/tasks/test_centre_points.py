@@ -100,6 +100,18 @@ def test_points_at_the_rim_stay_inside_the_maps():
 # Losses
 
 
+def test_peaks_are_counted_as_they_are_drawn():
+    generator = np.random.default_rng(0)
+    for _ in range(20):
+        cells = torch.from_numpy(generator.integers(0, 4, (3, 9, 2)))
+        label = torch.from_numpy(generator.integers(0, 2, (3, 9)))
+        present = torch.from_numpy(generator.random((3, 9)) < 0.6)
+        drawn = centre_points.draw_gaussians(cells, torch.ones(3, 9), present, (4, 4))
+        heat = centre_points.merge_by_class(drawn, label, 2)
+        assert centre_points.count_peaks(cells, label, present) == (heat == 1).sum().clamp(min=1)
+    assert centre_points.count_peaks(cells, label, torch.zeros(3, 9).bool()) == 1
+
+
 def test_the_focal_loss_by_hand():
     probability = torch.tensor([[[[0.8, 0.3], [0.6, 0.1]]]])
     heat = torch.tensor([[[[1.0, 0.5], [0.0, 0.0]]]])
@@ -107,18 +119,23 @@ def test_the_focal_loss_by_hand():
     peak = 0.2**2 * math.log(0.8)
     beside = 0.5**4 * 0.3**2 * math.log(0.7)
     background = 0.6**2 * math.log(0.4)
-    loss = centre_points.focal_loss(probability.logit(), heat, ignored)
+    loss = centre_points.focal_loss(probability.logit(), heat, ignored, torch.tensor(1))
     assert loss.item() == pytest.approx(-(peak + beside + background))
     # by the number of peaks, and a peak counts wherever it is
     twice = centre_points.focal_loss(
-        probability.logit().repeat(2, 1, 1, 1), heat.repeat(2, 1, 1, 1), torch.ones(2, 2, 2).bool()
+        probability.logit().repeat(2, 1, 1, 1),
+        heat.repeat(2, 1, 1, 1),
+        torch.ones(2, 2, 2).bool(),
+        torch.tensor(2),
     )
     assert twice.item() == pytest.approx(-peak)
 
 
 def test_the_focal_loss_without_objects_is_that_of_the_background_and_finite_far_out():
     logits = torch.tensor([[[[100.0, -100.0]]]], requires_grad=True)
-    loss = centre_points.focal_loss(logits, torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 2).bool())
+    loss = centre_points.focal_loss(
+        logits, torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 2).bool(), torch.tensor(1)
+    )
     loss.backward()
     assert loss.item() == pytest.approx(100) and logits.grad.isfinite().all()
 
@@ -130,10 +147,12 @@ def test_the_l1_loss_is_taken_where_objects_are():
     cells = torch.tensor([[[1, 2], [3, 0], [0, 0]]])
     wanted = torch.tensor([[[0.5, 5.0], [2.0, 0.0], [9.0, 9.0]]])
     present = torch.tensor([[[True], [True], [False]]])
-    assert centre_points.l1_loss_at(maps, cells, wanted, present).item() == pytest.approx(2.5 / 4)
+    assert centre_points.l1_loss_at(maps, cells, wanted, present, torch.tensor(4)).item() == pytest.approx(
+        2.5 / 4
+    )
     one = torch.tensor([[[False, True], [False, True], [False, False]]])
-    assert centre_points.l1_loss_at(maps, cells, wanted, one).item() == pytest.approx(1)
-    assert centre_points.l1_loss_at(maps, cells, wanted, torch.zeros_like(one)).item() == 0
+    assert centre_points.l1_loss_at(maps, cells, wanted, one, one.sum()).item() == pytest.approx(1)
+    assert centre_points.l1_loss_at(maps, cells, wanted, torch.zeros_like(one), torch.tensor(1)).item() == 0
 
 
 # Decoding

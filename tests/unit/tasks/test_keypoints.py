@@ -94,6 +94,8 @@ def test_a_perfect_answer_scores_one_and_every_map_counts():
         "value": pytest.approx(1),
         "map": pytest.approx(1),
         "ap50": pytest.approx(1),
+        "by_size": {"medium": pytest.approx(1), "large": None},
+        "recall": pytest.approx(1),
     }
     floor = KEYPOINTS.loss(maps, targets)
     for name in maps:

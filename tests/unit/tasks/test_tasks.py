@@ -227,6 +227,7 @@ def test_top_1_by_hand():
         "value": 0.75,
         "per_class": {"sky": 1.0, "road": 0.5, "car": None},
         "absent_classes": ["car"],
+        "confusion": {"sky": {"sky": 2}, "road": {"road": 1, "car": 1}},
     }
 
 

@@ -404,6 +404,8 @@ class _ObjectReader:
             found = f"visibilities {sorted(set(points[:, 2].tolist()))}"
             problems.add(where, found, "0, 1 or 2, and finite x and y", "Correct the annotation.")
             return nothing
+        if self.settings.keypoints.coordinates == "indices":  # to the centres of the pixels that they name
+            points[:, :2] += 0.5 * (points[:, 2:] > 0)
         return points
 
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.adapters.patterns import Pattern
-from transfer_atlas.strict import Strict
+from transfer_atlas.strict import Introduced, Strict
 
 _SIDE = re.compile(r"(?<![a-z])(left|right)(?![a-z])", re.IGNORECASE)
 _OTHER = {
@@ -61,6 +61,12 @@ class KeypointFiles(Strict):
         {},
         description="OKS sigma of each keypoint: how far off annotators are, relative to the object's size. "
         "Keypoints with a name of COCO's need no entry.",
+    )
+
+    coordinates: Annotated[Literal["indices", "continuous"], Introduced("continuous")] = Field(
+        "indices",
+        description="Whether x and y name pixels (COCO's do: 0 is the first, whose centre is at 0.5), or are places, "
+        "0 at the image's left and upper edge, as those of boxes.",
     )
 
     @model_validator(mode="after")

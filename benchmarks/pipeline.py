@@ -1,0 +1,110 @@
+"""Speed of the input pipeline: augmented, encoded batches a second, against a bare loop of decoding and resizing.
+
+    python benchmarks/pipeline.py                                  1280 x 720 JPEGs, crops of 512 x 1024, all task types
+    python benchmarks/pipeline.py --workers 1 2 4 8 --task-types segmentation --batches 40
+
+Nothing is trained: batches are taken as fast as they come. Reference, in the same run and right before each
+measurement: the same JPEGs decoded and resized to the size that augmentation resizes to on average, one after the other
+by one thread, without annotation, crop, flip or encoding. `share` is the pipeline's speed by that of the bare loop, by
+worker; `gain` is its speed by its own with one worker. Workers help only where cores are free: the last line says how
+much two processes get done beside one another. `cores` is how many such cores deliver `--wanted` images a second, if
+each further one gives as much as the last measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from reading import free_cores
+from torchvision.transforms.v2 import functional as transforms
+from training_step import prepared
+
+from transfer_atlas.datasets import decoding
+from transfer_atlas.datasets.encoding import encode_image
+from transfer_atlas.datasets.reading import PreparedDataset
+from transfer_atlas.tasks.registry import TASK_TYPES
+from transfer_atlas.training.batches import Batches
+from transfer_atlas.training.settings import TrainingSettings
+
+
+def seconds(function: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
+
+
+def bare_loop(encoded: list[bytes], size: tuple[int, int]) -> None:
+    for image in encoded:
+        transforms.resize(decoding.decode_image(image), list(size), antialias=True)
+
+
+def delivered(folder: Path, task_type: str, settings: TrainingSettings, workers: int, batches: int) -> float:
+    """Seconds for so many batches, from a newly opened dataset that keeps no decoded image."""
+    dataset = PreparedDataset.open(folder, threads=workers)
+    indices = np.arange(dataset.count("train"))
+    made = Batches(dataset, TASK_TYPES[task_type], indices, settings, 0)
+    return seconds(lambda: [None for _ in made(0, batches)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--image-size", type=int, nargs=2, default=(720, 1280), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--size", type=int, nargs=2, default=(512, 1024), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--images", type=int, default=48)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--batches", type=int, default=24)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--wanted", type=float, default=200.0, help="images a second to feed a GPU with")
+    parser.add_argument("--task-types", nargs="+", default=list(TASK_TYPES), choices=list(TASK_TYPES))
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    settings = TrainingSettings(
+        resolution=tuple(chosen.size), crop=tuple(chosen.size), batch_size=chosen.batch
+    )
+    before, images = free_cores(), chosen.batch * chosen.batches
+    print(
+        f"images of {chosen.image_size}, crops of {chosen.size}, batches of {chosen.batch}; median (lowest to highest)"
+    )
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "prepared"
+        dataset = prepared(folder, chosen.images, tuple(chosen.image_size))
+        samples = dataset.read("train", range(chosen.images), "segmentation")
+        encoded = [encode_image(sample.image.permute(1, 2, 0).contiguous().numpy()) for sample in samples]
+        for task_type in chosen.task_types:
+            rates: dict[int, list[float]] = {workers: [] for workers in chosen.workers}
+            shares: dict[int, list[float]] = {workers: [] for workers in chosen.workers}
+            for _ in range(chosen.repetitions):
+                for workers in chosen.workers:
+                    bare = chosen.images / seconds(lambda: bare_loop(encoded, tuple(chosen.size)))
+                    rate = images / delivered(folder, task_type, settings, workers, chosen.batches)
+                    rates[workers].append(rate)
+                    shares[workers].append(rate / workers / bare)
+            first = rates[chosen.workers[0]]
+            for workers in chosen.workers:
+                gains = [rate / one for rate, one in zip(rates[workers], first, strict=True)]
+                print(
+                    f"{task_type:15} {workers:2} workers  {_told(rates[workers])} images/s  "
+                    f"share {_told(shares[workers])}  gain {_told(gains)}",
+                    flush=True,
+                )
+            each = statistics.median(rates[workers]) / workers
+            print(f"{task_type:15} cores for {chosen.wanted:.0f} images/s: {chosen.wanted / each:.1f}")
+    print(f"Free cores, as two processes see it: {before:.2f} before, {free_cores():.2f} after")
+
+
+def _told(values: list[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+if __name__ == "__main__":
+    main()
