@@ -1,50 +1,65 @@
-# The two commands of the project; each sets up all it needs, from nothing but Python 3.11.
+# The commands of the project; each sets up all it needs. `make help` lists them.
 #     make study                              the default miniature study
 #     make study STUDY=studies/other.yaml     another one
 #     make test                               all checks and tests
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The environment is set up by envs/make_environment.sh, which says what it downloads. CPU=1, given to the first call,
+# leaves out what only NVIDIA GPUs need; PYTHON=... names an interpreter.
 VENV ?= .venv
-UV_VERSION := 0.13.8
-READY := $(VENV)/.ready
+READY := $(VENV)/.ready$(if $(CPU),-without-cuda)
 RUN := PATH="$(abspath $(VENV))/bin:$$PATH"
+CONFIGFILES := $(if $(STUDY),--configfile $(STUDY))
 
 # Tests at a time; the files of tests are shared out among them.
 WORKERS ?= 2
 # Parallel tests and runs share the processor cores: one arithmetic thread each.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: study plan test check lock clean-environment
+.DEFAULT_GOAL := study
+.PHONY: study plan test check coverage environment hooks lock clean-environment help readable
 
-study: $(READY)
-	$(RUN) snakemake $(if $(STUDY),--configfile $(STUDY)) $(ARGUMENTS)
+study: readable ## compute what is missing of a study (STUDY=file.yaml; else the miniature study), tables, figures
+	$(RUN) snakemake $(CONFIGFILES) $(ARGUMENTS)
 
-plan: $(READY)
-	$(RUN) snakemake plan $(if $(STUDY),--configfile $(STUDY)) $(ARGUMENTS)
+plan: readable ## say what a study would compute, and how long it would take
+	$(RUN) snakemake plan $(CONFIGFILES) $(ARGUMENTS)
 
-test: check
+test: check ## all checks, then all tests (WORKERS=2 at a time; ARGUMENTS for pytest)
 	$(RUN) python -m pytest -n $(WORKERS) --dist loadfile $(ARGUMENTS)
 
-# What needs no run: style, format, generated documents.
-check: $(READY)
+check: $(READY) ## what needs no run: style, format, imports, types, generated documents, versions of code
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) snakefmt --check Snakefile rules
-	$(RUN) python -m transfer_atlas.study.reference --check
-	$(RUN) python -m transfer_atlas.code_versions
+	$(RUN) lint-imports
+	$(RUN) mypy
+	$(RUN) transfer-atlas docs --check
+	$(RUN) transfer-atlas catalogue --check
+	$(RUN) transfer-atlas code
 
-# The environment: exactly the locked versions, checked against their hashes.
-$(READY): requirements.lock pyproject.toml
-	@"$(PYTHON)" -c 'import sys; assert sys.version_info[:2] == (3, 11), f"Python 3.11 is needed, found {sys.version}"'
-	"$(PYTHON)" -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --require-hashes -r requirements.lock
-	$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --no-deps --editable .
-	touch $@
+coverage: $(READY) ## how much of the rooms that decide what runs is reached by their unit tests; fails below a floor
+	$(RUN) python -m pytest tests/unit/study tests/unit/planning tests/unit/store tests/unit/running \
+		tests/unit/test_command.py -n $(WORKERS) --dist loadfile --cov --cov-report=term $(ARGUMENTS)
 
-# Pin anew what pyproject.toml asks for.
-lock: $(READY)
-	$(VENV)/bin/uv pip compile pyproject.toml --extra development --python-version 3.11 --python-platform linux \
+hooks: $(READY) ## check what is committed before each commit (.pre-commit-config.yaml)
+	$(RUN) pre-commit install
+
+environment: $(READY) ## only set up the environment (CPU=1: without CUDA; PYTHON=python3.12: with that one)
+
+lock: $(READY) ## pin anew what pyproject.toml asks for, for Linux and macOS and Python 3.11 to 3.13
+	$(VENV)/bin/uv pip compile pyproject.toml --extra development --universal --python-version 3.11 \
 		--upgrade --no-header --no-annotate --generate-hashes --no-emit-index-url --quiet -o requirements.lock
 
-clean-environment:
+clean-environment: ## remove the environment
 	rm -rf $(VENV)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# A file that is not there or no YAML is told in one line, before Snakemake would with a traceback around it.
+readable: $(READY)
+	@$(if $(STUDY),$(RUN) transfer-atlas check --syntax $(STUDY))
+
+# The environment: exactly the locked versions, checked against their hashes.
+$(READY): requirements.lock envs/uv.lock envs/make_environment.sh pyproject.toml
+	@VENV="$(VENV)" CPU="$(CPU)" PYTHON="$(PYTHON)" envs/make_environment.sh
+	@touch $@

@@ -19,8 +19,10 @@ import time
 from pathlib import Path
 from statistics import median
 
+from transfer_atlas.planning.kinds import KINDS
+from transfer_atlas.store.files import write_json
 from transfer_atlas.store.keys import key_of
-from transfer_atlas.store.store import file_facts, run_folder, write_json
+from transfer_atlas.store.store import file_facts, run_folder
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ENVIRONMENT = os.environ | {"DVC_NO_ANALYTICS": "1", "PYTHONPATH": str(REPOSITORY / "src")}
@@ -33,7 +35,7 @@ def make_store(folder: Path, runs: int, checkpoints: int) -> None:
         kind = "source" if number < checkpoints else "transfer"
         identity = {"kind": kind, "settings": {"number": number}, "versions": {}, "parents": {}, "code": {}}
         key = key_of(identity)
-        place = run_folder(folder, kind, f"{kind}-{number}", key)
+        place = run_folder(folder, KINDS[kind].folder, f"{kind}-{number}", key)
         place.mkdir(parents=True)
         if kind == "source":
             (place / "model.safetensors").write_bytes(generator.randbytes(1_000_000))
@@ -46,7 +48,7 @@ def make_store(folder: Path, runs: int, checkpoints: int) -> None:
 def new_repository(folder: Path, store: Path) -> None:
     """A git and DVC repository with the project's DVC files, a remote beside it, and a copy of the store."""
     folder.mkdir()
-    for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", "dvc.yaml", ".gitignore"):
+    for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", "dvc.yaml", ".gitignore", "config.yaml"):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(REPOSITORY / name, folder / name)
     call(folder, "git", "init", "--quiet")

@@ -13,6 +13,10 @@ rule tables:
         effects=f"{FLOW.study.results}/tables/effects.parquet",
         best_effects=f"{FLOW.study.results}/tables/best_effects.parquet",
         best_sources=f"{FLOW.study.results}/tables/best_sources.parquet",
+        per_class=f"{FLOW.study.results}/tables/per_class.parquet",
+        per_image=f"{FLOW.study.results}/tables/per_image.parquet",
+        curves=f"{FLOW.study.results}/tables/curves.parquet",
+        findings=f"{FLOW.study.results}/tables/findings.parquet",
         page=report(
             f"{FLOW.study.results}/tables/tables.html",
             caption="../report/tables.rst",

@@ -12,6 +12,7 @@ use rule prepare_dataset as ilsvrc_checkpoint with:
     priority: 3
     conda:
         "../envs/training.yaml"
+    threads: 1
     resources:
         mem_mb=memory_of("ilsvrc"),
         runtime=minutes_of("ilsvrc"),
@@ -32,6 +33,7 @@ use rule prepare_dataset as train_source with:
     priority: 1
     conda:
         "../envs/training.yaml"
+    threads: 1
     resources:
         mem_mb=memory_of("source"),
         runtime=minutes_of("source"),

@@ -13,6 +13,7 @@ use rule prepare_dataset as image_features with:
     priority: 0
     conda:
         "../envs/training.yaml"
+    threads: 1
     resources:
         mem_mb=memory_of("image_features"),
         runtime=minutes_of("image_features"),
@@ -33,6 +34,7 @@ use rule prepare_dataset as features with:
     priority: 0
     conda:
         "../envs/training.yaml"
+    threads: 1
     resources:
         mem_mb=memory_of("features"),
         runtime=minutes_of("features"),
@@ -53,6 +55,7 @@ use rule prepare_dataset as score with:
     priority: 0
     conda:
         "../envs/training.yaml"
+    threads: 1
     resources:
         mem_mb=memory_of("score"),
         runtime=minutes_of("score"),
@@ -72,6 +75,8 @@ rule score_tables:
         scores=f"{FLOW.study.results}/tables/scores.parquet",
         domain_distances=f"{FLOW.study.results}/tables/domain_distances.parquet",
         metric_evaluation=f"{FLOW.study.results}/tables/metric_evaluation.parquet",
+        metric_differences=f"{FLOW.study.results}/tables/metric_differences.parquet",
+        metric_stability=f"{FLOW.study.results}/tables/metric_stability.parquet",
         stamp=str(stamp("score_tables")),
     log:
         f"logs/score_tables-{FLOW.key}.log",

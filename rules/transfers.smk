@@ -12,6 +12,7 @@ use rule prepare_dataset as transfer with:
     priority: 0
     conda:
         "../envs/training.yaml"
+    threads: 1
     resources:
         mem_mb=memory_of("transfer"),
         runtime=minutes_of("transfer"),
@@ -32,6 +33,7 @@ use rule prepare_dataset as keep_target_model with:
     priority: 0
     conda:
         "../envs/training.yaml"
+    threads: 1
     resources:
         mem_mb=memory_of("target_model"),
         runtime=minutes_of("target_model"),

@@ -6,7 +6,9 @@ from transfer_atlas.analysis.tables.files import read_table, write_table
 from transfer_atlas.analysis.tables.score_records import image_features, read_scores
 from transfer_atlas.analysis.tables.scores import (
     domain_distances_table,
+    metric_differences_table,
     metric_evaluation_table,
+    metric_stability_table,
     scored_pairs,
     scores_table,
 )
@@ -22,6 +24,8 @@ tables = {
     "scores": scores,
     "domain_distances": distances,
     "metric_evaluation": metric_evaluation_table(pairs),
+    "metric_differences": metric_differences_table(pairs),
+    "metric_stability": metric_stability_table(pairs),
 }
 for name, frame in tables.items():
     write_table(frame, Path(snakemake.output[name]))

@@ -2,7 +2,18 @@
 
 from pathlib import Path
 
-from transfer_atlas.analysis.tables.effects import best_effects_table, best_sources_table, effects_table
+from transfer_atlas.analysis.findings.table import findings_table
+from transfer_atlas.analysis.tables.answers import answers_as_text
+from transfer_atlas.analysis.tables.best_sources import best_sources_table
+from transfer_atlas.analysis.tables.chance import chance_levels
+from transfer_atlas.analysis.tables.details import (
+    curves_table,
+    per_class_table,
+    per_image_table,
+    read_per_image,
+    results_by_image,
+)
+from transfer_atlas.analysis.tables.effects import best_effects_table, effects_table
 from transfer_atlas.analysis.tables.files import write_page, write_table
 from transfer_atlas.analysis.tables.records import dataset_facts, read_records
 from transfer_atlas.analysis.tables.transfers import (
@@ -14,11 +25,12 @@ from transfer_atlas.analysis.tables.transfers import (
 from transfer_atlas.planning.shown import write_stamp
 from transfer_atlas.running.jobs import log_to
 
-log_to(snakemake.log[0])
+terminal = log_to(snakemake.log[0])
 facts = snakemake.params.facts
 records = read_records(facts["transfers"], facts["others"])
 transfers = transfers_table(records, dataset_facts(records, facts["domains"], facts["multi_sources"]))
-gains = gains_table(transfers)
+by_image = read_per_image(facts["transfers"])
+gains = gains_table(transfers, results_by_image(by_image), chance_levels(records))
 tables = {
     "runs": runs_table(records),
     "transfers": transfers,
@@ -27,6 +39,10 @@ tables = {
     "effects": effects_table(gains),
     "best_effects": best_effects_table(gains),
     "best_sources": best_sources_table(gains),
+    "per_class": per_class_table(records),
+    "per_image": per_image_table(by_image),
+    "curves": curves_table(records),
+    "findings": findings_table(gains, members=facts["multi_sources"]),
 }
 for name, frame in tables.items():
     write_table(frame, Path(snakemake.output[name]))
@@ -34,4 +50,7 @@ shown = ("best_sources", "gains", "effects", "best_effects", "transfers")
 write_page({name: tables[name] for name in shown}, Path(snakemake.output.page))
 shown = [folder for _, folder in facts["transfers"]]
 shown += [folder for folders in facts["others"].values() for folder in folders]
+seeds = transfers["seed"].nunique()
+results = Path(snakemake.output.gains).parents[1]
+print(answers_as_text(tables["best_sources"], results, seeds), file=terminal, flush=True)
 write_stamp(Path(snakemake.output.stamp), shown, Path(snakemake.params.store))

@@ -35,7 +35,14 @@ COMMAND = "transfer-atlas code declare"
 
 def read_record(path: Path = RECORD) -> dict[str, Any]:
     """The declared stages: name -> {version, roots, fingerprint}; and files without effect on results."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        first = " ".join(str(error).split())[:120]
+        raise CodeVersionError(
+            f"{path} is no YAML ({first}): a merge may have left both sides in it. Take either side, then declare the "
+            f"stages that either has edited: {COMMAND} STAGE ... --results-can-change, or --results-cannot-change."
+        ) from None
 
 
 def modules_of(stage: str, record: dict[str, Any] | None = None, package: Path = PACKAGE) -> list[str]:
@@ -103,7 +110,9 @@ def versions(
     files = stage_modules(chosen, record, package)
     edited = [s for s in chosen if fingerprint(files[s], package) != declared[s].get("fingerprint")]
     if edited:
-        listed = "\n".join(f"  {stage}: {', '.join(files[stage])}" for stage in edited)
+        listed = "\n".join(
+            f"  {stage}: {_told_files(declared[stage]['roots'], files[stage])}" for stage in edited
+        )
         raise CodeVersionError(
             f"code that can change results was edited since its version was declared:\n{listed}\n"
             "Say for each stage which it is:\n"
@@ -111,6 +120,12 @@ def versions(
             f"  {COMMAND} {edited[0]} --results-cannot-change   version stays: existing results remain valid"
         )
     return {stage: declared[stage]["version"] for stage in chosen}
+
+
+def _told_files(roots: list[str], files: list[str]) -> str:
+    """The files of a stage for people: the roots, and how many more they import."""
+    more = len(set(files) - set(roots))
+    return ", ".join(roots) + (f" and {more} more that they import" if more else "")
 
 
 def declare(stage: str, *, results_can_change: bool, path: Path = RECORD, package: Path = PACKAGE) -> str:
@@ -170,8 +185,10 @@ def _meaning(text: str, suffix: str) -> str:
 
 def _told(node: Any) -> str:
     """A syntax tree as text that every version of Python from 3.11 on gives: what is empty is left out, since
-    later versions have more fields.
+    later versions have more fields, and 3.12.1 ends a format such as `:<{width}` with an empty text.
     """
+    if isinstance(node, ast.JoinedStr):
+        node.values = [value for value in node.values if not _is_empty_text(value)]
     if isinstance(node, ast.AST):
         fields = ((name, value) for name, value in ast.iter_fields(node) if value is not None and value != [])
         inner = ", ".join(f"{name}={_told(value)}" for name, value in fields if name != "kind")
@@ -179,6 +196,10 @@ def _told(node: Any) -> str:
     if isinstance(node, list):
         return "[" + ", ".join(map(_told, node)) + "]"
     return repr(node)
+
+
+def _is_empty_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value == ""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -28,7 +28,7 @@ class Introduced:
 class Strict(BaseModel):
     """A section of the configuration: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def unused(self) -> set[str]:
         """Names of settings that cannot change a result as the others stand."""

@@ -21,7 +21,16 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGINS = Path(__file__).resolve().parent / "plugins"
 STUDY_FILE = "tests/config/tiny_study.yaml"
-TARGET_RULES = {"all", "prepared_datasets", "ilsvrc", "sources", "transfers", "pull"}
+TARGET_RULES = {
+    "all",
+    "prepared_datasets",
+    "ilsvrc",
+    "sources",
+    "transfers",
+    "target_models",
+    "scores",
+    "pull",
+}
 TABLES_AND_FIGURES = {
     "tables",
     "gains_heat_map segmentation small_target",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -11,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.shown import write_stamp
+from transfer_atlas.sharing.__main__ import main
 from transfer_atlas.store.keys import key_of
 from transfer_atlas.store.store import publish, run_folder
 
@@ -75,7 +79,16 @@ class Laboratory:
 
     def sharing(self, *arguments: str, status: int = 0) -> str:
         """Run the command line of sharing, expecting an exit status. Returns what it printed."""
-        return self.call(sys.executable, "-m", "transfer_atlas.sharing", *arguments, status=status)
+        said = io.StringIO()
+        with (
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(said),
+            mock.patch.dict(os.environ, surroundings()),
+        ):
+            found = main(list(arguments))
+        assert found == status, " ".join(arguments) + "\n" + said.getvalue()
+        return said.getvalue()
 
     def dvc(self, *arguments: str, status: int = 0) -> str:
         """Run dvc."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from transfer_atlas.datasets.registry import raw_folder
+from transfer_atlas.datasets.versions import dataset_version
 from transfer_atlas.planning.identity import Wanted
 from transfer_atlas.planning.plan import Plan, make_plan
 from transfer_atlas.planning.run import Run
@@ -74,6 +76,13 @@ def plan(
     """Its plan; every dataset is at version 1 if not said otherwise."""
     chosen = study(*changes)
     return make_plan(chosen, dict.fromkeys(chosen.datasets, "1") | (versions or {}), origin)
+
+
+def versions_of(*changes: tuple[str, Any]) -> dict[str, str]:
+    """True content versions of those datasets of the study whose files are there."""
+    chosen = study(*changes)
+    folders = {name: raw_folder(d.adapter, chosen.data_root) for name, d in chosen.datasets.items()}
+    return {name: dataset_version(path) for name, path in folders.items() if path and path.is_dir()}
 
 
 def name_of(each: Run | Wanted) -> tuple:

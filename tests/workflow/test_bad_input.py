@@ -45,7 +45,7 @@ MISTAKES = {
     unknown_adapter: [
         "datasets.meadow.adapter: unknown name 'image_mask_folder' (did you mean image_mask_folders"
     ],
-    unknown_regime: ["experiments[0].regime: found 'smal_target' (did you mean small_target"],
+    unknown_regime: ["experiments[0].regime: unknown regime 'smal_target' (did you mean small_target"],
     crop_that_does_not_fit: ["crop is [48, 48]; the backbone needs multiples of 32"],
 }
 

@@ -73,6 +73,9 @@ class User(Laboratory):
         assert done.returncode == status, " ".join(command) + "\n" + done.stdout + done.stderr
         return done.stdout + done.stderr
 
+    def sharing(self, *arguments: str, status: int = 0) -> str:
+        return self.call(sys.executable, "-m", "transfer_atlas.sharing", *arguments, status=status)
+
     def own(self) -> None:
         """What the test made in the clone becomes the user's."""
         for path in self.folder.rglob("*"):

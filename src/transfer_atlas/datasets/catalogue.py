@@ -1,11 +1,12 @@
 """The official datasets as documentation, generated from their cards.
 
-python -m transfer_atlas.datasets.catalogue           # rewrites docs/official_datasets.md
-python -m transfer_atlas.datasets.catalogue --check   # fails if it is stale
+transfer-atlas catalogue           # rewrites docs/official_datasets.md
+transfer-atlas catalogue --check   # fails if it is stale
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ PAGE = Path(__file__).resolve().parents[3] / "docs" / "official_datasets.md"
 HEADER = """# Datasets in their official layouts
 
 Generated from the cards in `src/transfer_atlas/datasets/official/` by
-`python -m transfer_atlas.datasets.catalogue`; a test fails if it is stale.
+`transfer-atlas catalogue`; a test fails if it is stale.
 
 Each of these is read as its authors distribute it: fetch the archives, unpack them into the folder named below, which
 lies in the study's `data_root`, and name the adapter. Nothing has to be renamed, converted or listed.
@@ -85,17 +86,22 @@ def _counts(card: Card) -> str:
     return "; ".join(parts)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Write the page, or with --check say whether it is current. Returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="transfer-atlas catalogue", description="Write docs/official_datasets.md anew."
+    )
+    parser.add_argument("--check", action="store_true", help="only say whether it is stale")
+    chosen = parser.parse_args(arguments)
     text = catalogue_text()
-    if arguments != ["--check"]:
+    if not chosen.check:
         PAGE.write_text(text, encoding="utf-8")
         return 0
     if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text:
         return 0
-    print(f"{PAGE.name} is stale: run python -m transfer_atlas.datasets.catalogue", file=sys.stderr)
+    print(f"{PAGE.name} is stale: run transfer-atlas catalogue", file=sys.stderr)
     return 1
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())

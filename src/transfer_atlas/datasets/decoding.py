@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from transfer_atlas.errors import DatasetError
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from torchvision.io import ImageReadMode, decode_jpeg, decode_png
@@ -28,10 +30,18 @@ def _bytes(encoded: bytes) -> torch.Tensor:
 
 
 def decode_image(encoded: bytes) -> torch.Tensor:
-    """Decode a JPEG or PNG of 8 bits to (3, H, W) uint8 RGB; no EXIF rotation, no alpha."""
+    """Decode a JPEG or PNG of 8 bits to (3, H, W) uint8 RGB; no EXIF rotation, no alpha.
+
+    Raises DatasetError for pixels of another type: a picture of 16 bits would be 256 times too bright.
+    """
     decode = decode_png if encoded[:4] == PNG_SIGNATURE else decode_jpeg
     try:
-        return decode(_bytes(encoded), ImageReadMode.RGB)
+        image = decode(_bytes(encoded), ImageReadMode.RGB)
+        if image.dtype != torch.uint8:
+            raise DatasetError(
+                f"A prepared image decodes to {image.dtype}; expected 8 bits per channel. Prepare its dataset again."
+            )
+        return image
     except RuntimeError:
         # some legal files (arithmetic coding, unusual colour spaces) are read by Pillow only
         with Image.open(io.BytesIO(encoded)) as image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -10,7 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from transfer_atlas.datasets.encoding import in_range
+from transfer_atlas.datasets.encoding import LARGEST_MEGAPIXELS, in_range
 from transfer_atlas.datasets.prepared import (
     DatasetDescription,
     Entry,
@@ -111,11 +112,16 @@ class _RawDataset(OpenedDataset):
         described = ADAPTERS[adapter].describe(settings, root, adapter)
         fields = {"name": adapter, "counts": {}, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
         super().__init__(DatasetDescription.model_validate({**described, **fields}), split, task_type)
-        problems, records = Problems(adapter), ADAPTERS[adapter].records
+        self._settings, records = settings, ADAPTERS[adapter].records
+        problems = Problems(adapter)
         only = {"splits": (split,)} if "splits" in inspect.signature(records).parameters else {}
         listed = list(records(settings, root, problems, **only))
         self._entries: list[Entry | Record] = [entry for entry in listed if entry.split == split]
         problems.raise_if_any()
+        self.passed_over: dict[str, int] = problems.passed_over
+        if self.passed_over:
+            told = ", ".join(f"{number} {what}" for what, number in sorted(self.passed_over.items()))
+            warnings.warn(f"Dataset '{adapter}' below {root}: passed over {told}", stacklevel=4)
         if not self._entries:
             there = sorted({entry.split for entry in listed})
             found = f"; it has {', '.join(there)}" if there else ""
@@ -132,7 +138,8 @@ class _RawDataset(OpenedDataset):
     def _read(self, index: int) -> OpenedSample:
         entry, problems = self._entries[index], Problems(self.description.name)
         record = entry.read(problems) if isinstance(entry, Entry) else entry
-        opened = None if record is None else opened_image(record, problems)
+        largest = getattr(self._settings, "largest_megapixels", LARGEST_MEGAPIXELS)
+        opened = None if record is None else opened_image(record, problems, largest)
         if opened is not None:
             check_record(record, *opened[1].size, self.description, problems)
         problems.raise_if_any()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, TextIO
@@ -10,6 +11,7 @@ from typing import Any, TextIO
 from pydantic import TypeAdapter
 
 from transfer_atlas.datasets.checking import check_raw_files
+from transfer_atlas.datasets.encoding import LARGEST_MEGAPIXELS
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.datasets.registry import ADAPTERS, AdapterSettings, raw_path
@@ -25,11 +27,14 @@ def prepare_dataset(
     version: str | None = None,
     cache_file: Path | None = None,
     part: dict[str, Any] | None = None,
+    workers: int = 1,
+    unfinished: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> DatasetDescription:
     """Read a raw dataset below `root`, and write it to `folder` as a prepared dataset.
 
     version: content version that the files must be of, before and after; by default whatever is there.
-    cache_file: where md5s of files are remembered.
+    cache_file: where md5s of files are remembered. workers, unfinished, progress: see `write_prepared`.
     part: which images to take, of a part of the dataset: {"images": patterns of ids}.
 
     Raises DatasetError with up to 20 problems: file, what was found, what was expected, and a remedy; or if the
@@ -41,12 +46,21 @@ def prepare_dataset(
     checked = None
     if version is not None and path is not None:
         checked = check_raw_files(Path(root) / path, version, dataset=dataset, cache_file=cache_file)
-    problems = Problems(dataset)
+    problems = Problems(dataset, tolerate=getattr(settings, "tolerate_broken", 0.0))
     description = adapter.describe(settings, Path(root), dataset) | {"name": dataset}
     records = adapter.records(settings, Path(root), problems)
     if part is not None:
         records = (each for each in records if any(fnmatchcase(each.id, like) for like in part["images"]))
-    written = write_prepared(folder, description, records, problems=problems)
+    written = write_prepared(
+        folder,
+        description,
+        records,
+        problems=problems,
+        workers=workers,
+        unfinished=unfinished,
+        largest=getattr(settings, "largest_megapixels", LARGEST_MEGAPIXELS),
+        progress=progress,
+    )
     if checked is not None:
         checked.check_unchanged(cache_file)
     return written
@@ -67,6 +81,9 @@ def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict
         version=request["versions"]["dataset"],
         cache_file=scratch.parent / CACHE_FILE,
         part=request["settings"].get("part"),
+        workers=request.get("threads", 1),
+        unfinished=scratch / "shards",
+        progress=_Progress(request["name"], progress_to),
     )
     for line in _remarks(description):
         print(f"  {request['name']}: {line}", file=progress_to)
@@ -74,8 +91,26 @@ def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict
     return {"counts": description.counts, "absent_classes": absent}
 
 
+class _Progress:
+    """Says now and then how many images are done."""
+
+    EVERY = 15.0  # seconds
+
+    def __init__(self, name: str, stream: TextIO) -> None:
+        self.name, self.stream, self.shown = name, stream, time.monotonic()
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() - self.shown >= self.EVERY:
+            self.shown = time.monotonic()
+            print(f"  {self.name}: {done} of {total} images", file=self.stream, flush=True)
+
+
 def _remarks(description: DatasetDescription) -> Iterator[str]:
     """What is worth knowing of a dataset that is in order."""
+    for file, found in description.broken.items():
+        yield f"left out: {file}: {found}"
+    for what, number in description.passed_over.items():
+        yield f"passed over: {number} {what}"
     absent = description.segmentation.absent_classes if description.segmentation else {}
     absent_boxes = description.detection.absent_classes if description.detection else {}
     for what, by_split in (("pixel", absent), ("box", absent_boxes)):

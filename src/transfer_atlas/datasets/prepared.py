@@ -99,6 +99,9 @@ class ClassificationDescription(Strict):
 class DatasetDescription(Strict):
     """Contents of dataset.json. mean and std are per channel (R, G, B) of the training images in 0..255.
 
+    broken: files that cannot be decoded and were left out, with what is wrong with them; passed_over: what looks like
+    part of the dataset and was not used, with how often it was met.
+
     The image domain is the study's to say and not in here, so that changing it leaves every prepared dataset as it is.
     """
 
@@ -113,6 +116,8 @@ class DatasetDescription(Strict):
     std: tuple[float, float, float]
     source: str = ""
     licence: str = ""
+    broken: dict[str, str] = Field({})
+    passed_over: dict[str, int] = Field({})
 
     @model_validator(mode="before")
     @classmethod

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from transfer_atlas.datasets.prepared import DatasetDescription, Objects, TaskType, with_keypoints
+from transfer_atlas.datasets.subsets import subset
 from transfer_atlas.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -129,6 +130,10 @@ class PreparedDataset:
                 tables[shard, group] = file.read_row_group(group, columns=["label"])["label"].to_numpy()
             found.append(tables[shard, group][row])
         return np.array(found, dtype=np.int64)
+
+    def subset(self, split: str, number: int | None, seed: int = 0) -> list[int]:
+        """Sorted indices of a subset of a split, chosen by the ids; all if there are no more. See `subsets.py`."""
+        return subset(self._of(self._ids, split), number, seed)
 
     def _of(self, table: dict[str, list], split: str) -> list:
         if split not in table:

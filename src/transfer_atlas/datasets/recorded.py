@@ -103,7 +103,7 @@ def read_manifest(file: Path, folder: Path) -> Recorded:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(
             f"{file} records no version ({type(error).__name__}: {error}). Expected what "
-            "`python -m transfer_atlas.sharing manifest` writes: run it again, or restore the file."
+            "`transfer-atlas manifest` writes: run it again, or restore the file."
         ) from None
     whole = [value if isinstance(value, int) else None for value in (number, size)]
     return Recorded(file, folder, version, *whole)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Union
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -47,10 +47,13 @@ def _found() -> dict[str, Adapter]:
 ADAPTERS: dict[str, Adapter] = _found()
 
 # What a dataset's entry in a study may be; `name` says which adapter reads it.
-AdapterSettings = Annotated[
-    Union[tuple(adapter.Settings for adapter in ADAPTERS.values())],  # noqa: UP007 (of a tuple)
-    Field(discriminator="name"),
-]
+if TYPE_CHECKING:
+    AdapterSettings = Any  # which files there are is unknown before the module runs
+else:
+    AdapterSettings = Annotated[
+        Union[tuple(adapter.Settings for adapter in ADAPTERS.values())],  # noqa: UP007 (of a tuple)
+        Field(discriminator="name"),
+    ]
 
 
 def settings_of(adapter: str, **options: Any) -> Any:

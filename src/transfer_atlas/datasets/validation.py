@@ -43,30 +43,39 @@ def check_description(description: DatasetDescription, problems: Problems) -> No
         problems.add(where, found, "0 <= minimum < maximum <= 65535 steps", "Use a larger scale.")
 
 
-def opened_image(record: Record, problems: Problems) -> tuple[bytes, Image.Image] | None:
-    """Bytes to store and decoded image in mode RGB; None, and a problem, if the image cannot be decoded."""
+def opened_image(
+    record: Record, problems: Problems, largest: float = encoding.LARGEST_MEGAPIXELS
+) -> tuple[bytes, Image.Image] | None:
+    """Bytes to store and decoded image in mode RGB; None, and a problem, if the image cannot be decoded.
+
+    largest: megapixels.
+    """
     try:
-        return encoding.open_image(record.image)
+        return encoding.open_image(record.image, largest)
     except encoding.DECODING_ERRORS as error:
         # Pillow names the buffer it read from, which tells nobody anything
-        found = "no image" if isinstance(error, UnidentifiedImageError) else str(error)
+        found = "it is no image" if isinstance(error, UnidentifiedImageError) else str(error)
         remedy = "Fetch the file anew, or leave the image out."
-        problems.add(
-            _image(record), f"the image cannot be decoded ({found})", "a complete JPEG or PNG", remedy
-        )
+        found = f"the image cannot be decoded ({found})"
+        problems.broken(_image(record), found, "a complete JPEG or PNG", remedy)
         return None
 
 
 def check_record(
-    record: Record, width: int, height: int, description: DatasetDescription, problems: Problems
+    record: Record,
+    width: int,
+    height: int,
+    description: DatasetDescription,
+    problems: Problems,
+    mask_values: np.ndarray | None = None,
 ) -> bool:
     """Check a record's annotations against its image's size and the description; return whether all is well.
 
-    width, height: of the image, in pixels.
+    width, height: of the image, in pixels; mask_values: those that occur in the mask, if they are known already.
     """
     before = len(problems.texts)
     if description.segmentation:
-        _check_mask(record, width, height, description, problems)
+        _check_mask(record, width, height, description, problems, mask_values)
     if description.detection or description.keypoints:
         _check_objects(record, width, height, description, problems)
     if description.depth:
@@ -84,7 +93,12 @@ def _image(record: Record) -> str:
 
 
 def _check_mask(
-    record: Record, width: int, height: int, description: DatasetDescription, problems: Problems
+    record: Record,
+    width: int,
+    height: int,
+    description: DatasetDescription,
+    problems: Problems,
+    values: np.ndarray | None,
 ) -> None:
     where = record.extra.get("mask_file", f"mask of {_image(record)}")
     segmentation = description.segmentation
@@ -93,11 +107,11 @@ def _check_mask(
         return
     if record.mask.shape != (height, width):
         found = "mask of " + " x ".join(str(size) for size in record.mask.shape[::-1])
-        remedy = "Resize the mask (nearest neighbour), or crop both alike."
+        remedy = "Set `fit: crop` (a mask with a margin) or `fit: resize`, or correct the files."
         problems.add(where, found, f"the image's {width} x {height} (width x height)", remedy)
         return
     number, ignore = len(segmentation.classes), segmentation.ignore_label
-    values = np.unique(record.mask)
+    values = encoding.values_in(record.mask) if values is None else values
     unknown = [int(value) for value in values if not 0 <= value < number and value != ignore]
     if unknown:
         found = f"label(s) {unknown[:10]} in {int(np.isin(record.mask, unknown).sum())} pixels"

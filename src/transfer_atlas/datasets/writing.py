@@ -1,95 +1,72 @@
-"""Writes a prepared dataset: streams records into Parquet shards, then the index and dataset.json."""
+"""Writes a prepared dataset: entries into Parquet shards, by several processes, then the index and dataset.json.
+
+A shard is a fixed number of images of one split in the order of the adapter, and is written by one process alone. So
+the bytes are the same for any number of processes, memory does not grow with the dataset, and a shard that was
+finished before an interruption is not made again.
+"""
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import json
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transfer_atlas.datasets import encoding
 from transfer_atlas.datasets.prepared import DatasetDescription, Entry, Record
 from transfer_atlas.datasets.problems import Problems
+from transfer_atlas.datasets.shards import (
+    SHARD_IMAGES,
+    Finished,
+    ShardWriter,
+    row_of,
+    schema_of,
+    shard_name,
+)
 from transfer_atlas.datasets.statistics import Statistics
-from transfer_atlas.datasets.validation import check_description, check_record, opened_image
+from transfer_atlas.datasets.subsets import ranks
+from transfer_atlas.datasets.validation import check_description
+from transfer_atlas.errors import DatasetError
 
-SHARD_BYTES = 256 * 2**20
-# One image is read by reading its row group, so a group is small beside what it takes to decode one image.
-ROW_GROUP_BYTES = 256 * 2**10
-ROW_GROUP_ROWS = 64
-
-_ALWAYS = [("id", pa.string()), ("split", pa.string()), ("width", pa.int32()), ("height", pa.int32())]
-_OBJECTS = [
-    ("boxes", pa.list_(pa.list_(pa.float32()))),
-    ("labels", pa.list_(pa.int64())),
-    ("crowd", pa.list_(pa.bool_())),
-    ("area", pa.list_(pa.float32())),
-]
+QUEUED = 2  # shards handed to each process ahead of time
+UNFINISHED = "unfinished"  # folder for shards until all are there
 
 
-def schema_of(description: DatasetDescription) -> pa.Schema:
-    """Columns of the shards: image, and those of the task types the description has."""
-    fields = [*_ALWAYS, ("image", pa.binary())]
-    if description.segmentation:
-        fields.append(("mask", pa.binary()))
-    if description.detection or description.keypoints:
-        fields.extend(_OBJECTS)
-    if description.keypoints:
-        fields.append(("keypoints", pa.list_(pa.list_(pa.float32()))))
-    if description.depth:
-        fields.extend([("depth", pa.binary()), ("depth_scale", pa.float64())])
-    if description.classification:
-        fields.append(("label", pa.int64()))
-    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
+@dataclass(frozen=True)
+class _Work:
+    """What every process needs to write shards; handed over by forking, so that entries are not pickled."""
+
+    description: DatasetDescription
+    folder: Path
+    shards: list[_Shard]
+    largest: float
+    tolerate: float
 
 
-class _SplitWriter:
-    """Writes the rows of one split into its shards, a row group at a time."""
+@dataclass
+class _Shard:
+    split: str
+    number: int
+    entries: list[Entry | Record] = field(default_factory=list)
 
-    def __init__(self, folder: Path, split: str, schema: pa.Schema) -> None:
-        self.folder, self.split, self.schema = folder, split, schema
-        self.index: list[tuple[str, str, str, int, int]] = []
-        self.rows: list[dict[str, Any]] = []
-        self.group_bytes = self.shard_bytes = self.shard = self.group = 0
-        self.writer: pq.ParquetWriter | None = None
+    @property
+    def name(self) -> str:
+        return shard_name(self.split, self.number)
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Append one row."""
-        self.rows.append(row)
-        self.group_bytes += sum(len(value) for value in row.values() if isinstance(value, bytes))
-        if self.group_bytes >= ROW_GROUP_BYTES or len(self.rows) >= ROW_GROUP_ROWS:
-            self._flush()
-
-    def _flush(self) -> None:
-        if not self.rows:
-            return
-        name = f"{self.split}-{self.shard:05d}.parquet"
-        if self.writer is None:
-            self.writer = pq.ParquetWriter(
-                self.folder / name,
-                self.schema,
-                compression="none",  # images, masks and depth are compressed already
-                use_dictionary=["split"],
-                write_statistics=["id", "split"],
-            )
-        self.writer.write_table(pa.Table.from_pylist(self.rows, schema=self.schema))
-        self.index += [(row["id"], self.split, name, self.group, at) for at, row in enumerate(self.rows)]
-        self.shard_bytes += self.group_bytes
-        self.rows, self.group_bytes, self.group = [], 0, self.group + 1
-        if self.shard_bytes >= SHARD_BYTES:
-            self.close()
-
-    def close(self) -> None:
-        """Finish the shard at hand; a later row starts the next one."""
-        self._flush()
-        if self.writer is not None:
-            self.writer.close()
-            self.writer = None
-            self.shard, self.shard_bytes, self.group = self.shard + 1, 0, 0
+    def signature(self, description: DatasetDescription) -> str:
+        """What a finished shard must have been made of to be taken up: description and ids."""
+        content = [description.model_dump(mode="json"), [entry.id for entry in self.entries]]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def write_prepared(
@@ -99,21 +76,26 @@ def write_prepared(
     *,
     splits: Sequence[str] = ("train", "val"),
     problems: Problems | None = None,
+    workers: int = 1,
+    unfinished: Path | None = None,
+    largest: float = encoding.LARGEST_MEGAPIXELS,
+    progress: Callable[[int, int], None] | None = None,
 ) -> DatasetDescription:
-    """Write records as a prepared dataset and return its description; one row group is in memory at a time.
+    """Write entries (or records) as a prepared dataset and return its description.
 
     folder: is created; an older prepared dataset in it is replaced. description_without_counts: the fields of
     DatasetDescription but counts, mean and std. splits: each must have an image. problems: those the adapter
-    behind `records` adds to while they are drawn.
+    behind `records` adds to while they are listed. workers: processes. unfinished: folder in which shards are kept
+    until all are there, and from which those of an interrupted call with the same entries are taken up; by default
+    inside `folder`, without taking up. largest: megapixels of a picture. progress: called with images done and all.
 
-    The same records give identical files. dataset.json is written last: without it, writing was cut off.
+    The same entries give identical files. dataset.json is written last: without it, writing was cut off.
 
     Raises:
         DatasetError: up to 20 problems, each with file, what was found, what was expected and a remedy.
     """
     folder = Path(folder)
-    shards = folder / "shards"
-    shards.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     _clear(folder)
     counted = {"counts": {}, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
     description = DatasetDescription.model_validate({**description_without_counts, **counted})
@@ -121,41 +103,20 @@ def write_prepared(
     check_description(description, problems)
     problems.raise_if_any()
 
-    statistics, identifiers = Statistics(), set()
-    writers: dict[str, _SplitWriter] = {}
+    kept = folder / UNFINISHED if unfinished is None else Path(unfinished)
+    if unfinished is None:
+        shutil.rmtree(kept, ignore_errors=True)
+    kept.mkdir(parents=True, exist_ok=True)
     try:
-        for listed in records:
-            record = listed.read(problems) if isinstance(listed, Entry) else listed
-            if record is None:
-                continue
-            if record.id in identifiers:
-                remedy = "Give each image of the dataset its own id, in one split only."
-                problems.add(
-                    record.id, f"this id occurs twice (again in split {record.split})", "once", remedy
-                )
-            identifiers.add(record.id)
-            row = _row(record, description, statistics, problems)
-            if row is None or problems:
-                continue  # nothing more is written, but the remaining problems are found
-            if record.split not in writers:
-                writers[record.split] = _SplitWriter(shards, record.split, schema_of(description))
-            writers[record.split].add(row)
-        statistics.check(description, problems)
-        for split in splits:
-            # where images were refused, the split is not empty for want of images
-            if not statistics.counts.get(split) and not problems:
-                remedy = "Check the pattern, the list file or the number of images of this split."
-                problems.add(f"split {split}", "no image", "at least one", remedy)
-        problems.raise_if_any()
+        work = _Work(description, kept, [], largest, problems.tolerate)
+        finished = _written_as_listed(records, work, problems)
+        finished |= _written(work, max(workers, 1), problems, progress)
+        description = _publish(folder, kept, description, finished, splits, problems)
     finally:
-        for writer in writers.values():
-            writer.close()
         if problems:
             _clear(folder)
-    _write_index(folder, writers)
-    description = statistics.complete(description)
-    text = json.dumps(description.model_dump(mode="json"), indent=2, ensure_ascii=False)
-    (folder / "dataset.json").write_text(text + "\n", encoding="utf-8")
+        if unfinished is None:
+            shutil.rmtree(kept, ignore_errors=True)
     return description
 
 
@@ -165,50 +126,197 @@ def _clear(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _row(
-    record: Record, description: DatasetDescription, statistics: Statistics, problems: Problems
-) -> dict[str, Any] | None:
-    """Check and encode one record; None (and a problem) if it is not in order."""
-    opened = opened_image(record, problems)
-    if opened is None:
-        return None
-    encoded, image = opened
-    width, height = image.size
-    if not check_record(record, width, height, description, problems):
-        return None
-    split = record.split
-    statistics.counts[split] = statistics.counts.get(split, 0) + 1
-    if split == "train":
-        statistics.pixels += np.array(image.histogram(), dtype=np.int64).reshape(3, 256)
-    row = {"id": record.id, "split": split, "width": width, "height": height, "image": encoded}
-    if description.segmentation:
-        ignore = description.segmentation.ignore_label
-        row["mask"] = encoding.encode_mask(record.mask.astype(np.uint8 if ignore == 255 else np.uint16))
-        statistics.note("segmentation", split, record.mask)
-        if (record.mask == ignore).all():
-            statistics.unlabelled[split] = statistics.unlabelled.get(split, 0) + 1
-    if description.detection or description.keypoints:
-        objects = record.objects
-        row |= {name: getattr(objects, name).tolist() for name in ("boxes", "labels", "crowd", "area")}
-        statistics.note("detection", split, objects.labels)
-    if description.keypoints:
-        row["keypoints"] = [points.ravel().tolist() for points in record.objects.keypoints]
-    if description.depth:
-        depth = description.depth
-        row["depth"] = encoding.encode_depth(record.depth, depth.step, depth.minimum, depth.maximum)
-        row["depth_scale"] = depth.step
-        statistics.note_depth(split, record.depth, depth)
-    if description.classification:
-        row["label"] = int(record.label)
-        statistics.note("classification", split, np.array(record.label))
-    return row
+def _written_as_listed(
+    records: Iterable[Entry | Record], work: _Work, problems: Problems
+) -> dict[str, Finished]:
+    """List all entries into the shards of the work; records are read already, and are written at once."""
+    identifiers: set[str] = set()
+    open_shards: dict[str, _Shard] = {}
+    writers: dict[str, ShardWriter] = {}
+    numbers: dict[str, int] = {}
+    finished: dict[str, Finished] = {}
+    try:
+        for listed in records:
+            if listed.id in identifiers:
+                found = f"this id occurs twice (again in split {listed.split})"
+                problems.add(listed.id, found, "once", "Give each image its own id, in one split only.")
+            identifiers.add(listed.id)
+            split = listed.split
+            if isinstance(listed, Entry):
+                shard = open_shards.get(split)
+                if shard is None or len(shard.entries) >= SHARD_IMAGES:
+                    shard = open_shards[split] = _Shard(split, numbers.setdefault(split, 0))
+                    numbers[split] += 1
+                    work.shards.append(shard)
+                shard.entries.append(listed)
+                continue
+            if split not in writers:
+                name = shard_name(split, numbers.setdefault(split, 0))
+                writers[split] = ShardWriter(work.folder / name, split, schema_of(work.description))
+                numbers[split] += 1
+            writer = writers[split]
+            row = row_of(listed, work.description, writer.statistics, problems, work.largest)
+            if row is not None and not problems:  # nothing more is written, but remaining problems are found
+                writer.add(row)
+            if writer.rows_added >= SHARD_IMAGES:
+                finished[writers.pop(split).path.name] = writer.finish(bool(problems))
+    finally:
+        for writer in writers.values():
+            finished[writer.path.name] = writer.finish(bool(problems))
+    return finished
 
 
-def _write_index(folder: Path, writers: dict[str, _SplitWriter]) -> None:
-    """Write where each image is, splits in alphabetical order, images in the order of the records."""
-    rows = [row for split in sorted(writers) for row in writers[split].index]
+def _written(
+    work: _Work, workers: int, problems: Problems, progress: Callable[[int, int], None] | None
+) -> dict[str, Finished]:
+    """Write the shards that are not finished, and return what is known of all of them by file name."""
+    total = sum(len(shard.entries) for shard in work.shards)
+    finished = {} if problems else _taken_up(work)
+    left = [at for at, shard in enumerate(work.shards) if shard.name not in finished]
+    done = total - sum(len(work.shards[at].entries) for at in left)
+    # the most images first would keep all busy to the end, but splits have few shards of other sizes
+    for at, result in _carried_out(work, left, min(workers, len(left)), problems):
+        shard = work.shards[at]
+        finished[shard.name] = result
+        done += len(shard.entries)
+        if progress is not None:
+            progress(done, total)
+        problems.merge(result.texts, {}, {})
+    for name in sorted(finished):
+        problems.merge([], finished[name].broken, finished[name].passed_over)
+    return finished
+
+
+def _taken_up(work: _Work) -> dict[str, Finished]:
+    """Shards that an interrupted call has finished."""
+    finished = {}
+    for shard in work.shards:
+        found = Finished.read(work.folder / shard.name)
+        if found is not None and found.signature == shard.signature(work.description):
+            finished[shard.name] = found
+    return finished
+
+
+def _carried_out(
+    work: _Work, left: list[int], workers: int, problems: Problems
+) -> Iterator[tuple[int, Finished]]:
+    """Yield (position, result) of each shard as it is done."""
+    if workers <= 1:
+        for at in left:
+            yield at, _write_shard(work, at, problems.limit - len(problems.texts))
+        return
+    context = get_context("fork")  # entries hold open readers and functions that cannot be pickled
+    # annotations of a large dataset are shared with the processes, until the collector of one of them writes to them
+    gc.freeze()
+    with ProcessPoolExecutor(workers, context, _take_work, (work,)) as pool:
+        try:
+            waiting, queue = {}, list(reversed(left))
+            while queue or waiting:
+                while queue and len(waiting) < QUEUED * workers:
+                    at = queue.pop()
+                    waiting[pool.submit(_write_shard_of_process, at, problems.limit)] = at
+                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield waiting.pop(future), future.result()
+        except BrokenProcessPool as error:
+            raise DatasetError(
+                f"Dataset '{work.description.name}': a process that wrote shards ended from outside, as happens when "
+                "memory runs out. Run again with fewer threads: finished shards are kept."
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            gc.unfreeze()
+
+
+_WORK: list[_Work] = []  # of a forked process: what it was forked for
+
+
+def _take_work(work: _Work) -> None:
+    _WORK[:] = [work]
+
+
+def _write_shard_of_process(at: int, limit: int) -> Finished:
+    return _write_shard(_WORK[0], at, limit)
+
+
+def _write_shard(work: _Work, at: int, limit: int) -> Finished:
+    """Read the entries of a shard and write it; nothing is left of it if there are problems."""
+    shard, problems = work.shards[at], Problems(work.description.name, limit + 1, work.tolerate)
+    writer = ShardWriter(work.folder / shard.name, shard.split, schema_of(work.description))
+    try:
+        for entry in shard.entries:
+            record = entry.read(problems)
+            row = (
+                None
+                if record is None
+                else row_of(record, work.description, writer.statistics, problems, work.largest)
+            )
+            if row is not None and not problems:
+                writer.add(row)
+            if len(problems.texts) >= limit:
+                break
+    except BaseException:
+        writer.abandon()
+        raise
+    found = writer.finish(bool(problems))
+    found = replace(
+        found,
+        texts=problems.texts,
+        broken=problems.broken_texts,
+        passed_over=problems.passed_over,
+        signature=shard.signature(work.description),
+    )
+    if not problems:
+        found.write(writer.path)
+    return found
+
+
+def _publish(
+    folder: Path,
+    kept: Path,
+    description: DatasetDescription,
+    finished: dict[str, Finished],
+    splits: Sequence[str],
+    problems: Problems,
+) -> DatasetDescription:
+    """Check what all shards show together, and put them under their names with index and description."""
+    statistics = Statistics()
+    for name in sorted(finished):
+        statistics.add(finished[name].statistics)
+    problems.check_broken(sum(statistics.counts.values()))
+    statistics.check(description, problems)
+    for split in splits:
+        # where images were refused, the split is not empty for want of images
+        if not statistics.counts.get(split) and not problems:
+            remedy = "Check the pattern, the list file or the number of images of this split."
+            problems.add(f"split {split}", "no image", "at least one", remedy)
+    problems.raise_if_any()
+    (folder / "shards").mkdir(exist_ok=True)
+    for name in sorted(finished):
+        if finished[name].index:
+            shutil.move(kept / name, folder / "shards" / name)
+    _write_index(folder, finished)
+    description = statistics.complete(description).model_copy(
+        update={
+            "broken": dict(sorted(problems.broken_texts.items())),
+            "passed_over": dict(sorted(problems.passed_over.items())),
+        }
+    )
+    text = json.dumps(description.model_dump(mode="json"), indent=2, ensure_ascii=False)
+    (folder / "dataset.json").write_text(text + "\n", encoding="utf-8")
+    return description
+
+
+def _write_index(folder: Path, finished: dict[str, Finished]) -> None:
+    """Write where each image is, splits in alphabetical order, images in the order of the records; and its rank."""
+    rows = [
+        (identifier, result.split, name, group, row)
+        for name, result in sorted(finished.items(), key=lambda item: (item[1].split, item[0]))
+        for identifier, group, row in result.index
+    ]
     names = ("id", "split", "shard", "row_group", "row")
-    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
-    kinds = (pa.string(), pa.string(), pa.string(), pa.int32(), pa.int32())
-    arrays = [pa.array(columns[name], kind) for name, kind in zip(names, kinds, strict=True)]
-    pq.write_table(pa.table(arrays, names=names), folder / "index.parquet", compression="zstd")
+    columns: dict[str, Sequence] = dict(zip(names, zip(*rows, strict=True), strict=True))
+    columns["rank"] = ranks(columns["id"], columns["split"], seed=0)
+    kinds = (pa.string(), pa.string(), pa.string(), pa.int32(), pa.int32(), pa.int32())
+    arrays = [pa.array(columns[name], kind) for name, kind in zip((*names, "rank"), kinds, strict=True)]
+    pq.write_table(pa.table(arrays, names=[*names, "rank"]), folder / "index.parquet", compression="zstd")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-MODEL_FILE = "model.safetensors"
-SAMPLES_FILE = "samples.safetensors"
+from transfer_atlas.store.store import MODEL_FILE, SAMPLES_FILE
+
 TRAINED = ("backbone", "images", "training", "task_{task_type}")
 
 

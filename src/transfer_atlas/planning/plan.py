@@ -18,6 +18,7 @@ from transfer_atlas.study.study import Study
 from transfer_atlas.study.task import Task, is_multi
 
 ANALYSIS = "analysis"  # the stage of code that makes tables and figures
+NOT_SHOWN = ("target_model",)  # kinds that no table tells of
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,11 @@ class Plan:
         """What the study's tables and figures show, and the code that makes them, as a key."""
         facts = {name: settings.domain for name, settings in self.study.datasets.items()}
         code = code_versions.versions([ANALYSIS])
-        shown = [[each.run.kind, each.run.key, each.identity] for each in self.wanted]
+        shown = [
+            [each.run.kind, each.run.key, each.identity]
+            for each in self.wanted
+            if each.run.kind not in NOT_SHOWN
+        ]
         return key_of({"runs": sorted(shown, key=canonical), "domains": facts, "code": code})
 
 

@@ -99,7 +99,9 @@ def wanted_scores(study: Study, transfers: Iterable[Wanted], build: Builder) -> 
             continue  # seeds and methods differ in training, not in images
         seen.add(pair)
         run, task = each.run, Task.parse(each["target"])
-        limits = {name: run.settings[name] for name in ("images", "shots") if name in run.settings}
+        limits: dict[str, Any] = {
+            name: run.settings[name] for name in ("images", "shots") if name in run.settings
+        }
         limits["selection_seed"] = run.settings["selection_seed"]
         resolution = run.settings["training"]["resolution"]
         source = run.parents["source"]

@@ -49,17 +49,15 @@ class Shown:
 
 def digests_of(runs: Iterable[Run], store: Path) -> dict[str, str]:
     """md5 of the run.json of those runs that are in the store, by `kind/name/key`."""
-    folders = [run.folder(store).relative_to(store).as_posix() for run in runs]
-    present = [folder for folder in folders if (store / folder / RUN_FILE).is_file()]
-    hashed = RememberedDigests("md5").of(store, [f"{folder}/{RUN_FILE}" for folder in present])
-    return {folder: hashed[f"{folder}/{RUN_FILE}"] for folder in present}
+    files = [f"{run.folder(store).relative_to(store).as_posix()}/{RUN_FILE}" for run in runs]
+    hashed = RememberedDigests("md5").of(store, files, missing_too=True)
+    return {file.removesuffix(f"/{RUN_FILE}"): md5 for file, md5 in hashed.items()}
 
 
 def write_stamp(stamp: Path, folders: Iterable[str], store: Path) -> None:
     """Say which results something shows, and remove the stamps of what it showed before."""
-    present = [Path(folder) for folder in folders if (Path(folder) / RUN_FILE).is_file()]
-    files = [f"{folder.relative_to(store).as_posix()}/{RUN_FILE}" for folder in present]
-    hashed = RememberedDigests("md5").of(store, files) if files else {}
+    files = [f"{Path(folder).relative_to(store).as_posix()}/{RUN_FILE}" for folder in folders]
+    hashed = RememberedDigests("md5").of(store, files, missing_too=True)
     _replace(stamp, {file.removesuffix(f"/{RUN_FILE}"): md5 for file, md5 in sorted(hashed.items())})
 
 

@@ -222,7 +222,7 @@ def pretrained(model: str, version: str | None, code: dict[str, int]) -> Run:
 
 def _expected(origin: FileOrigin) -> dict[str, Any]:
     """The input that a file's weights expect, where the study states it: of the key like every setting."""
-    if origin.mean is None:
+    if origin.mean is None or origin.std is None:
         return {}
     return {"expects": {"mean": list(origin.mean), "std": list(origin.std)}}
 

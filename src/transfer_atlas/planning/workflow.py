@@ -17,20 +17,38 @@ from transfer_atlas.models.packages import WEIGHT_PACKAGES, package_version
 from transfer_atlas.planning.content_versions import absent_datasets, content_versions, version_of
 from transfer_atlas.planning.identity import Wanted
 from transfer_atlas.planning.kinds import KINDS
-from transfer_atlas.planning.plan import Plan, builder, make_plan
+from transfer_atlas.planning.plan import NOT_SHOWN, Plan, builder, make_plan
 from transfer_atlas.planning.presence import Presence
 from transfer_atlas.planning.recommendation import check_target, recommendation_runs
+from transfer_atlas.planning.request import request
 from transfer_atlas.planning.run import Run, with_ancestry
 from transfer_atlas.planning.shown import Shown
-from transfer_atlas.running.execute import request
 from transfer_atlas.study.study import Study, parse_study
 from transfer_atlas.study.task import Task
 
 MARKS = ".snakemake/transfer_atlas"  # of finished jobs, in the working folder
 # What `snakemake recommend --config target=... models=...` asks for: no part of a study.
 ASKED = ("target", "models")
-TABLES = ("runs", "transfers", "seed_gains", "gains", "effects", "best_effects", "best_sources")
-SCORE_TABLES = ("scores", "domain_distances", "metric_evaluation")
+TABLES = (
+    "runs",
+    "transfers",
+    "seed_gains",
+    "gains",
+    "effects",
+    "best_effects",
+    "best_sources",
+    "per_class",
+    "per_image",
+    "curves",
+    "findings",
+)
+SCORE_TABLES = (
+    "scores",
+    "domain_distances",
+    "metric_evaluation",
+    "metric_differences",
+    "metric_stability",
+)
 
 
 @dataclass
@@ -86,7 +104,7 @@ class Workflow:
 
     def parents(self, kind: str, name: str, key: str) -> list[Run]:
         """What a job builds on, each once."""
-        found = {}
+        found: dict[tuple[str, str], Run] = {}
         for run in self.together_with(self.run(kind, name, key)):
             found |= {(parent.kind, parent.key): parent for parent in run.parents.values()}
         return list(found.values())
@@ -121,7 +139,8 @@ class Workflow:
         """What the tables are made of, as one dict of built-ins: identities with the folders of their runs, domains of
         datasets, datasets of multi-sources.
         """
-        kinds = [kind for kind in KINDS if kind not in ("score", "image_features", "features")]
+        scoring = ("score", "image_features", "features")
+        kinds = [kind for kind in KINDS if kind not in (*scoring, *NOT_SHOWN)]
         return {
             "domains": self._domains(),
             "multi_sources": {

@@ -1,8 +1,4 @@
-"""Carries out one run of the plan, from its request to its place in the store.
-
-A request is what `request()` makes of a planned run: a dict of plain built-ins, so that it can travel
-through Snakemake's params, to another process or machine.
-"""
+"""Carries out one run of the plan, from its request (`planning/request.py`) to its place in the store."""
 
 from __future__ import annotations
 
@@ -17,35 +13,13 @@ from typing import Any, TextIO
 
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.planning.kinds import KINDS, called
-from transfer_atlas.planning.run import Run, with_ancestry
 from transfer_atlas.running.provenance import surroundings
 from transfer_atlas.store.leases import Holder, leased
-from transfer_atlas.store.store import StoreError, is_whole, lease_of, problems_of, publish, read_run, tidy
+from transfer_atlas.store.store import StoreError, is_whole, lease_of, problems_of, publish, tidy
 
 Outcome = dict[str, Any]  # metrics of a finished run
 Runner = Callable[[dict[str, Any], Path, TextIO], Outcome]
 TOLD = ("kind", "name", "key", "settings", "code_versions", "versions", "dataset_versions")
-
-
-def request(run: Run, store: Path, scratch: Path) -> dict[str, Any]:
-    """Everything needed to carry out a run, as plain built-ins with sorted keys."""
-    values = {
-        "kind": run.kind,
-        "name": run.name,
-        "key": run.key,
-        "settings": run.settings,
-        "code_versions": run.code,
-        "versions": run.versions,
-        "dataset_versions": _dataset_versions(run),
-        "parents": {
-            role: {"kind": p.kind, "name": p.name, "key": p.key, "folder": str(p.folder(store))}
-            for role, p in run.parents.items()
-        },
-        "location": run.location,
-        "folder": str(run.folder(store)),
-        "scratch": str(Path(scratch) / run.key),
-    }
-    return dict(sorted(values.items()))
 
 
 def execute(request: dict[str, Any], progress_to: TextIO = sys.stderr, *, again: bool = False) -> bool:
@@ -115,16 +89,6 @@ def check_parents(request: dict[str, Any]) -> None:
             )
 
 
-def parent_record(request: dict[str, Any], role: str) -> dict[str, Any]:
-    """The run.json of a parent. Raises LegitimateFailure("source_failed") if the parent legitimately has no result."""
-    record = read_run(Path(request["parents"][role]["folder"]))
-    if record["status"] != "finished":
-        raise LegitimateFailure(
-            "source_failed", f"{record['name']} ({record['key']}) {record['status']}: {record['reason']}"
-        )
-    return record
-
-
 def _check_finite(metrics: Outcome | None) -> None:
     """Nothing that is not finite is ever a finished result."""
 
@@ -146,9 +110,3 @@ def _earlier_seconds(scratch: Path) -> float:
     return sum(
         json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in scratch.glob("rate-*.json")
     )
-
-
-def _dataset_versions(run: Run) -> dict[str, str]:
-    """Versions of all datasets whose images went into a run, directly or through its parents."""
-    prepared = [each for each in with_ancestry([run]) if each.kind == "prepared"]
-    return dict(sorted((each.name, each.versions["dataset"]) for each in prepared))

@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from transfer_atlas.errors import AtlasError
 from transfer_atlas.planning.kinds import KINDS
@@ -46,20 +46,24 @@ def again(rule: str) -> bool:
     return bool({"all", rule} & set(os.environ.get(AGAIN_VARIABLE, "").split(",")))
 
 
-def log_to(path: str | Path) -> None:
-    """Send what this process and its libraries print to a log file; an earlier one is kept beside it."""
+def log_to(path: str | Path) -> TextIO:
+    """Send what this process and its libraries print to a log file; an earlier one is kept beside it.
+
+    Returns the terminal, for what people should see.
+    """
+    terminal = os.fdopen(os.dup(2), "w", buffering=1)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     if Path(path).exists():  # perhaps of a process that still writes to it
         Path(path).replace(f"{path}.previous")
     with Path(path).open("w", encoding="utf-8") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
+    return terminal
 
 
 def carry_out(job: dict[str, Any]) -> int:
     """Do the work in this process: output goes to the log, progress and the one message to the terminal."""
-    terminal = os.fdopen(os.dup(2), "w", buffering=1)
-    log_to(job["log"])
+    terminal = log_to(job["log"])
     request = job["request"]
     try:
         if KINDS[request["kind"]].uses_torch:
@@ -70,7 +74,7 @@ def carry_out(job: dict[str, Any]) -> int:
 
         # The run that the job is named after comes last: when it is there, so are the others.
         for each in reversed(job["requests"]):
-            execute(each, terminal, again=job["again"])
+            execute(each | {"threads": job["threads"]}, terminal, again=job["again"])
     except AtlasError as error:
         traceback.print_exc()
         print(f"\n{request['name']} cannot be carried out: {error}\n", file=terminal)

@@ -47,7 +47,7 @@ def start(runners: Iterable[str]) -> str | None:
     address = folder / "socket"
     modules = sorted({runner.split(":")[0] for runner in runners})
     subprocess.Popen(
-        [sys.executable, "-m", "transfer_atlas.running.warm", str(address), str(os.getpid()), *modules],
+        [sys.executable, "-m", "transfer_atlas.running.serving", str(address), str(os.getpid()), *modules],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -160,9 +160,3 @@ def _short_folder() -> str | None:
     usual = tempfile.gettempdir()
     room = len(os.fsencode(usual)) + len("/transfer-atlas-xxxxxxxx/socket") <= LONGEST_ADDRESS
     return None if room else "/tmp"
-
-
-if __name__ == "__main__":
-    from transfer_atlas.running.jobs import carry_out
-
-    serve(sys.argv[1], int(sys.argv[2]), sys.argv[3:], carry_out)

@@ -10,14 +10,13 @@ import torch
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.models.backbone import Backbone, build_backbone
 from transfer_atlas.models.checkpoints import load_backbone
-from transfer_atlas.planning.kinds import MODEL_FILE
 from transfer_atlas.progress import Progress
-from transfer_atlas.running.execute import parent_record
 from transfer_atlas.scoring.features import Sampling, extract_samples, pooled_features
 from transfer_atlas.scoring.sample_files import save_samples
 from transfer_atlas.scoring.source_heads import source_head
+from transfer_atlas.store.store import MODEL_FILE, parent_record
 from transfer_atlas.training.device import make_accelerator
-from transfer_atlas.training.selection import select_images
+from transfer_atlas.training.selection import selected_images
 
 CACHE_BYTES = 2 * 1024**3  # decoded images are read twice: for their annotations, and for the network
 
@@ -28,7 +27,7 @@ def features(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
     backbone, tensors, origin = _trained(request, "source")
     head = source_head(backbone, tensors, settings["source_task_type"], origin)
     dataset = _dataset(request)
-    indices = select_images(dataset.count("train"), settings["images"], settings["selection_seed"] or 0)
+    indices = selected_images(dataset, settings)
     progress = Progress(request["name"], len(indices), progress_to)
     arrays = extract_samples(
         backbone,
@@ -56,7 +55,7 @@ def image_features(request: dict[str, Any], scratch: Path, progress_to: TextIO) 
     settings = request["settings"]
     backbone, _, _ = _trained(request, "model")
     dataset = _dataset(request)
-    indices = select_images(dataset.count("train"), settings["images"], settings["selection_seed"])
+    indices = selected_images(dataset, settings)
     pooled = pooled_features(
         backbone,
         dataset,

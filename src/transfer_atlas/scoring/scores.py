@@ -17,7 +17,7 @@ from transfer_atlas.transferability.arrays import MetricInputError, UnconvergedE
 from transfer_atlas.transferability.gbc import gbc_of
 from transfer_atlas.transferability.h_score import h_score_of, shrinkage_h_score_of
 from transfer_atlas.transferability.leep import leep, nce
-from transfer_atlas.transferability.logme import logme, logme_of
+from transfer_atlas.transferability.logme import logme, logme_of, logme_regression
 from transfer_atlas.transferability.moments import ClassMoments, class_moments
 from transfer_atlas.transferability.n_leep import n_leep_of
 from transfer_atlas.transferability.otce import otce
@@ -125,7 +125,9 @@ def _logme(draw: Draw, settings: Settings) -> dict[str, float]:
             return {"logme": logme_of(draw.moments)}
         return {"logme": logme(draw.target["features"], draw.target["labels"])}
     depth = np.log(draw.target["targets"])  # the scale of depth differs between datasets
-    return {"logme": logme(draw.target["features"], (depth - depth.mean()) / max(depth.std(), 1e-12))}
+    return {
+        "logme": logme_regression(draw.target["features"], (depth - depth.mean()) / max(depth.std(), 1e-12))
+    }
 
 
 def _gbc(draw: Draw, settings: Settings) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
@@ -10,7 +10,10 @@ from transfer_atlas.scoring.metrics import METRICS
 from transfer_atlas.strict import Strict
 from transfer_atlas.training.settings import Size
 
-MetricName = Literal[tuple(sorted(METRICS))]  # type: ignore[valid-type]
+if TYPE_CHECKING:
+    MetricName = str  # the table of metrics is unknown before the module runs
+else:
+    MetricName = Literal[tuple(sorted(METRICS))]
 
 
 class TransferabilitySettings(Strict):

@@ -16,7 +16,7 @@ from transfer_atlas.sharing.repository import Repository
 DEFAULT_STUDY = Path("config.yaml")
 
 
-def main(arguments: list[str] | None = None, prog: str = "python -m transfer_atlas.sharing") -> int:
+def main(arguments: list[str] | None = None, prog: str = "transfer-atlas") -> int:
     """Run one command; returns the exit status: 0, or 1 if anything was refused or failed."""
     chosen = parser(prog).parse_args(arguments)
     try:

@@ -103,7 +103,7 @@ def read_lock(repository: Repository) -> dict[str, Any]:
         return {}
     except SharingError as error:
         raise SharingError(
-            f"{path} {error}. After a merge of two branches, run `python -m transfer_atlas.sharing merge`; "
+            f"{path} {error}. After a merge of two branches, run `transfer-atlas merge`; "
             "else restore it with git."
         ) from None
 
@@ -147,10 +147,15 @@ def write_lock(
 ) -> bool:
     """Bring DVC's lists and dvc.lock in step with recorded runs. Returns whether dvc.lock was written.
 
-    careful: leave a layer as it is of which some record was refused, and may tell of more.
+    careful: leave a layer as it is of which some record was refused, and may tell of more; and do nothing if the
+    versions of the layers are right.
     """
-    for found in records.values():
-        keep_listing(repository, found)
+    versions = {layer: keep_listing(repository, found) for layer, found in records.items()}
+    told = {layer: locked_version(lock.get(layer.name)) for layer in records}
+    if careful and all(
+        told[layer] == version or records[layer].problems for layer, version in versions.items()
+    ):
+        return False  # whatever else it says, of the study's file perhaps, is left to `record`
     outs = {layer.folder.as_posix(): _out(layer, found) for layer, found in records.items()}
     stages = {name: stage for name, stage in lock.items() if name not in {layer.name for layer in records}}
     for layer, of_layer in records.items():

@@ -45,6 +45,18 @@ class OtherVersion:
     differences: tuple[str, ...]
 
 
+def told_of_others(lacking: Iterable[Planned], store: Path) -> list[str]:
+    """Sentences about results of other versions of runs that a plan lacks, for people who look at the plan."""
+    lacking = list(lacking)
+    involved, waiting = {}, list(lacking)
+    while waiting:
+        run = waiting.pop()
+        if (run.kind, run.key) not in involved:
+            involved[run.kind, run.key] = run
+            waiting += run.parents.values()
+    return summary(other_versions(lacking, results_beside(involved.values(), store)))
+
+
 def results_beside(runs: Iterable[Planned], store: Path) -> list[Record]:
     """run.json of all results that lie beside those of the planned runs, of the same kinds and names.
 

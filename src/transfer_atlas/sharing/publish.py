@@ -104,7 +104,7 @@ def _ready(repository: Repository) -> str:
     """The branch that is published to, `<remote>/<branch>`. Raises SharingError if this clone cannot publish now."""
     if repository.git("rev-parse", "--verify", "--quiet", "MERGE_HEAD") is not None:
         raise SharingError(
-            "A merge is under way. `python -m transfer_atlas.sharing merge` settles recorded/ and dvc.lock; settle the "
+            "A merge is under way. `transfer-atlas merge` settles recorded/ and dvc.lock; settle the "
             "rest, `git commit`, and publish again."
         )
     if not repository.has_remote():
@@ -136,7 +136,7 @@ def _merge(repository: Repository, upstream: str, say: Callable[[str], None]) ->
         repository.git("merge", "--abort")
         raise SharingError(
             f"What others published cannot be merged by itself ({', '.join(map(str, unsettled)) or done.stderr.strip()}"
-            "). Nothing was pushed. Merge by hand: `git pull --no-rebase`, `python -m transfer_atlas.sharing merge` "
+            "). Nothing was pushed. Merge by hand: `git pull --no-rebase`, `transfer-atlas merge` "
             "for recorded/ and dvc.lock, `git commit`; then publish again."
         )
     notes = [note for merged in merge(repository) for note in merged.notes]

@@ -1,27 +1,21 @@
-"""Pulls recorded runs and raw datasets instead of computing them, and refuses what is not what is recorded."""
+"""Pulls recorded runs instead of computing them, and refuses what is not what is recorded."""
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
-from transfer_atlas.datasets.recorded import recorded
-from transfer_atlas.datasets.registry import raw_folder
-from transfer_atlas.planning.run import Run
 from transfer_atlas.sharing import cache
 from transfer_atlas.sharing.layers import Layer, layer_of, layers_of, read_lock, run_layers, write_lock
 from transfer_atlas.sharing.records import Files, Records
 from transfer_atlas.sharing.repository import Repository, SharingError, batches, why
-from transfer_atlas.store import checked
-from transfer_atlas.store.checked import Unacceptable, checked_problems
+from transfer_atlas.store.checked import checked_problems
 from transfer_atlas.store.store import RUN_FILE
-from transfer_atlas.study.study import Study
 
+LONGEST = 500  # characters of what DVC says
 MANY = 50  # runs from which on a whole layer is asked for: DVC is slow with many single targets
 
 
@@ -118,17 +112,14 @@ def _pull(repository: Repository, folders: Iterable[Path], only: tuple[str, ...]
     for _, files in lacking.values():
         cache.discard_damaged(repository, files)  # of another size: DVC would take it for there
     said = fetch(repository, recordings, lacking, result, whole=only is None) if lacking else ""
+    absent: dict[str, dict[str, str]] = {}
     for run, (layer, files) in sorted(wanted.items()):
-        absent = cache.missing(repository, files)
-        if absent:
-            result.problems += _reason(run, absent, files, said)
+        if names := cache.missing(repository, files):
+            absent[run] = {name: files[name][0] for name in names}
             continue
         try:
             problems = _put(repository, run, files, layer, whole=only is None)
-        except (
-            SharingError,
-            OSError,
-        ) as error:  # a full disk, a job that computes it: the others come all the same
+        except (SharingError, OSError) as error:  # a full disk, a job that computes it: the others still come
             result.problems.append(f"{run} was not put into the store: {error}")
             continue
         if problems:
@@ -136,6 +127,8 @@ def _pull(repository: Repository, folders: Iterable[Path], only: tuple[str, ...]
             cache.discard_damaged(repository, files)
         else:
             result.runs.append(run)
+    if not result.failed:  # else the one problem says it all
+        result.problems += _reasons(absent, said)
     came = any(cache.is_cached(repository, files) for _, files in lacking.values())
     result.failed |= bool(lacking) and not came and not _names_missing(said)
     return result
@@ -204,57 +197,15 @@ def pull_tables(repository: Repository) -> Pulled:
             lacking = {f"{layer.folder / study}": (layer, files)}
             if not cache.is_cached(repository, files):
                 said = fetch(repository, recordings, lacking, result, whole=True)
-                if absent := cache.missing(repository, files):
-                    result.problems += _reason(str(layer.folder / study), absent, files, said)
+                if names := cache.missing(repository, files):
+                    absent = {str(layer.folder / study): {name: files[name][0] for name in names}}
+                    result.problems += [] if result.failed else _reasons(absent, said)
                     continue
             for name, (digest, _) in files.items():
                 if name not in here:
                     cache.place_file(repository, digest, folder / name, repository.folder / layer.folder)
             result.runs.append(str(layer.folder / study))
     return result
-
-
-def pull_data(repository: Repository, paths: Iterable[Path]) -> Pulled:
-    """Pull raw datasets, whose `.dvc` files lie beside the given paths."""
-    result, targets = Pulled(), []
-    for path in paths:
-        file = Path(f"{path}.dvc")
-        try:
-            check_dvc_file(repository.folder / file)
-            targets.append(str(file))
-        except Unacceptable as error:
-            result.problems.append(f"{file} {error} It is not pulled.")
-    if targets:
-        done = repository.dvc("pull", *targets)
-        if done.returncode:
-            result.problems.append(f"`dvc pull {' '.join(targets)}` failed: {why(done)}")
-    return result
-
-
-def check_dvc_file(file: Path) -> None:
-    """Refuse a .dvc file that puts something elsewhere than beside it, under its name. Raises Unacceptable."""
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        outs, folder = content["outs"], content.get("wdir", ".")
-        names = [str(out["path"]) for out in outs]
-        hashes = [out.get("md5") for out in outs]
-    except (
-        OSError,
-        ValueError,
-        RecursionError,
-        yaml.YAMLError,
-        KeyError,
-        TypeError,
-        AttributeError,
-    ) as error:
-        raise Unacceptable(f"is no .dvc file ({type(error).__name__}).") from None
-    if names != [file.name.removesuffix(".dvc")] or folder != ".":
-        raise Unacceptable(
-            f"has the output {names!r} in {folder!r}; expected {file.name.removesuffix('.dvc')!r}."
-        )
-    for text in hashes:
-        if text is not None:
-            checked.md5(text, folder=str(text).endswith(".dir"))
 
 
 def discard(repository: Repository, run: Path) -> None:
@@ -265,19 +216,6 @@ def discard(repository: Repository, run: Path) -> None:
         raise SharingError(f"{run} lies in no layer of runs, so it is not removed.")
     cache.discard_damaged(repository, recordings.files_of(run) or {})
     repository.remove(run, found[0].folder)
-
-
-def raw_data_to_pull(study: Study, runs: Iterable[Run]) -> list[Path]:
-    """Raw datasets that are recorded in a .dvc file, are not there, and are needed to prepare datasets."""
-    found: dict[Path, None] = {}
-    for run in runs:
-        if run.kind != "prepared":
-            continue
-        raw = raw_folder(study.datasets[run.name.split(".")[0]].adapter, study.data_root)
-        record = None if raw is None or raw.exists() else recorded(raw)
-        if record is not None and record.file.suffix == ".dvc":
-            found[record.folder] = None
-    return list(found)
 
 
 def _not_as_recorded(folder: Path, files: Files) -> list[str]:
@@ -298,17 +236,28 @@ def _damaged(repository: Repository, run: str, files: Files) -> list[str]:
     ]
 
 
-def _reason(run: str, absent: list[str], files: Files, said: str) -> list[str]:
-    """Why a run did not come, naming what is missing of it."""
-    digests = [files[name][0] for name in absent]
-    lost = [name for name, digest in zip(absent, digests, strict=True) if digest in said]
-    if lost or not said:
-        named = ", ".join(lost or absent)
-        return [
-            f"{run} did not come: the remote has no {named} (md5 {digests[0]}). Whoever recorded it has to "
-            "`dvc push`."
-        ]
-    return [f"{run} did not come: {said}"]
+def _reasons(absent: Mapping[str, Mapping[str, str]], said: str) -> list[str]:
+    """Why runs did not come, each with what is missing of it and DVC's own words.
+
+    absent: md5 of the missing files by name, by run. said: what DVC complained of.
+    """
+    lines, unexplained = said.split("; "), []
+    problems = []
+    for run, digests in absent.items():
+        lost = {name: md5 for name, md5 in digests.items() if md5 in said or not said}
+        if not lost:
+            unexplained.append(run)
+            continue
+        named = ", ".join(f"{name} (md5 {md5})" for name, md5 in list(lost.items())[:3])
+        words = next((line for line in lines if any(md5 in line for md5 in lost.values())), "")
+        told = f" DVC: {words[:LONGEST]}" if words else ""
+        problems.append(
+            f"{run} did not come: the remote has no {named}. Whoever recorded it has to `dvc push`.{told}"
+        )
+    if unexplained:
+        others = f" and {len(unexplained) - 1} more" if len(unexplained) > 1 else ""
+        problems.append(f"{unexplained[0]}{others} did not come: {said[:LONGEST]}")
+    return problems
 
 
 def _names_missing(said: str) -> bool:

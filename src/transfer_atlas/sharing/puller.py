@@ -14,11 +14,10 @@ from transfer_atlas.planning.run import Run, ancestry
 from transfer_atlas.sharing.pull import (
     Pulled,
     Recordings,
-    pull_data,
     pull_records,
     pull_runs,
-    raw_data_to_pull,
 )
+from transfer_atlas.sharing.raw_data import pull_data, raw_data_to_pull
 from transfer_atlas.sharing.repository import Repository, SharingError
 from transfer_atlas.store.store import RUN_FILE
 from transfer_atlas.study.study import Study

@@ -7,6 +7,7 @@ recorded: the new version of a layer is the union.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -93,20 +94,25 @@ def record(
         {path.parent.parent for path in (repository.folder / RESULTS).rglob("tables/gains.parquet")}
     ):
         write_summary(results)
-    listed = _commit(repository, layers)
+    linked = {layer: found for layer in layers if (found := _links(repository, layer))}
+    listed = _commit(repository, [layer for layer in layers if layer not in linked])
     known = {layer: layer.records(repository) for layer in layers}
     check = _Check(repository, functools.cache(checked_problems), _by_key(repository))
     results = []
     for layer in layers:
         result = Recorded(layer, known[layer], problems=list(known[layer].problems))
-        if layer.keyed:
+        if layer not in listed:
+            result.problems += [
+                f"{link} is a link, and DVC would write where it leads: remove it." for link in linked[layer]
+            ]
+        elif layer.keyed:
             _add_runs(repository, result, _by_run(listed[layer]), check, replace_others, bring_back)
         results.append(result)
     agreeing = tables.agreeing_versions(
         {result.layer.folder.name: result.records for result in results if result.layer.keyed}
     )
     for result in results:
-        if not result.layer.keyed:
+        if not result.layer.keyed and result.layer in listed:
             _add_tables(repository, result, listed[result.layer], agreeing)
     write_layers(repository, read_lock(repository), {result.layer: result.records for result in results})
     return results
@@ -152,6 +158,16 @@ def _by_key(repository: Repository) -> dict[str, list[Path]]:
     return found
 
 
+def _links(repository: Repository, layer: Layer) -> list[Path]:
+    """Folders in a layer that are links, relative to the repository."""
+    return [
+        path.relative_to(repository.folder)
+        for folder, names, _ in os.walk(repository.folder / layer.folder)
+        for name in names
+        if (path := Path(folder, name)).is_symlink()
+    ]
+
+
 def _commit(repository: Repository, layers: list[Layer]) -> dict[Layer, dict[str, str]]:
     """Have DVC hash and store what is here. Returns md5s by path, by layer."""
     made = []
@@ -161,7 +177,8 @@ def _commit(repository: Repository, layers: list[Layer]) -> dict[Layer, dict[str
             path.mkdir(parents=True)
             made.append(layer)
     try:
-        repository.dvc_well("commit", "--quiet", "--force", *(layer.name for layer in layers))
+        if layers:
+            repository.dvc_well("commit", "--quiet", "--force", *(layer.name for layer in layers))
     finally:
         for layer in made:
             if layer.records(repository).runs:  # an empty layer is here as a whole
@@ -205,7 +222,7 @@ def _add_runs(
             checked.run_name(run)
             files = _files(repository.folder / folder, digests)
             found = check(folder)
-        except Unacceptable as error:
+        except (Unacceptable, OSError) as error:  # a name that is none; a file that has gone meanwhile
             found = [f"{folder}: {error}"]
         if found:
             result.problems += [problem.replace(f"{repository.folder}/", "") for problem in found]
@@ -260,7 +277,7 @@ def _add_tables(
         try:
             files = _files(repository.folder / folder, digests)
             shown = tables.read_shown(repository.folder / folder)
-        except Unacceptable as error:
+        except (Unacceptable, OSError) as error:
             result.problems.append(f"{folder}: {error}")
             continue
         if study in versions and versions[study].files == files:

@@ -68,14 +68,22 @@ class RememberedDigests:
     algorithm: str = "sha256"
     place: Path = field(default_factory=lambda: cache_folder() / "digests")
 
-    def of(self, folder: Path, names: list[str]) -> dict[str, str]:
-        """Hashes of some files of a folder by name. Raises FileNotFoundError if one is missing."""
+    def of(self, folder: Path, names: list[str], *, missing_too: bool = False) -> dict[str, str]:
+        """Hashes of some files of a folder by name, with one look at each.
+
+        Raises FileNotFoundError if one is missing; missing_too: leave those out instead.
+        """
         folder = folder.absolute()
         memory = self.place / f"{hashlib.sha256(str(folder).encode()).hexdigest()[:32]}-{self.algorithm}.json"
         known = _read(memory)
         found, seen = {}, {}
         for name in names:
-            stamp = _stamp(folder / name)
+            try:
+                stamp = _stamp(folder / name)
+            except (FileNotFoundError, NotADirectoryError):
+                if not missing_too:
+                    raise
+                continue
             entry = known.get(name)
             if not (isinstance(entry, list) and len(entry) == 2 and entry[0] == stamp):
                 entry = [stamp, digest_of(folder / name, self.algorithm)]

@@ -12,13 +12,15 @@ import os
 import secrets
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
-from transfer_atlas.errors import AtlasError
+from transfer_atlas.errors import AtlasError, LegitimateFailure
 from transfer_atlas.store.files import RememberedDigests, digest_of, move_into, remove, write_json
 from transfer_atlas.store.keys import key_of
 
 RUN_FILE = "run.json"
+MODEL_FILE = "model.safetensors"
+SAMPLES_FILE = "samples.safetensors"
 
 
 class StoreError(AtlasError):
@@ -54,6 +56,16 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise StoreError(
             f"{path} names key {key!r}, but stands in the folder of {Path(folder).name!r}; "
             f"results were moved by hand. Remove {folder} and run snakemake again."
+        )
+    return record
+
+
+def parent_record(request: dict[str, Any], role: str) -> dict[str, Any]:
+    """The run.json of a parent. Raises LegitimateFailure("source_failed") if the parent legitimately has no result."""
+    record = read_run(Path(request["parents"][role]["folder"]))
+    if record["status"] != "finished":
+        raise LegitimateFailure(
+            "source_failed", f"{record['name']} ({record['key']}) {record['status']}: {record['reason']}"
         )
     return record
 
@@ -175,7 +187,7 @@ def _digests(folder: Path, names: Collection[str]) -> dict[str, str]:
     return {name: digest_of(Path(folder) / name) for name in names}
 
 
-def _are_facts(facts: Any) -> bool:
+def _are_facts(facts: Any) -> TypeGuard[dict[str, dict[str, Any]]]:
     """Whether `files` of a run.json is what it should be: names inside the folder, each with size and sha256."""
     return isinstance(facts, dict) and all(
         isinstance(name, str)

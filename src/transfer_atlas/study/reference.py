@@ -1,43 +1,34 @@
 """The configuration as documentation: JSON schema for editors, reference for people, both generated.
 
-python -m transfer_atlas.study.reference           # rewrites docs/config.schema.json, docs/configuration.md
-python -m transfer_atlas.study.reference --check   # fails with a diff if they are stale
+transfer-atlas docs           # rewrites docs/config.schema.json, docs/configuration.md
+transfer-atlas docs --check   # fails with a diff if they are stale
 """
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import json
 import sys
 import types
 import typing
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
+from transfer_atlas.study.places import is_model, models_of
 from transfer_atlas.study.study import Study
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 HEADER = """# Configuration reference
 
-Generated from the models in `src/transfer_atlas/study/` by
-`python -m transfer_atlas.study.reference`; a test fails if it is stale. A study is one YAML file; unknown keys are
-refused, and the nearest known key is named.
+Generated from the models in `src/transfer_atlas/study/` by `transfer-atlas docs`; a test fails if it is stale. A study
+is one YAML file; unknown keys are refused, and the nearest known key is named.
 The same in machine-readable form, for completion in editors: [config.schema.json](config.schema.json).
 Numbers with an exponent need a decimal point (`1.0e-3`), or YAML reads them as text.
 """
-
-
-def keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Keys allowed at a location of the configuration, as pydantic states it: keys, indices and union tags."""
-    found: list[Any] = [model]
-    for step in location:
-        found = [inner for annotation in found for inner in _step(annotation, step)]
-    return sorted({name for inner in found if _is_model(inner) for name in inner.model_fields})
 
 
 def schema_text() -> str:
@@ -47,27 +38,35 @@ def schema_text() -> str:
 
 def reference_text() -> str:
     """The reference: one section a model, in the order in which a reader meets them."""
-    sections, seen, waiting = [], {Study}, [Study]
+    sections: list[str] = []
+    seen: set[type[BaseModel]] = {Study}
+    waiting: list[type[BaseModel]] = [Study]
     while waiting:
         model = waiting.pop(0)
         sections.append(_section(model))
         for field in model.model_fields.values():
-            for inner in _models(field.annotation):
+            for inner in models_of(field.annotation):
                 if inner not in seen:
                     seen.add(inner)
                     waiting.append(inner)
     return HEADER + "\n" + "\n".join(sections)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Write the documents, or with --check print how they differ. Returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="transfer-atlas docs",
+        description="Write docs/configuration.md and docs/config.schema.json anew.",
+    )
+    parser.add_argument("--check", action="store_true", help="only say, by a diff, whether they are stale")
+    chosen = parser.parse_args(arguments)
     stale = False
     for path, text in (
         (DOCS / "config.schema.json", schema_text()),
         (DOCS / "configuration.md", reference_text()),
     ):
         present = path.read_text(encoding="utf-8") if path.exists() else ""
-        if arguments == ["--check"]:
+        if chosen.check:
             lines = difflib.unified_diff(
                 present.splitlines(), text.splitlines(), path.name, "generated", lineterm=""
             )
@@ -97,7 +96,7 @@ def _title(model: type[BaseModel]) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    value = field.default if field.default is not PydanticUndefined else field.default_factory()
+    value = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, BaseModel):
         return "its defaults"
     if isinstance(value, dict) and any(isinstance(inner, BaseModel) for inner in value.values()):
@@ -117,7 +116,7 @@ def _type_name(annotation: Any) -> str:
         return f"mapping of {_type_name(inner[0])} to {_type_name(inner[1])}"
     if origin in (list, tuple):
         return "list of " + (_type_name(inner[0]) if inner else "anything")
-    if _is_model(annotation):
+    if is_model(annotation):
         title = _title(annotation)
         return f"[{title}](#{title.lower().replace('`', '').replace(' ', '-')})"
     return {str: "text", int: "integer", float: "number", bool: "true or false", Path: "path"}.get(
@@ -125,36 +124,5 @@ def _type_name(annotation: Any) -> str:
     )
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Models that occur in an annotation."""
-    if _is_model(annotation):
-        yield annotation
-    for inner in typing.get_args(annotation):
-        yield from _models(inner)
-
-
-def _step(annotation: Any, step: int | str) -> Iterator[Any]:
-    """Annotations reached from one by a step of pydantic's location: a key, an index, or a union's tag."""
-    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
-    if _is_model(annotation):
-        if step in annotation.model_fields:
-            yield annotation.model_fields[step].annotation
-        elif any(step in typing.get_args(field.annotation) for field in annotation.model_fields.values()):
-            yield annotation  # the tag of a discriminated union, which stands where no key does
-    elif origin is typing.Annotated:
-        yield from _step(inner[0], step)
-    elif origin is dict:
-        yield inner[1]
-    elif origin in (list, tuple):
-        yield inner[0]
-    elif origin in (typing.Union, types.UnionType):
-        for each in inner:
-            yield from _step(each, step)
-
-
-def _is_model(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

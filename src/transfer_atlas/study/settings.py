@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
 from transfer_atlas.datasets.registry import AdapterSettings
 from transfer_atlas.strict import Strict
+from transfer_atlas.study.messages import NAME_PATTERN
 from transfer_atlas.tasks.settings import EvaluationSettings
 from transfer_atlas.training.settings import TrainingOverrides, TrainingSettings
 
-TaskTypeName = Literal["segmentation", "detection", "keypoints", "depth", "classification"]
+if TYPE_CHECKING:
+    TaskTypeName = str  # names of tasks are text, which pydantic checks where it is read
+else:
+    TaskTypeName = Literal["segmentation", "detection", "keypoints", "depth", "classification"]
 Baseline = Literal["ilsvrc", "scratch"]
 Method = Literal["plain"]
-NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
@@ -118,7 +121,9 @@ class MultiSource(Strict):
     size are each dataset's own.
     """
 
-    tasks: list[str] = Field(min_length=2, description="Tasks of one task type, or `segmentation/*`.")
+    tasks: list[str] = Field(
+        min_length=1, description="Tasks of one task type, two or more, or `segmentation/*`."
+    )
     training: TrainingOverrides = TrainingOverrides()
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from transfer_atlas.datasets.registry import task_types
@@ -16,6 +16,7 @@ from transfer_atlas.models.packages import WEIGHT_PACKAGES
 from transfer_atlas.scoring.settings import TransferabilitySettings
 from transfer_atlas.strict import Strict
 from transfer_atlas.study.messages import explain, nearest
+from transfer_atlas.study.reading import read_values
 from transfer_atlas.study.settings import (
     TASK_TYPE_DEFAULTS,
     BackboneSettings,
@@ -89,6 +90,19 @@ class Study(Strict):
         None, description="Scores without fine-tuning, and how well they predict; none if absent."
     )
     keep_target_models: bool = Field(False, description="Keep the fine-tuned model of every transfer.")
+
+    @field_validator("data_root", "store", "scratch", "results", mode="before")
+    @classmethod
+    def _expanded(cls, value: Any) -> Any:
+        """Folders as a shell would read them; braces would be wildcards to Snakemake."""
+        if not isinstance(value, str | Path):
+            return value
+        found = os.path.expandvars(Path(value).expanduser())
+        for sign in "{}$":
+            if sign in found:
+                what = "names a variable that is not set" if sign == "$" else "holds a brace"
+                raise ValueError(f"the folder {what} (found {found}); write another")
+        return found
 
     @field_validator("task_types", mode="before")
     @classmethod
@@ -218,6 +232,7 @@ def parse_study(values: dict[str, Any]) -> Study:
     _check_backbone(study)
     if isinstance(study.ilsvrc, TrainOrigin):
         study.expand([f"classification/{study.ilsvrc.dataset}"], "ilsvrc.dataset")
+    _check_held_out(study)
     _check_there_is_something_to_do(study)
     return study
 
@@ -240,6 +255,17 @@ def _check_task_types(study: Study) -> None:
                     f"datasets.{name}.tasks.{task_type}.evaluation: there is one way to score {task_type}; "
                     "remove the key."
                 )
+
+
+def _check_held_out(study: Study) -> None:
+    """Whoever picks the rate on held-out images needs two training images at least."""
+    for name in {experiment.regime for experiment in study.experiments}:
+        regime = study.regimes[name]
+        if study.select_on == "held_out" and 1 in (regime.target_images, *regime.target_images_of.values()):
+            raise ConfigurationError(
+                f"regimes.{name}: one training image of the target cannot be both fitted and held out; allow two, or "
+                "`select_on: evaluation_set`."
+            )
 
 
 def _check_multi_sources(study: Study) -> None:
@@ -332,15 +358,4 @@ def _check_backbone(study: Study) -> None:
 
 def load_study(path: Path) -> Study:
     """Read and validate a study file. Raises ConfigurationError that names the file."""
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigurationError(f"{path} does not exist; correct the path of the study.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not YAML: {error}") from None
-    if not isinstance(values, dict):
-        found = "nothing" if values is None else type(values).__name__
-        raise ConfigurationError(
-            f"{path} holds {found}; expected the keys of a study, such as `datasets: ...`"
-        )
-    return parse_study(values)
+    return parse_study(read_values(Path(path)))

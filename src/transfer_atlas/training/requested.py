@@ -16,23 +16,12 @@ from transfer_atlas.models.backbone import Backbone, build_backbone
 from transfer_atlas.models.checkpoints import load_backbone
 from transfer_atlas.models.expected_input import whitening
 from transfer_atlas.models.model import Model
-from transfer_atlas.planning.kinds import MODEL_FILE
-from transfer_atlas.running.execute import parent_record
-from transfer_atlas.store.store import read_run
+from transfer_atlas.store.store import MODEL_FILE, parent_record, read_run
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.tasks.settings import EvaluationSettings
-from transfer_atlas.training.selection import select_images, select_of_each
 from transfer_atlas.training.settings import TrainingSettings
 
 CACHE_BYTES = 2 * 1024**3  # of decoded images kept in memory; a small target's 150 images always fit
-
-
-def selected(dataset: PreparedDataset, settings: dict[str, Any]) -> np.ndarray:
-    """Positions of the training images that a run may use: all, a number of them, or some of each class."""
-    seed = settings.get("selection_seed") or 0
-    if settings.get("shots"):
-        return select_of_each(dataset.labels("train"), settings["shots"], seed)
-    return select_images(dataset.count("train"), settings.get("images"), seed)
 
 
 def scoring_of(settings: dict[str, Any]) -> EvaluationSettings | None:

@@ -13,11 +13,10 @@ from transfer_atlas.models import origins
 from transfer_atlas.models.backbone import Backbone, build_backbone
 from transfer_atlas.models.checkpoints import save_checkpoint
 from transfer_atlas.models.model import MultiHeadModel
-from transfer_atlas.planning.kinds import MODEL_FILE
 from transfer_atlas.prediction.trained import describe_dataset
 from transfer_atlas.progress import Progress
-from transfer_atlas.running.execute import parent_record
 from transfer_atlas.store.files import move_into, write_json
+from transfer_atlas.store.store import MODEL_FILE, parent_record
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.training.assess import assess
@@ -32,12 +31,12 @@ from transfer_atlas.training.requested import (
     need_images,
     open_dataset,
     scoring_of,
-    selected,
     source_images,
     start,
     trained_on,
     with_head,
 )
+from transfer_atlas.training.selection import selected_images
 from transfer_atlas.training.settings import TrainingSettings
 
 
@@ -77,7 +76,7 @@ def _train(
     training = TrainingSettings.from_hashed(settings["training"])
     task = TASK_TYPES[task_type]
     dataset = open_dataset(request)
-    indices = selected(dataset, settings)
+    indices = selected_images(dataset, settings)
     need_images(indices, request)
     model = with_head(backbone, task, dataset, training, settings["seed"])
     accelerator = make_accelerator(training.precision, tf32=training.tf32)
@@ -124,7 +123,7 @@ def _train_together(
     for name, own in sorted(settings["datasets"].items()):  # each takes its turn: their order means nothing
         each[name] = TrainingSettings.from_hashed(settings["training"] | own["training"])
         datasets[name] = open_dataset(request, f"dataset_{name}", share=len(settings["datasets"]))
-        indices = selected(datasets[name], settings)
+        indices = selected_images(datasets[name], settings)
         need_images(indices, request)
         images += len(indices)
         fitted[name] = indices
@@ -183,7 +182,7 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
     rates, scoring = settings["learning_rates"], scoring_of(settings)
     training = TrainingSettings.from_hashed(settings["training"] | {"learning_rate": rates[0]})
     dataset = open_dataset(request)
-    indices = selected(dataset, settings)
+    indices = selected_images(dataset, settings)
     need_images(indices, request)
     fitted, held_out = hold_out(indices, settings["held_out_fraction"], settings["selection_seed"] or 0)
     accelerator = make_accelerator(training.precision, tf32=training.tf32)
@@ -267,7 +266,7 @@ def target_model(request: dict[str, Any], scratch: Path, progress_to: TextIO) ->
     )
     dataset = open_dataset(request)
     fitted, _ = hold_out(
-        selected(dataset, settings), settings["held_out_fraction"], settings["selection_seed"] or 0
+        selected_images(dataset, settings), settings["held_out_fraction"], settings["selection_seed"] or 0
     )
     accelerator = make_accelerator(training.precision, tf32=training.tf32)
     progress = Progress(request["name"], training.steps, progress_to)

@@ -1,27 +1,39 @@
-"""Which training images a run may use: a seeded selection, the same for every source."""
+"""Which training images a run may use: a seeded selection by ids, the same for every source.
+
+A selection is a fact about the ids it chooses from and nothing else (`datasets/subsets.py`): an image that is added,
+removed or moved to another shard takes a place of its own, and moves no other into or out of the selection but one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
+from transfer_atlas.datasets.reading import PreparedDataset
+from transfer_atlas.datasets.subsets import order_of
 
-def select_images(count: int, wanted: int | None, seed: int) -> np.ndarray:
-    """Sorted positions of a seeded selection of `wanted` of `count` images; all of them if there are no more.
 
-    A smaller selection with the same seed is part of a larger one.
+def selected_images(dataset: PreparedDataset, settings: Mapping[str, Any]) -> np.ndarray:
+    """Sorted positions of the training images that a run may use: all, a number of them, or some of each class.
+
+    settings: of the run; `images`, `shots` and `selection_seed` count. The selection goes by the ids of the images, so
+    that it does not move when images elsewhere change; a smaller one with the same seed is part of a larger one.
     """
-    if wanted is None or wanted >= count:
-        return np.arange(count)
-    return np.sort(np.random.default_rng(seed).permutation(count)[:wanted])
+    seed = settings.get("selection_seed") or 0
+    if settings.get("shots"):
+        return select_of_each(dataset.ids("train"), dataset.labels("train"), settings["shots"], seed)
+    return np.array(dataset.subset("train", settings.get("images"), seed), dtype=np.int64)
 
 
-def select_of_each(labels: np.ndarray, wanted: int, seed: int) -> np.ndarray:
-    """Sorted positions of `wanted` images of each class, all where a class has no more; labels (n,) int.
-
-    Each class is shuffled by itself, so that images of other classes do not move its selection.
-    """
-    chosen = []
-    for label in np.unique(labels):
-        places = np.flatnonzero(labels == label)
-        chosen.append(np.random.default_rng([seed, int(label)]).permutation(places)[:wanted])
-    return np.sort(np.concatenate(chosen)) if chosen else np.arange(0)
+def select_of_each(ids: Sequence[str], labels: np.ndarray, wanted: int, seed: int) -> np.ndarray:
+    """Sorted positions of `wanted` images of each class, all where a class has no more; labels (n,) int."""
+    chosen: list[int] = []
+    taken: dict[int, int] = {}
+    for at in order_of(ids, seed):
+        label = int(labels[at])
+        if taken.get(label, 0) < wanted:
+            taken[label] = taken.get(label, 0) + 1
+            chosen.append(at)
+    return np.array(sorted(chosen), dtype=np.int64)

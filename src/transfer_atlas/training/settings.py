@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_type_hints
 
-from pydantic import Field, PositiveFloat, create_model, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, create_model, field_validator, model_validator
 
 from transfer_atlas.strict import Introduced, Strict
 
-Size = Annotated[tuple[int, int], Field(description="height, width in pixels")]
+Side = Annotated[int, Field(ge=1)]
+Size = Annotated[tuple[Side, Side], Field(description="height, width in pixels")]
 
 
 class StepSchedule(Strict):
@@ -40,7 +41,16 @@ class CosineSchedule(Strict):
     final: float = Field(0.0, ge=0, lt=1, description="Share of the rate that is left at the end.")
 
 
-Schedule = Annotated[StepSchedule | PolySchedule | CosineSchedule, Field(discriminator="policy")]
+def _step_unless_told(value: object) -> object:
+    """A schedule without `policy` is stepwise, as the default is."""
+    return {"policy": "step", **value} if isinstance(value, dict) and "policy" not in value else value
+
+
+Schedule = Annotated[
+    StepSchedule | PolySchedule | CosineSchedule,
+    Field(discriminator="policy"),
+    BeforeValidator(_step_unless_told),
+]
 
 
 class Optimizer(Strict):

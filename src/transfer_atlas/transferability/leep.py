@@ -8,6 +8,7 @@ import numpy as np
 
 from transfer_atlas.transferability.arrays import (
     Array,
+    Labels,
     MetricInputError,
     as_features,
     as_labels,
@@ -57,6 +58,14 @@ def leep(probabilities: Any, labels: Any) -> float:
         )
     require_classes(groups, "LEEP")
     return _mean_log(theta, groups.codes, to_numpy(joint))
+
+
+def as_probabilities(probabilities: Any, labels: Any) -> tuple[np.ndarray, Labels]:
+    """The source head's probabilities (n, S) as float64 rows that sum to 1, and the labels; as `leep` checks them."""
+    theta = as_features(probabilities, "probabilities")
+    groups = as_labels(labels, rows=theta.shape[0])
+    blocks = [to_numpy(_probabilities(block, start)) for start, block in double_blocks(theta)]
+    return np.concatenate(blocks), groups
 
 
 def _mean_log(theta: Array, codes: np.ndarray, joint: np.ndarray) -> float:

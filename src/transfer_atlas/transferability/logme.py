@@ -153,16 +153,23 @@ def _mean_evidence(
     if compat is not None:
         with np.errstate(divide="ignore", invalid="ignore"):  # what comes of it is refused
             return _fixed_point(s, x2, y2, n, d, compat)
+    return float(best_ratios(s, x2, y2, n)[0].mean())
+
+
+def best_ratios(s: np.ndarray, x2: np.ndarray, y2: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The largest evidence per sample of each column (K,), and its t = alpha / beta (K,); see `logme`."""
     least = ROUNDING if len(s) == n else NOISE
     outside = np.maximum(y2 - x2.sum(axis=0), least * y2)  # what no weights can explain
+    columns = np.arange(len(y2))
     exponents = np.log(s.max()) + np.linspace(-40, 20, POINTS)[:, None] + np.zeros(len(y2))
     spacing = 60 / (POINTS - 1)
     for _ in range(ZOOMS):
-        values = _evidence(exponents, s, x2, outside, n)
-        best = exponents[values.argmax(axis=0), np.arange(len(y2))]
+        best = exponents[_evidence(exponents, s, x2, outside, n).argmax(axis=0), columns]
         exponents = best + np.linspace(-spacing, spacing, 21)[:, None]
         spacing /= 10
-    return float(_evidence(exponents, s, x2, outside, n).max(axis=0).mean())
+    values = _evidence(exponents, s, x2, outside, n)
+    at = values.argmax(axis=0)
+    return values[at, columns], np.exp(exponents[at, columns])
 
 
 def _evidence(

@@ -64,11 +64,11 @@ def pascal_voc_2007(folder: Path) -> None:
 
 
 def pascal_context(folder: Path) -> None:
-    """LabelMap of 16 bits: 2 aeroplane, 258 motorbike (more than a byte), 1 accordion, which is background."""
+    """LabelMap of 16 bits: 2 aeroplane, 458 wood (more than a byte), 1 accordion, which is background."""
     place = folder / "VOCdevkit/VOC2010"
     for number, name in enumerate(("2008_000008", "2008_000015", "2008_000002")):
         photo(place / f"JPEGImages/{name}.jpg", seed=number)
-        mask = stripes(0, 2, 258, 1, dtype=np.uint16)
+        mask = stripes(0, 2, 458, 1, dtype=np.uint16)
         matlab(folder / f"trainval/{name}.mat", {"LabelMap": mask})
     photo(place / "JPEGImages/2010_999999.jpg")  # not annotated
     write(place / "ImageSets/Main/train.txt", "2008_000008\n2008_000015\n")

@@ -19,8 +19,8 @@ def sun_rgbd(folder: Path) -> None:
         for number in numbers:
             photo(folder / f"image/{split}/img-{number:06d}.jpg", seed=number)
             values(folder / f"label37/{split}/{number:08d}.png", stripes(0, 1, 37, number))
-            # invalid, 1.5 m, 8.191 m (whose highest bits come back at the end), 0.1 m
-            depth = rotated(stripes(0, 1500, 8191, 100, dtype=np.uint16))
+            # invalid, 1.5 m, 9 m (whose highest bit comes back at the end, and which counts as 8 m), 0.1 m
+            depth = rotated(stripes(0, 1500, 9000, 100, dtype=np.uint16))
             values(folder / f"depth/{split}/{number:08d}.png", depth)
 
 

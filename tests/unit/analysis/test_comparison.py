@@ -40,14 +40,14 @@ FIRST = {
     "ilsvrc": [0.400, 0.404],
     "segmentation/coco": [0.500, 0.505],
     "segmentation/bdd": [0.360, 0.360],
-    "segmentation/sun": [0.412, 0.412],
+    "segmentation/sun": [0.4105, 0.4105],
     "detection/bdd": [0.420, 0.420],
 }
 SECOND = {
     "ilsvrc": [0.400, 0.404],
     "segmentation/coco": [0.510, 0.510],
     "segmentation/bdd": [0.480, 0.480],
-    "segmentation/sun": [0.405, 0.405],
+    "segmentation/sun": [0.4085, 0.4085],
     "multi_segmentation": [0.420, 0.420],
 }
 

@@ -138,3 +138,79 @@ def test_effects_figure_draws_every_gain_once():
     assert sum(len(dots.get_offsets()) for dots in strips.collections) == 282  # Scratch is not drawn
     labels = [text.get_text() for text in bars.texts]
     assert {"58 transfers", "224 transfers"} <= set(labels)
+
+
+def one_target(values, metric="map", target="detection/bdd"):
+    records = [
+        transfer_record(source, target, value, seed, metric=metric)
+        for source, of_seeds in values.items()
+        for seed, value in enumerate(of_seeds)
+    ]
+    return tables.gains_table(tables.transfers_table(records, DATASETS))
+
+
+def test_the_baseline_and_the_number_of_seeds_are_shown():
+    gains = one_target(
+        {"ilsvrc": [0.3, 0.302], "segmentation/bdd": [0.36, 0.36], "segmentation/sun": [0.31, 0.31]}
+    )
+    figure = gain_heat_map(gains, "small_target", "detection")
+    shown = words(figure)
+    assert "0.301" in shown and "from\nILSVRC" in shown
+    assert "2 seeds" in figure.texts[0].get_text()
+    assert "one seed" in gain_heat_map(published_gains(), "small_target").texts[0].get_text()
+    assert (
+        "sign turned"
+        in gain_heat_map(
+            one_target({"ilsvrc": [3.0], "segmentation/bdd": [2.0]}, "rmse", "depth/sun"), "small_target"
+        )
+        .texts[0]
+        .get_text()
+    )
+
+
+def test_the_task_type_of_sources_is_told_where_it_is_not_the_target_s():
+    gains = one_target({"ilsvrc": [0.3], "segmentation/bdd": [0.36]})
+    assert "segmentation" in words(
+        gain_heat_map(gains, "small_target", "detection")
+    )  # one type only, and another
+    assert "segmentation" not in words(gain_heat_map(published_gains(), "small_target", "segmentation"))
+
+
+def test_bold_is_what_is_positive_beyond_noise():
+    gains = one_target(
+        {"ilsvrc": [0.3, 0.302], "segmentation/bdd": [0.36, 0.36], "segmentation/sun": [0.30, 0.32]}
+    )
+    weights = {
+        text.get_text(): text.get_weight() for text in gain_heat_map(gains, "small_target").axes[0].texts
+    }
+    assert weights["20"] == "bold"  # bdd
+    assert weights["3"] == "normal"  # sun: positive in the mean, not beyond noise
+    alone = gain_heat_map(one_target({"ilsvrc": [0.3], "segmentation/bdd": [0.36]}), "small_target")
+    assert all(text.get_weight() != "bold" for text in alone.axes[0].texts if text.get_text() == "20")
+    assert "one seed: noise is not known" in [text.get_text() for axes in alone.axes for text in axes.texts]
+
+
+def test_gains_over_a_baseline_at_chance_are_dotted():
+    gains = one_target({"ilsvrc": [0.005], "segmentation/bdd": [0.008]})
+    figure = gain_heat_map(gains, "small_target")
+    assert [patch.get_hatch() for patch in figure.axes[0].patches] == ["...."]
+    assert "ILSVRC itself at chance level" in [text.get_text() for axes in figure.axes for text in axes.texts]
+    bars = effects_figure(gains, "small_target")
+    assert "no transfers" in bars.texts[0].get_text()  # none that counts
+
+
+def test_the_key_lists_marks_that_occur():
+    keys = [
+        text.get_text()
+        for axes in gain_heat_map(published_gains(), "small_target").axes[1:]
+        for text in axes.texts
+    ]
+    assert "failed or missing" not in keys and "source is the target" in keys
+
+
+@pytest.mark.parametrize(
+    ("seeds", "expected"),
+    [([1, 1], "one seed"), ([3], "3 seeds"), ([1, 3], "1 to 3 seeds"), ([0], "no finished seed")],
+)
+def test_numbers_of_seeds_in_words(seeds, expected):
+    assert style.seeds_in_words(seeds) == expected

@@ -204,7 +204,13 @@ def test_shares_over_targets_and_over_transfers():
 
 
 def test_the_command_writes_tables_and_names_what_does_not_follow(tmp_path):
-    command = [sys.executable, "-m", "transfer_atlas.analysis.published", str(FOLDER), str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "transfer_atlas.analysis.published",
+        str(FOLDER),
+        str(tmp_path),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "printed figures follow; these do not:" in done.stdout
     assert "A3, domain distance, kendall: printed 0.38, here 0.422" in done.stdout

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from transfer_atlas.analysis.figures.scores import score_scatter
+from transfer_atlas.analysis.figures.scores import domain_looks, score_scatter
 from transfer_atlas.analysis.tables.baseline_rankers import BASELINE_RANKERS
 from transfer_atlas.analysis.tables.files import read_table, write_table
 from transfer_atlas.analysis.tables.scores import (
@@ -160,12 +160,45 @@ def test_a_lower_metric_is_turned():
     assert (pairs["value"] <= 0).all()
 
 
-def test_the_figure_has_a_panel_per_metric():
+def test_the_figure_has_a_panel_per_metric_the_best_first():
     pairs = scored_pairs(scores_table(records()), gains(), distances())
-    figure = score_scatter(pairs, "small_target")
-    titles = [axis.get_title() for axis in figure.axes if axis.get_visible()]
-    assert "logme (+1.00)" in titles and len(titles) == 3 + len(BASELINE_RANKERS)
-    score_scatter(pairs.head(0), "small_target")
+    panels = [[text.get_text() for text in axes.texts] for axes in score_scatter(pairs, "small_target").axes]
+    assert len(panels) == 3 + len(BASELINE_RANKERS)
+    assert ["logme", "1.00, 4 targets"] in panels[:2]  # no interval for four targets
+    assert panels[-1] == ["source size (baseline)", "no order to compare, 0 targets"]
+    words = [text.get_text() for text in score_scatter(pairs.head(0), "small_target").texts]
+    assert words == ["no scores of measured transfers in the small target regime"]
+
+
+def test_the_figure_shows_ranks_within_targets():
+    """Scores of two targets that differ a thousandfold give the same picture as equal ones."""
+    pairs = scored_pairs(scores_table(records()), gains(), distances())
+    part = pairs[pairs["metric"] == "logme"]
+    scaled = part.assign(score=part["score"].where(part["target"] != "segmentation/a", 1000 * part["score"]))
+    points = [
+        np.concatenate(
+            [
+                np.asarray(dots.get_offsets())
+                for dots in score_scatter(table, "small_target").axes[0].collections
+            ]
+        )
+        for table in (part, scaled)
+    ]
+    np.testing.assert_allclose(points[0], points[1])
+    assert len(points[0]) == 12
+    assert (
+        np.abs(points[0][:, 0] - points[0][:, 1]).max() < 0.17
+    )  # a perfect metric: the diagonal, but for the spread
+
+
+def test_domains_are_told_apart_without_colour():
+    looks = domain_looks([f"domain_{number}" for number in range(36)])
+    fills = [
+        ("white" if look["facecolor"] == "white" else len(look["facecolor"]) and look["facecolor"][3])
+        for look in looks.values()
+    ]
+    seen = {(look["marker"], fill) for look, fill in zip(looks.values(), fills, strict=True)}
+    assert len(seen) == 36
 
 
 def test_without_scores_the_tables_are_empty(tmp_path):

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from analysis_examples import DATASETS, published_gains, source_record, transfer_record
 
-from transfer_atlas.analysis.tables import effects, schema
+from transfer_atlas.analysis.tables import effects, reference, schema
 from transfer_atlas.analysis.tables import transfers as tables
 from transfer_atlas.analysis.tables.files import read_table, write_table
 
@@ -89,10 +89,10 @@ def test_only_runs_hold_what_varies_between_repetitions():
 
 def test_the_documentation_of_the_tables_is_up_to_date():
     stored = (Path(__file__).parents[3] / "docs" / "tables.md").read_text(encoding="utf-8")
-    command = "python -m transfer_atlas.analysis.tables.schema > docs/tables.md"
-    assert stored == schema.as_markdown(), f"docs/tables.md is stale; run: {command}"
+    command = "transfer-atlas columns > docs/tables.md"
+    assert stored == reference.as_markdown(), f"docs/tables.md is stale; run: {command}"
     printed = subprocess.run(
-        [sys.executable, "-m", "transfer_atlas.analysis.tables.schema"],
+        [sys.executable, "-m", "transfer_atlas.analysis.tables.reference"],
         capture_output=True,
         text=True,
         check=True,

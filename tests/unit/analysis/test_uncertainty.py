@@ -165,8 +165,53 @@ def test_other_images_are_refused():
     results = image_results(pd.concat([per_image("base", 1.0), per_image("other", 1.0).assign(image="x")]))
     rows = pd.DataFrame({"regime": ["r"], "target": "t", "source": "s", "n_seeds": 1})
     rows = rows.assign(keys=[["other"]], baseline_keys=[["base"]])
-    with pytest.raises(ConfigurationError, match="other images"):
+    with pytest.raises(ConfigurationError, match="in one run only"):
         image_variances(rows, results, draws=10)
+
+
+def found(key, image, scores, matched, annotated=1, part="car"):
+    return {
+        "key": key,
+        "image": image,
+        "part": part,
+        "annotated": annotated,
+        "scores": scores,
+        "matched": matched,
+    }
+
+
+def test_average_precision_of_redrawn_images():
+    rows = [
+        found("a", "x", [0.9, 0.4], [1, 0]),
+        found("a", "y", [0.8, 0.3], [0, 1]),
+        found("a", "z", [0.7], [-1], annotated=0),
+        found("a", "x", [0.5], [1], part="bus"),
+    ]
+    results = image_results(pd.DataFrame(rows))["a"]
+    once = np.ones((1, 3))
+    # car: right, wrong, wrong, right of two objects: 1/2 * 1 + 1/2 * 2/4; bus: 1
+    assert results.values(once)[0] == pytest.approx((0.75 + 1.0) / 2)
+    without_x = results.values(np.array([[0.0, 2.0, 1.0]]))[
+        0
+    ]  # no bus is left, of cars one wrong find before the right
+    assert without_x == pytest.approx(0.5)
+    wider = results.aligned(("w", "x", "y", "z"))
+    assert wider.values(np.array([[5.0, 1, 1, 1]]))[0] == pytest.approx(results.values(once)[0])
+
+
+def test_intervals_of_average_precision_come_from_images():
+    generator, rows = np.random.default_rng(4), []
+    for key in ("base", "other"):
+        for image in range(30):
+            matched = generator.integers(0, 2, 3).tolist()
+            rows.append(
+                found(key, f"i{image:02}", sorted(generator.random(3), reverse=True), matched, annotated=3)
+            )
+    results = image_results(pd.DataFrame(rows[:-1]))  # one run found nothing in one image without objects
+    gains = pd.DataFrame({"regime": ["r"], "target": "t", "source": "s", "n_seeds": 1})
+    gains = gains.assign(keys=[["other"]], baseline_keys=[["base"]])
+    variance, images = image_variances(gains, results, draws=300)["r", "t", "s"]
+    assert images == 30 and 0.001 < variance < 0.2
 
 
 def test_images_and_seeds_add_up():
@@ -248,6 +293,23 @@ def test_one_seed_needs_a_large_gain():
     large = answer({"ilsvrc": [0.40], "segmentation/coco": [0.50]})
     assert (small.start_from, small.certainty) == ("ilsvrc", "one_seed")
     assert (large.start_from, large.certainty) == ("segmentation/coco", "one_seed")
+
+
+def test_images_alone_do_not_tell_the_noise_between_runs():
+    generator = np.random.default_rng(5)
+    hard = generator.uniform(0.2, 0.9, 40)
+
+    def answer_with(factor, values):
+        records = study({"ilsvrc": [0.4], "segmentation/coco": [0.4 * factor]})
+        parts = [per_image(records[0]["key"], hard), per_image(records[1]["key"], values)]
+        gains = tables.gains_table(tables.transfers_table(records, DATASETS), image_results(pd.concat(parts)))
+        (row,) = effects.best_sources_table(gains).itertuples()
+        return row.start_from, row.certainty, row.why
+
+    assert answer_with(1.05, 1.05 * hard)[:2] == ("ilsvrc", "one_seed")  # beyond images, but one seed
+    assert answer_with(1.20, 1.20 * hard)[:2] == ("segmentation/coco", "one_seed")
+    source, certainty, why = answer_with(1.12, generator.permutation(1.12 * hard))
+    assert (source, certainty) == ("ilsvrc", "one_seed") and "other images could turn it" in why
 
 
 def test_sources_within_noise_of_the_best_are_named():

@@ -119,10 +119,7 @@ def test_classes_need_not_be_listed_where_a_map_names_them(toy):
     assert given.classes == ["sky", "car"]  # by ascending value, whatever the order in the file
     assert given == parse(FOLDERS, labels={7: "sky", 8: "car", 0: "ignore", 9: "car"})
     colours = {"road": (1, 1, 1), "ignore": (0, 0, 0), "car": (2, 2, 2)}
-    assert parse(FOLDERS, mask_colours=colours).classes == [
-        "car",
-        "road",
-    ]  # the order of a mapping means nothing
+    assert parse(FOLDERS, mask_colours=colours).classes == ["car", "road"]
     with pytest.raises(ValidationError, match="classes: none; list them"):
         parse(FOLDERS)
 
@@ -196,8 +193,8 @@ BROKEN = {
     "colours": r"b\.png.*: a mask of mode RGB; .*Set `mask_colours`",
     "unknown colour": r"b\.png.*: colour \[7, 7, 7\] \(24 pixels\); .*sky: \[0, 0, 0\]",
     "list missing": r"list file .*train\.txt does not exist",
-    "unknown stem": r"train\.txt, line 3: 'c' is the stem of 0 images",
-    "ambiguous stem": r"train\.txt, line 1: 'a' is the stem of 3 images",
+    "unknown stem": r"train\.txt, line 3: 'c' is not there",
+    "ambiguous stem": r"train\.txt, line 1: 'a' is the name of 3 files",
 }
 
 

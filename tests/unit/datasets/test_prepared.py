@@ -19,7 +19,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 from prepared_examples import description, encoded, objects, pixels, record, round_trip
 
-from transfer_atlas.datasets import decoding, encoding, writing
+from transfer_atlas.datasets import decoding, encoding, shards, writing
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.datasets.writing import write_prepared
 from transfer_atlas.errors import DatasetError
@@ -217,8 +217,8 @@ def digests(folder) -> dict[str, str]:
 
 @pytest.fixture
 def small_files(monkeypatch):
-    monkeypatch.setattr(writing, "SHARD_BYTES", 60_000)
-    monkeypatch.setattr(writing, "ROW_GROUP_BYTES", 15_000)
+    monkeypatch.setattr(writing, "SHARD_IMAGES", 10)
+    monkeypatch.setattr(shards, "ROW_GROUP_BYTES", 15_000)
 
 
 def test_the_same_records_give_identical_files_and_nothing_of_an_older_dataset_stays(tmp_path, small_files):
@@ -231,9 +231,9 @@ def test_the_same_records_give_identical_files_and_nothing_of_an_older_dataset_s
 
 def test_shards_and_row_groups_stay_small_and_every_image_is_found(tmp_path, small_files):
     write_prepared(tmp_path, description(classification=examples.CLASSIFICATION), many(40))
-    shards = sorted(tmp_path.glob("shards/train-*.parquet"))
-    assert len(shards) > 1
-    assert all(pq.ParquetFile(shard).metadata.num_row_groups > 1 for shard in shards[:-1])
+    files = sorted(tmp_path.glob("shards/train-*.parquet"))
+    assert len(files) > 1
+    assert all(pq.ParquetFile(file).metadata.num_row_groups > 1 for file in files[:-1])
     dataset = PreparedDataset.open(tmp_path, threads=2)
     expected = [r for r in many(40) if r.split == "train"]
     assert dataset.ids("train") == [r.id for r in expected] and dataset.count("train") == len(expected)

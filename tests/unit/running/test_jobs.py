@@ -13,15 +13,19 @@ import run_examples
 import study_examples as examples
 
 import transfer_atlas
-from transfer_atlas.running.execute import request
-from transfer_atlas.running.jobs import SOCKET_VARIABLE, clear_other_stamps, wait_for_socket
+from transfer_atlas.planning.kinds import KINDS
+from transfer_atlas.planning.request import request
+from transfer_atlas.running import warm as warming
+from transfer_atlas.running.jobs import again
+from transfer_atlas.running.warm import SOCKET_VARIABLE
 from transfer_atlas.store.store import read_run
 
 JOB = """
 import json, sys
 from pathlib import Path
 from transfer_atlas.running.jobs import run_job
-run_job(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), 1)
+job = {"runs": [json.loads(Path(sys.argv[1]).read_text())]}
+run_job(job, Path(sys.argv[2] + ".done"), Path(sys.argv[2]), 1)
 """
 # Jobs run the package under test, from whatever folder they are started: not another one that is installed.
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(transfer_atlas.__file__).resolve().parents[1])}
@@ -29,20 +33,29 @@ ENVIRONMENT.pop(SOCKET_VARIABLE, None)
 SMALL = {"crop": [32, 32], "resolution": [32, 32], "batch_size": 2, "steps": 2}
 
 
+def served(address: Path, parent: int, *modules: str) -> subprocess.Popen:
+    """A warm process that has begun to listen."""
+    call = [sys.executable, "-m", "transfer_atlas.running.serving", str(address), str(parent), *modules]
+    process = subprocess.Popen(call, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while not address.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert address.exists()
+    return process
+
+
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory):
     """A warm process; gives its socket, and at the end looks whether it goes with its workflow."""
     address = tmp_path_factory.mktemp("warm") / "socket"
     workflow = subprocess.Popen(["sleep", "600"])
-    call = [sys.executable, "-m", "transfer_atlas.running.jobs", str(address), str(workflow.pid)]
-    process = subprocess.Popen(call, env=ENVIRONMENT)
+    process = served(address, workflow.pid, "transfer_atlas.training.runners")
     try:
-        assert wait_for_socket(address, 60)
         yield address
         workflow.kill()
         workflow.wait()
-        assert process.wait(30) == 0, "the warm process outlived its workflow"
-        assert not address.exists()
+        assert process.wait(120) == 0, "the warm process outlived its workflow"
+        assert not address.parent.exists()
     finally:
         workflow.kill()
         process.kill()
@@ -58,23 +71,26 @@ def raw(tmp_path):
 
 
 def plan_of(raw: Path, *changes):
-    return examples.plan(
+    chosen = (
         ("task_types", {"segmentation": {"training": SMALL}}),
         ("experiments", [{"targets": ["segmentation/camvid"], "baselines": ["scratch"]}]),
         ("regimes", {"small_target": {"target_images": 4}}),
         ("data_root", str(raw)),
         *changes,
     )
+    return examples.plan(*chosen, versions=examples.versions_of(*chosen))
 
 
 class Job:
     """A job process of one run, as the workflow starts it."""
 
-    def __init__(self, run, root: Path, warm: Path | None, *, folder: Path | None = None):
+    def __init__(
+        self, run, root: Path, warm: Path | None, *, folder: Path | None = None, **environment_of_it
+    ):
         root.mkdir(exist_ok=True)
         (root / f"{run.name}.json").write_text(json.dumps(request(run, root / "store", root / "scratch")))
         self.log = root / "logs" / f"{run.name}.log"
-        environment = dict(ENVIRONMENT)
+        environment = ENVIRONMENT | environment_of_it
         if warm is not None:
             environment[SOCKET_VARIABLE] = str(warm)
         call = [sys.executable, "-c", JOB, str(root / f"{run.name}.json"), str(self.log)]
@@ -116,9 +132,10 @@ def test_a_mistake_of_the_user_is_one_message_and_the_log_has_the_rest(raw, tmp_
 def test_a_failure_of_the_program_is_one_message_that_names_the_log(raw, tmp_path, warm, through):
     plan = plan_of(raw)
     run = plan.of_kind("transfer")[0]
-    folder = run.parents["dataset"].folder(tmp_path / "store")
-    folder.mkdir(parents=True)
-    (folder / "dataset.json").mkdir()  # what nobody expects
+    for parent in run.parents.values():
+        assert Job(parent, tmp_path, None).end()[0] == 0
+    (tmp_path / "scratch" / run.key).mkdir(parents=True)
+    (tmp_path / "scratch" / run.key / "rate-0.json").mkdir()  # what nobody expects
     job = Job(run, tmp_path, warm if through == "warm" else None)
     status, output, error = job.end()
     assert (status, output) == (1, "")
@@ -136,7 +153,7 @@ def test_a_full_disk_is_told_as_one(raw, tmp_path, warm):
     try:
         (folder / "filler").write_bytes(bytes(16_000))
         run = plan_of(raw).of_kind("prepared")[0]
-        values = request(run, tmp_path / "store", tmp_path / "scratch") | {"folder": str(folder / "result")}
+        values = request(run, folder / "store", tmp_path / "scratch")
         (tmp_path / "request.json").write_text(json.dumps(values))
         call = [sys.executable, "-c", JOB, str(tmp_path / "request.json"), str(tmp_path / "log")]
         environment = ENVIRONMENT | {SOCKET_VARIABLE: str(warm)}
@@ -144,7 +161,7 @@ def test_a_full_disk_is_told_as_one(raw, tmp_path, warm):
         assert ended.returncode == 1
         assert ended.stderr.strip().startswith("camvid stopped: the disk is full")
         assert len(ended.stderr.strip().splitlines()) == 1
-        assert not (folder / "result" / "run.json").exists()
+        assert not run.folder(folder / "store").exists()
     finally:
         subprocess.run(["umount", str(folder)], check=True)
 
@@ -199,9 +216,82 @@ def test_a_run_that_is_killed_fails_its_job_with_a_message(raw, tmp_path, warm):
     )
 
 
-def test_stamps_of_other_keys_are_cleared_and_no_others(tmp_path):
-    names = ["tables-1", "tables-2", "tables_of-1", "gains_a_b-1", "gains_a-1"]
-    for name in names:
-        (tmp_path / name).touch()
-    clear_other_stamps(tmp_path / "tables-2")
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
+def test_a_warm_process_that_dies_before_it_accepts_leaves_the_work_to_the_job(raw, tmp_path):
+    address = tmp_path / "warm" / "socket"
+    address.parent.mkdir()
+    process = served(address, os.getpid(), "transfer_atlas.training.runners")
+    process.send_signal(signal.SIGSTOP)  # while it imports: jobs wait in its backlog
+    run = plan_of(raw).of_kind("transfer")[0]
+    for parent in run.parents.values():
+        assert Job(parent, tmp_path, None).end()[0] == 0
+    job = Job(run, tmp_path, address)
+    time.sleep(2)
+    process.kill()
+    process.wait()
+    status, output, error = job.end()
+    assert (status, output) == (0, "") and "ended from outside" not in error
+    assert read_run(run.folder(tmp_path / "store"))["status"] == "finished"
+
+
+def test_a_fork_has_the_environment_of_its_job(raw, tmp_path, warm):
+    run = plan_of(raw).of_kind("transfer")[0]
+    for parent in run.parents.values():
+        assert Job(parent, tmp_path, None).end()[0] == 0
+    cache = tmp_path / "cache of the job"
+    job = Job(run, tmp_path, warm, XDG_CACHE_HOME=str(cache))
+    assert job.end()[0] == 0
+    assert list(
+        (cache / "transfer_atlas/digests").iterdir()
+    )  # what was checked is remembered where the job says
+
+
+def test_a_long_temporary_folder_is_no_obstacle(tmp_path, monkeypatch):
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    monkeypatch.setattr(warming.tempfile, "tempdir", None)
+    address = warming.start([])
+    try:
+        assert address is not None and len(address) < 100 and list(long.iterdir()) == []
+    finally:
+        subprocess.run(["pkill", "-f", address], check=False)
+
+
+def test_importing_all_runners_leaves_cuda_alone():
+    """A fork of a process in which CUDA was initialised cannot use a GPU."""
+    modules = sorted({kind.runner.split(":")[0] for kind in KINDS.values()})
+    code = (
+        "import importlib, sys, torch\n"
+        "touched = []\n"
+        "torch._C._cuda_getDeviceCount = lambda: touched.append('count') or 0\n"
+        "torch.cuda._lazy_init = lambda: touched.append('init')\n"
+        f"for name in {modules!r}: importlib.import_module(name)\n"
+        "assert not touched and not torch.cuda.is_initialized(), touched\n"
+        "maps = open('/proc/self/maps').read() if sys.platform == 'linux' else ''\n"
+        "assert 'libcuda.so' not in maps\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=ENVIRONMENT)
+
+
+def test_what_is_to_be_repeated_is_told_by_rule(monkeypatch):
+    monkeypatch.delenv("TRANSFER_ATLAS_AGAIN", raising=False)
+    assert not again("transfer")
+    monkeypatch.setenv("TRANSFER_ATLAS_AGAIN", "train_source,transfer")
+    assert again("transfer") and not again("score")
+    monkeypatch.setenv("TRANSFER_ATLAS_AGAIN", "all")
+    assert again("score")
+
+
+def test_a_second_job_for_the_same_run_waits_and_finds_the_result(raw, tmp_path, warm):
+    training = {"segmentation": {"training": SMALL | {"steps": 40}}}
+    run = plan_of(raw, ("task_types", training)).of_kind("transfer")[0]
+    for parent in run.parents.values():
+        assert Job(parent, tmp_path, None).end()[0] == 0
+    jobs = [Job(run, tmp_path, warm), Job(run, tmp_path, None), Job(run, tmp_path, warm)]
+    ends = [job.end() for job in jobs]
+    assert [end[0] for end in ends] == [0, 0, 0], ends
+    assert sum("is computing it; waiting" in end[2] for end in ends) >= 1
+    assert read_run(run.folder(tmp_path / "store"))["status"] == "finished"
+    assert (
+        list((tmp_path / "store/.leases").iterdir()) == list((tmp_path / "store/.publishing").iterdir()) == []
+    )

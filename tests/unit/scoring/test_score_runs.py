@@ -11,17 +11,26 @@ import run_examples
 import study_examples as examples
 import torch
 
+from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import build_backbone
+from transfer_atlas.planning.request import request
 from transfer_atlas.planning.run import Run
 from transfer_atlas.running import execute as runs
 from transfer_atlas.scoring.features import Sampling, extract_samples, pooled_features
+from transfer_atlas.scoring.metrics import METRICS
 from transfer_atlas.scoring.sample_files import load_samples
-from transfer_atlas.scoring.scores import ScoreSettings, score_pair
+from transfer_atlas.scoring.scores import draws_of, score_of
 from transfer_atlas.scoring.source_heads import source_head
 from transfer_atlas.transferability import leep, logme
+from transfer_atlas.transferability.arrays import UnconvergedError
 
-ALL = ("leep", "nce", "n_leep", "h_score", "shrinkage_h_score", "logme", "gbc", "transrate", "parc", "otce")
-SETTINGS = ScoreSettings(ALL, 150, 2, 100, 0.1, 0, "diagonal")
+SETTINGS = {"parc_samples": 100, "epsilon": 0.1, "covariance": "diagonal"}
+
+
+def scored(metric, target, source, *, drawn=150, repeats=2):
+    """A metric on draws of given samples."""
+    draws = draws_of(target, source, samples=drawn, repeats=repeats, seed=0)
+    return score_of(metric, draws, SETTINGS)
 
 
 def samples(seed: int, n: int = 200, heads: int | None = 4) -> dict[str, np.ndarray]:
@@ -36,46 +45,60 @@ def samples(seed: int, n: int = 200, heads: int | None = 4) -> dict[str, np.ndar
     return arrays
 
 
-def test_every_metric_has_a_value_and_a_deviation():
-    found = score_pair(samples(0), samples(1), SETTINGS)
-    assert set(found) == {*ALL, "otce_domain_difference", "otce_marginal_error"}
-    for entry in found.values():
-        assert entry["status"] == "finished" and entry["repeats"] == 2 and entry["deviation"] >= 0
-    assert found == found | {
-        name: entry | {"seconds": found[name]["seconds"]}
-        for name, entry in score_pair(samples(0), samples(1), SETTINGS).items()
-    }
+@pytest.mark.parametrize("metric", METRICS)
+def test_every_metric_has_a_value_and_a_deviation(metric):
+    found = scored(metric, samples(0), samples(1))
+    assert found["repeats"] == 2 and found["deviation"] >= 0 and found["samples"] == 150
+    assert set(found["parts"]) == (
+        {"otce_domain_difference", "otce_marginal_error"} if metric == "otce" else set()
+    )
+    assert found == scored(metric, samples(0), samples(1))
+
+
+@pytest.mark.parametrize("metric", [name for name, metric in METRICS.items() if not metric.source_samples])
+def test_whether_there_are_source_samples_changes_no_other_metric(metric):
+    # a pair's scores are keyed one by one: they may be computed with or without OTCE beside them
+    assert scored(metric, samples(0), samples(1)) == scored(metric, samples(0), None)
 
 
 def test_few_samples_are_taken_as_they_are():
     target = samples(0, n=120)
-    found = score_pair(target, samples(1, n=90), SETTINGS)
-    assert found["logme"]["value"] == logme(target["features"], target["labels"])
-    assert found["leep"]["value"] == leep(target["probabilities"], target["labels"])
-    assert found["logme"]["repeats"] == 1 and found["logme"]["deviation"] is None
+    found = scored("logme", target, samples(1, n=90))
+    assert found["value"] == logme(target["features"], target["labels"])
+    assert found["repeats"] == 1 and found["deviation"] is None
+    assert scored("leep", target, None)["value"] == leep(target["probabilities"], target["labels"])
 
 
-def test_what_does_not_apply_is_a_row_with_its_reason():
-    found = score_pair(samples(0, heads=None), None, SETTINGS)
-    assert found["leep"]["status"] == found["otce"]["status"] == "not_applicable"
-    assert found["leep"]["reason"] == "the source has no head with classes"
-    assert found["logme"]["status"] == "finished"
-    one = samples(0) | {"labels": np.zeros(200, np.int64)}
-    found = score_pair(one, samples(1), SETTINGS)
-    assert found["gbc"]["status"] == "undefined" and "compares classes" in found["gbc"]["reason"]
-    assert found["gbc"]["value"] is None
+@pytest.mark.parametrize(
+    ("metric", "target", "status", "reason"),
+    [
+        ("leep", samples(0, heads=None), "not_applicable", "the source has no head with classes"),
+        ("otce", samples(0), "not_applicable", "the source has no dataset of its own"),
+        ("gbc", samples(0) | {"labels": np.zeros(200, np.int64)}, "undefined", "compares classes"),
+        ("h_score", {k: v[:1] for k, v in samples(0).items()}, "undefined", "sample"),
+        ("logme", samples(0) | {"features": np.full((200, 6), np.nan)}, "undefined", "finite"),
+    ],
+)
+def test_what_does_not_apply_or_is_undefined_is_a_result_with_its_reason(metric, target, status, reason):
+    with pytest.raises(LegitimateFailure, match=reason) as caught:
+        scored(metric, target, None)
+    assert caught.value.status == status
 
 
-def test_an_unconverged_plan_is_a_row(monkeypatch):
-    monkeypatch.setattr("transfer_atlas.transferability.transport.plan.ROUNDS", 1)
-    found = score_pair(samples(0), samples(1), SETTINGS)
-    assert found["otce"]["status"] == "unconverged" and found["otce"]["value"] is None
+def test_an_unconverged_plan_is_a_result(monkeypatch):
+    def refuse(*arguments, **options):
+        raise UnconvergedError("after 3 rounds")
+
+    monkeypatch.setattr("transfer_atlas.scoring.scores.otce", refuse)
+    with pytest.raises(LegitimateFailure, match="after 3 rounds") as caught:
+        scored("otce", samples(0), samples(1))
+    assert caught.value.status == "unconverged"
 
 
 def test_depth_is_scored_as_classes_and_as_regression():
     target = samples(0, heads=None)
     target["targets"] = np.exp(target["features"][:, 0].astype(float))
-    assert score_pair(target, None, SETTINGS)["logme"]["value"] > -2
+    assert scored("logme", target, None)["value"] > -2
 
 
 def test_extraction_sees_the_same_cells_for_every_source(tmp_path):
@@ -112,7 +135,7 @@ def test_the_runs_of_a_study_end_to_end(tmp_path):
     for number, name in enumerate(("camvid", "suim", "isprs")):
         run_examples.segmentation_folders(raw, name, seed=number)
     run_examples.class_folders(raw, "ilsvrc")
-    plan = examples.plan(
+    chosen = (
         ("transferability", {"pixels": 30, "samples": 100, "repeats": 2}),
         ("data_root", str(raw)),
         ("experiments.0.targets", ["segmentation/isprs"]),
@@ -122,24 +145,28 @@ def test_the_runs_of_a_study_end_to_end(tmp_path):
         ("task_types.classification.training.steps", 2),
         ("task_types.classification.training.batch_size", 2),
     )
+    plan = examples.plan(*chosen, versions=examples.versions_of(*chosen))
 
     def carry_out(run: Run) -> dict:
         folder = run.folder(tmp_path / "store")
         if not (folder / "run.json").exists():
             for parent in run.parents.values():
                 carry_out(parent)
-            runs.execute(runs.request(run, tmp_path / "store", tmp_path / "scratch"), io.StringIO())
+            runs.execute(request(run, tmp_path / "store", tmp_path / "scratch"), io.StringIO())
         return json.loads((folder / "run.json").read_text())
 
-    (score,) = plan.of_kind("score")
-    record = carry_out(score)
-    assert record["status"] == "finished"
-    found = {name: entry["status"] for name, entry in record["metrics"]["scores"].items()}
-    # after two steps of training, features may be so large that epsilon is below their costs' last digit
-    assert found.pop("otce") in ("finished", "unconverged")
-    assert set(found.values()) == {"finished"}
-    assert record["metrics"]["scores"]["logme"]["value"] is not None
-    found = load_samples(score.parents["features"].folder(tmp_path / "store"))
+    scores = plan.of_kind("score")
+    assert len(scores) == len(METRICS)
+    values = {}
+    for score in scores:
+        record = carry_out(score)
+        metric = score.settings["metric"]
+        # after two steps of training, features may be so large that epsilon is below their costs' last digit
+        allowed = ("finished", "unconverged") if metric == "otce" else ("finished", "undefined")
+        assert record["status"] in allowed, record
+        values[metric] = (record["metrics"] or {}).get("value")
+    assert values["logme"] is not None and values["leep"] is not None
+    found = load_samples(scores[0].parents["features"].folder(tmp_path / "store"))
     assert found["features"].shape[1] == 120 and found["probabilities"].shape[1] == 2
     for run in plan.of_kind("image_features"):
         assert carry_out(run)["metrics"]["dimensions"] == 120

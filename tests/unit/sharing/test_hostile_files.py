@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from transfer_atlas.errors import AtlasError
 from transfer_atlas.sharing import cache, tables
 from transfer_atlas.sharing.layers import layers_of, locked_version, parse_lock
-from transfer_atlas.sharing.pull import check_dvc_file, discard
+from transfer_atlas.sharing.pull import discard
+from transfer_atlas.sharing.raw_data import check_dvc_file
 from transfer_atlas.sharing.record import run_folders
 from transfer_atlas.sharing.record_files import read_records, write_records
 from transfer_atlas.sharing.records import parse_version, records_of

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import study_examples as examples
 
-from transfer_atlas.sharing.other_versions import other_versions, results_beside, summary
+from transfer_atlas.sharing.other_versions import other_versions, results_beside, summary, told_of_others
 from transfer_atlas.store.store import publish
 
 
@@ -90,3 +90,5 @@ def test_results_are_found_beside_the_planned_ones(plan, tmp_path):
     assert {entry["key"] for entry in found} == {source.key, older.key}
     (other,) = other_versions([source], found)
     assert other.differences == (f"seed: 5 -> {source.settings['seed']}",)
+    said = f"1 source results of other versions lie here; they differ in seed: 5 -> {source.settings['seed']}"
+    assert told_of_others([source], tmp_path / "store") == [said]

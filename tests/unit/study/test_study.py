@@ -67,14 +67,22 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(change, path, neares
         (("experiments.0.baselines", ["imagenet"]), "experiments[0].baselines[0]: found 'imagenet' (known:"),
         (("ilsvrc.origin", "tim"), "ilsvrc: unknown origin 'tim' (did you mean timm"),
         (("ilsvrc", {"dataset": "ilsvrc"}), "ilsvrc: the key origin is missing"),
-        (("datasets.camvid.adapter", {"path": "x"}), "datasets.camvid.adapter: the key name is missing"),
         (("datasets.camvid", {"tasks": {}, "domain": "x"}), "datasets.camvid.adapter: missing; add this key"),
         (("experiments", [{"regime": "full_target"}]), "experiments[0].targets: missing; add this key"),
-        (("task_types.segmentation.training.steps", "many"), "task_types.segmentation.training.steps: Input"),
+        (
+            ("task_types.segmentation.training.steps", "many"),
+            "training.steps: expected a whole number (found",
+        ),
         (("task_types.segmentation.training.steps", 0), "task_types.segmentation.training.steps: Input"),
-        (("datasets.camvid.adapter.path", 3), "datasets.camvid.adapter.path: Input should be a valid string"),
+        (
+            ("datasets.camvid.adapter.path", 3),
+            "adapter.path: expected text; put it in quotation marks (found 3)",
+        ),
         (("datasets", {}), "datasets: Dictionary should have at least 1 item"),
-        (("datasets.Cam Vid", examples.folders("x")), "datasets.Cam Vid: String should match pattern"),
+        (
+            ("datasets.Cam Vid", examples.folders("x")),
+            "datasets.Cam Vid: a name has lower-case letters, digits and _",
+        ),
         (("experiments.0.seeds", []), "experiments[0].seeds: List should have at least 1 item"),
         (("regimes.small_target", {"target_images_of": {"camvid": -5}}), "target_images_of.camvid: Input"),
         (
@@ -338,3 +346,52 @@ def test_a_task_is_its_text():
     for text in ("segmentation/camvid", "segmentation/cityscapes@aachen"):
         assert str(Task.parse(text)) == text
     assert Task.parse("segmentation/cityscapes@aachen").slug == "segmentation-cityscapes.aachen"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            ("task_types.segmentation.training.crop", [0, 0]),
+            "crop[0]: Input should be greater than or equal to 1",
+        ),
+        (
+            ("task_types.segmentation.training.resolution", [-64, 64]),
+            "resolution[0]: Input should be greater",
+        ),
+        (("task_types.segmentation.training.learning_rate", float("inf")), "expected a finite number"),
+        (("task_types.segmentation.training.scale", [0.5, float("inf")]), "expected a finite number"),
+        (("task_types.segmentation", None), "task_types.segmentation: nothing stands there; fill it in"),
+        (("store", "a{b}"), "store: the folder holds a brace"),
+        (("store", "$NOT_SET_ANYWHERE/x"), "store: the folder names a variable that is not set"),
+        (("datasets.MyData", examples.folders("x")), "lower-case letters, digits and _, and begins"),
+        (("datasets.camvid.adapter", {"path": "x"}), "the key name is missing (known: ade20k, "),
+        (("experiments.0.sources", "segmentation/suim"), "expected a list, such as [a, b]"),
+    ],
+)
+def test_what_would_fail_hours_later_is_told_at_once(change, said):
+    message = message_of(change)
+    assert said in message and "Traceback" not in message
+
+
+def test_folders_are_read_as_a_shell_reads_them(monkeypatch):
+    monkeypatch.setenv("ATLAS_PLACE", "/somewhere")
+    chosen = examples.study(("store", "~/store"), ("scratch", "$ATLAS_PLACE/scratch"))
+    assert chosen.store == Path("~/store").expanduser() and chosen.scratch == Path("/somewhere/scratch")
+
+
+def test_a_multi_source_may_name_all_tasks_of_a_type():
+    chosen = examples.study(("multi_sources", {"multi_segmentation": {"tasks": ["segmentation/*"]}}))
+    assert len(chosen.tasks_of_multi_source("multi_segmentation")) == 3
+
+
+def test_a_schedule_without_policy_is_stepwise():
+    chosen = examples.study(("task_types.segmentation.training.schedule", {"factor": 0.5}))
+    assert chosen.training(Task.parse("segmentation/camvid"), None).schedule.factor == 0.5
+
+
+def test_one_image_to_fit_and_to_hold_out_is_refused_in_time():
+    with pytest.raises(
+        ConfigurationError, match="one training image of the target cannot be both fitted and held"
+    ):
+        examples.study(("select_on", "held_out"), ("regimes.small_target", {"target_images": 1}))

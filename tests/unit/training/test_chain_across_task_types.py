@@ -5,7 +5,8 @@ import json
 
 import study_examples
 
-from transfer_atlas.running.execute import execute, request
+from transfer_atlas.planning.request import request
+from transfer_atlas.running.execute import execute
 from transfer_atlas.store.store import read_run
 
 SMALL = {"crop": [32, 32], "resolution": [32, 32], "batch_size": 2, "steps": 1}

@@ -12,7 +12,8 @@ from transfer_atlas.analysis.tables.records import dataset_facts
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.model import Model, MultiHeadModel
-from transfer_atlas.running.execute import execute, request
+from transfer_atlas.planning.request import request
+from transfer_atlas.running.execute import execute
 from transfer_atlas.store.store import read_run
 from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.training import fit as fitting

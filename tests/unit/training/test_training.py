@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transfer_atlas.datasets.subsets import subset
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.model import Model
@@ -19,7 +20,7 @@ from transfer_atlas.training.batches import Batches, batch_indices
 from transfer_atlas.training.device import make_accelerator
 from transfer_atlas.training.evaluate import evaluate
 from transfer_atlas.training.schedule import learning_rate_at
-from transfer_atlas.training.selection import select_images
+from transfer_atlas.training.selection import selected_images
 from transfer_atlas.training.settings import Optimizer, PolySchedule, StepSchedule, TrainingSettings
 
 TASK = TASK_TYPES["segmentation"]
@@ -54,18 +55,51 @@ def test_batches_are_a_function_of_seed_and_step_and_epochs_differ():
     assert not np.array_equal(batch_indices(50, 50, 0, 5), batch_indices(50, 50, 0, 6))
 
 
+class Ids:
+    """A training split as selection sees it: ids and image-level classes."""
+
+    def __init__(self, ids, labels=None):
+        self._ids, self._labels = ids, labels
+
+    def ids(self, split):
+        return self._ids
+
+    def subset(self, split, number, seed):
+        return subset(self._ids, number, seed)
+
+    def labels(self, split):
+        return np.array(self._labels)
+
+
+def selected(count, images, seed):
+    return selected_images(
+        Ids([f"image {n}" for n in range(count)]), {"images": images, "selection_seed": seed}
+    )
+
+
 @given(st.integers(0, 60), st.integers(1, 60), st.integers(1, 60), st.integers(0, 9))
 @settings(max_examples=60, deadline=None)
 def test_selections_are_seeded_sorted_and_nested(count, one, other, seed):
-    small, large = (select_images(count, wanted, seed) for wanted in sorted((one, other)))
+    small, large = (selected(count, wanted, seed) for wanted in sorted((one, other)))
     assert len(small) == min(count, min(one, other)) and set(small) <= set(large) <= set(range(count))
     assert np.array_equal(small, np.unique(small))
-    assert np.array_equal(select_images(count, one, seed), select_images(count, one, seed))
+    assert np.array_equal(selected(count, one, seed), selected(count, one, seed))
 
 
 def test_selections_of_other_seeds_differ_and_no_limit_takes_all():
-    assert not np.array_equal(select_images(100, 10, 0), select_images(100, 10, 1))
-    assert np.array_equal(select_images(5, None, 0), np.arange(5))
+    assert not np.array_equal(selected(100, 10, 0), selected(100, 10, 1))
+    assert np.array_equal(selected(5, None, 0), np.arange(5))
+
+
+def test_shots_are_images_of_each_class():
+    labels = [0] * 6 + [1] * 2 + [2] * 9
+    split = Ids([str(n) for n in range(17)], labels)
+    chosen = selected_images(split, {"images": None, "shots": 4, "selection_seed": 3})
+    assert np.bincount(np.array(labels)[chosen]).tolist() == [4, 2, 4] and np.array_equal(
+        chosen, np.unique(chosen)
+    )
+    fewer = selected_images(split, {"images": None, "shots": 2, "selection_seed": 3})
+    assert set(fewer) <= set(chosen)
 
 
 @pytest.fixture(scope="module")

@@ -279,6 +279,16 @@ def test_bad_input_is_named(arguments, words):
         otce(np.eye(3), np.arange(3), np.eye(3), np.arange(3), epsilon=-1)
 
 
+@pytest.mark.parametrize(("n", "scale"), [(80, 1.0), (700, 3.0), (650, 0.05), (640, 1e6)])
+def test_plans_of_tensors_are_those_of_arrays(n, scale):
+    torch = pytest.importorskip("torch")
+    xs, _, xt, _ = wide_apart(5, n, 6, scale)
+    plain, tensors = entropic_plan(xs, xt, 0.1), entropic_plan(torch.tensor(xs), torch.tensor(xt), 0.1)
+    assert tensors.linear_cost == pytest.approx(plain.linear_cost, rel=1e-6)
+    first, second = np.eye(3)[np.arange(n) % 3], np.eye(4)[np.arange(n) % 4]
+    np.testing.assert_allclose(tensors.masses(first, second), plain.masses(first, second), atol=1e-5)
+
+
 def test_a_single_class_of_the_target_is_undefined():
     source, ys, target, yt = clusters(1, 60, 50)
     for epsilon in (0.1, None):

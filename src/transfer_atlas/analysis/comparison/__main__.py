@@ -1,4 +1,4 @@
-"""python -m transfer_atlas.analysis.comparison FIRST SECOND [--output FOLDER] [--names A B]: two folders of tables."""
+"""transfer-atlas compare FIRST SECOND [--output FOLDER] [--names A B]: two folders of tables."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def _runs(folder: Path) -> pd.DataFrame:
     return read_table(path) if path.exists() else RUNS.conform(pd.DataFrame(columns=RUNS.column_names))
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """The command; 1 for an error a user can mend."""
-    parser = argparse.ArgumentParser(prog="python -m transfer_atlas.analysis.comparison", description=__doc__)
+    parser = argparse.ArgumentParser(prog="transfer-atlas compare", description=__doc__)
     parser.add_argument("first", type=Path)
     parser.add_argument("second", type=Path)
     parser.add_argument("--output", type=Path)
@@ -69,4 +69,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -9,9 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from transfer_atlas.analysis.figures import style
+from transfer_atlas.analysis.findings.estimates import usable
 from transfer_atlas.analysis.tables.effects import effects_table
 from transfer_atlas.analysis.tables.transfers import BASELINES, NEGATIVE, POSITIVE, VERY_POSITIVE
 
+FEWEST_FOR_MEDIAN = 3  # a line over one or two dots would hide them
+# Beside the colours, so that the shares can be told apart in grey.
+HATCHES = {"negative": "", "insignificant": "", "positive": "////", "very_positive": ""}
 RELATIONS = (("within", "within"), ("within", "cross"), ("cross", "within"), ("cross", "cross"))
 DOT_INK = {
     "negative": "#4a2168",
@@ -42,7 +46,8 @@ def effects_figure(gains: pd.DataFrame, regime: str) -> Figure:
     bars = figure.add_axes((0.70, box[0], 0.28, box[1]))
     _draw_strips(strips, of_regime, relations)
     _draw_bars(bars, relations, shares)
-    title = f"Transfer effects by relation of source and target, {style.in_words(regime)} regime"
+    title = f"Transfer effects by relation of source and target, {style.in_words(regime)} regime, "
+    title += style.seeds_in_words(of_regime["n_seeds"])
     figure.text(0.02, 1 - 0.16 / height, title, va="top", fontsize=11.5, color=style.INK)
     return figure
 
@@ -57,15 +62,16 @@ def _draw_strips(axes: Axes, gains: pd.DataFrame, relations: list[tuple[str, str
     axes.axvline(VERY_POSITIVE, color=style.FAINT_INK, lw=0.8, ls=(0, (4, 3)))
     axes.axvline(0.0, color=style.FAINT_INK, lw=0.8)
     for position, (domain, task_type) in enumerate(relations):
-        chosen = (gains["within_domain"] == (domain == "within")) & (
-            gains["within_task_type"] == (task_type == "within")
+        chosen = gains["within_domain"].eq(domain == "within").fillna(False) & (
+            gains["within_task_type"].eq(task_type == "within").fillna(False)
         )
-        group = gains[chosen].dropna(subset=["gain"]).sort_values(["gain", "target", "source"])
+        group = usable(gains[chosen]).sort_values(["gain", "target", "source"])
         heights = position + _spread(group["gain"].to_numpy())
         colours = [DOT_INK[name] for name in group["effect"]]
         axes.scatter(group["gain"], heights, s=13, c=colours, linewidths=0.3, edgecolors="white", zorder=3)
-        median = float(group["gain"].median())
-        axes.plot([median] * 2, [position - 0.4, position + 0.4], color=style.INK, lw=1.8, zorder=4)
+        if len(group) >= FEWEST_FOR_MEDIAN:
+            median = float(group["gain"].median())
+            axes.plot([median] * 2, [position - 0.4, position + 0.4], color=style.INK, lw=1.8, zorder=4)
         words = f"{domain} domain\n{task_type} task type"
         beside = axes.get_yaxis_transform()
         axes.text(
@@ -79,7 +85,7 @@ def _draw_strips(axes: Axes, gains: pd.DataFrame, relations: list[tuple[str, str
     axes.set_xticks(ticks, labels=[style.signed(t) for t in ticks], fontsize=8)
     axes.minorticks_off()
     axes.set_yticks([])
-    axes.set_xlabel("relative transfer gain r (%); black line: median", fontsize=9)
+    axes.set_xlabel("relative transfer gain r (%); black line: median of three or more", fontsize=9)
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)
 
@@ -92,16 +98,16 @@ def _draw_bars(axes: Axes, relations: list[tuple[str, str]], shares: pd.DataFram
         percent["positive"] -= percent["very_positive"]
         left = 0.0
         for name, colour in style.EFFECT_COLOURS.items():
-            axes.barh(
-                position, percent[name], left=left, height=0.55, color=colour, edgecolor="white", lw=0.6
-            )
+            look = {"color": colour, "edgecolor": "white", "lw": 0.6, "hatch": HATCHES[name]}
+            axes.barh(position, percent[name], left=left, height=0.55, **look)
             if percent[name] >= 7:
                 ink = "white" if name == "negative" else style.INK
                 place = {"ha": "center", "va": "center_baseline", "fontsize": 8, "color": ink}
                 axes.text(left + percent[name] / 2, position, f"{percent[name]:.0f}", **place)
             left += percent[name]
         lost = f", {row['failed']} failed" if row["failed"] else ""
-        count = f"{row['count']} transfers{lost}"
+        lost += f", {row['at_chance']} at chance" if row["at_chance"] else ""
+        count = f"{row['count']} transfer{'' if row['count'] == 1 else 's'}{lost}"
         axes.text(100, position - 0.32, count, ha="right", va="bottom", fontsize=7.5, color=style.FAINT_INK)
     axes.set(xlim=(0, 100), ylim=(len(relations) - 0.5, -0.5))
     axes.set_yticks([])
@@ -115,7 +121,10 @@ def _draw_bars(axes: Axes, relations: list[tuple[str, str]], shares: pd.DataFram
         "positive": "2 < r \N{LESS-THAN OR EQUAL TO} 10",
     }
     names["very_positive"] = "r > 10"
-    handles = [Patch(color=colour, label=names[name]) for name, colour in style.EFFECT_COLOURS.items()]
+    handles = [
+        Patch(facecolor=colour, edgecolor="white", hatch=HATCHES[name], label=names[name])
+        for name, colour in style.EFFECT_COLOURS.items()
+    ]
     place = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "ncols": 4, "frameon": False}
     axes.legend(
         handles=handles, fontsize=7.5, handlelength=0.9, columnspacing=0.9, handletextpad=0.35, **place

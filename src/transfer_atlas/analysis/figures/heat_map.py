@@ -24,6 +24,7 @@ GAP, WIDE_GAP = 0.22, 0.5  # cells between blocks of domains, and before Scratch
 CELL_WIDTH, CELL_HEIGHT = 0.46, 0.36  # of a large map; a small map has cells up to 1.6 times this
 FAILED_FILL, FAILED_INK, ITSELF_FILL = "#f6f2e9", "#9a3b00", "#e4e4e4"
 DOMAIN_INK = "#1f4e9c"
+BASELINE_WIDTH = 0.62  # inches right of the map, for the metric from ILSVRC
 
 
 class Entry(NamedTuple):
@@ -116,8 +117,9 @@ def _draw(cells: pd.DataFrame, rows: list[Block], columns: list[Block], scale: f
     width, height = n_columns * CELL_WIDTH * scale, n_rows * CELL_HEIGHT * scale
     row_names, column_names = (_text_inches(blocks, 9) for blocks in (rows, columns))
     domains = 0.075 * max(len(style.in_words(block.domain)) for block in rows)
-    left, right = 0.55 + domains + 0.2 + row_names + 0.55, 0.35
-    top, bottom = 1.0 + 0.5 + column_names + (0.25 if _several_task_types(columns) else 0.0), 1.2
+    left, right = 0.55 + domains + 0.2 + row_names + 0.55, 0.35 + BASELINE_WIDTH
+    told = _tell_task_types(columns, rows)
+    top, bottom = 1.0 + 0.5 + column_names + (0.25 if told else 0.0), 1.2
     spare = max(0.0, 6.6 - (left + width + right))  # of a small map: the title and the key need this width
     left, figure_width, figure_height = left + spare / 2, left + width + right + spare, top + height + bottom
     figure = style.new_figure(figure_width, figure_height)
@@ -127,8 +129,9 @@ def _draw(cells: pd.DataFrame, rows: list[Block], columns: list[Block], scale: f
     axes.set(xlim=(0.0, n_columns), ylim=(n_rows, 0.0))
     axes.set_axis_off()
     _draw_cells(axes, cells, rows, columns, scale)
-    _label_columns(axes, columns, scale, column_names)
+    _label_columns(axes, columns, scale, column_names, told)
     _label_rows(axes, rows, scale, row_names, domains)
+    _tell_baselines(axes, cells, rows, n_columns, scale)
     figure.text(0.3 / figure_width, 1 - 0.2 / figure_height, title, va="top", fontsize=11.5, color=style.INK)
     _draw_key(figure, cells)
     return figure
@@ -154,11 +157,14 @@ def _draw_cells(
             elif np.isnan(cell.gain):
                 _box(axes, x, y, FAILED_FILL, hatch="/////")
                 axes.text(x, y, FAILED_MARK, fontsize=size + 4, color=FAILED_INK, weight="bold", **place)
+            elif _at_chance(cell):
+                _box(axes, x, y, "white", hatch="....")
+                axes.text(x, y, style.signed(cell.gain), fontsize=size - 1, color=style.FAINT_INK, **place)
             else:
                 fill = colours(norm(cell.gain))
                 _box(axes, x, y, fill)
                 ink = "white" if style.luminance(fill) < 0.25 else style.INK
-                weight = "bold" if cell.effect in ("positive", "very_positive") else "normal"
+                weight = "bold" if cell.decided_effect in ("positive", "very_positive") else "normal"
                 lift = 0.15 if several_seeds else 0.0
                 axes.text(
                     x, y - lift, style.signed(cell.gain), fontsize=size, color=ink, weight=weight, **place
@@ -167,14 +173,19 @@ def _draw_cells(
                     axes.text(x, y + 0.27, f"±{cell.gain_std:.0f}", fontsize=size - 3, color=ink, **place)
 
 
+def _at_chance(cell: object) -> bool:
+    flag = cell.baseline_at_chance
+    return not pd.isna(flag) and bool(flag)
+
+
 def _box(axes: Axes, x: float, y: float, fill: object, hatch: str | None = None) -> None:
     """A cell's rectangle, its centre at (x, y)."""
     edge = "#d3c8b2" if hatch else "white"
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fc=fill, ec=edge, lw=0.7, hatch=hatch))
 
 
-def _label_columns(axes: Axes, columns: list[Block], scale: float, names: float) -> None:
-    """Above the columns: sizes, names (`names` inches high), domains, task types if several, `Source`."""
+def _label_columns(axes: Axes, columns: list[Block], scale: float, names: float, told: bool) -> None:
+    """Above the columns: sizes, names (`names` inches high), domains, task types if `told`, `Source`."""
     inch = 1.0 / (CELL_HEIGHT * scale)  # in cells
     domain_line = 0.38 + names
     for block in columns:
@@ -193,7 +204,7 @@ def _label_columns(axes: Axes, columns: list[Block], scale: float, names: float)
                 axes, (first + last) / 2, -(domain_line + 0.06) * inch, words, points, DOMAIN_INK, va="bottom"
             )
     top = domain_line + 0.24
-    if _several_task_types(columns):
+    if told:
         for task_type, first, last in _task_type_extents(columns):
             _line(axes, (first + 0.06, last - 0.06), (-top * inch,) * 2)
             _text(axes, (first + last) / 2, -(top + 0.05) * inch, task_type, 10, DOMAIN_INK, va="bottom")
@@ -219,6 +230,24 @@ def _label_rows(axes: Axes, rows: list[Block], scale: float, names: float, domai
     _text(axes, -left * inch, middle, "Target", 11, weight="bold", rotation=90)
 
 
+def _tell_baselines(
+    axes: Axes, cells: pd.DataFrame, rows: list[Block], n_columns: float, scale: float
+) -> None:
+    """Right of the rows: the metric from ILSVRC, of which all gains of the row are percentages."""
+    inch = 1.0 / (CELL_WIDTH * scale)
+    baselines = cells.groupby("target")["baseline"].mean()
+    if baselines.isna().all():
+        return
+    x = n_columns + (BASELINE_WIDTH - 0.05) * inch
+    _text(
+        axes, x, -0.1 / (CELL_HEIGHT * scale), "from\nILSVRC", 7.5, style.FAINT_INK, ha="right", va="bottom"
+    )
+    for entry in (entry for block in rows for entry in block.entries):
+        value = baselines.get(entry.task, np.nan)
+        words = "" if np.isnan(value) else f"{value:.3f}" if value < 10 else f"{value:.3g}"
+        _text(axes, x, entry.position, words, 8.5, style.INK, ha="right")
+
+
 def _draw_key(figure: Figure, cells: pd.DataFrame) -> None:
     """Below the map: the colours, said to be clipped, and the marks of cells without a number."""
     width, height = figure.get_size_inches()
@@ -235,33 +264,62 @@ def _draw_key(figure: Figure, cells: pd.DataFrame) -> None:
     marks = figure.add_axes((3.55 / width, 0.1 / height, 2.9 / width, 0.85 / height))
     marks.set(xlim=(0, 2.9), ylim=(0.85, 0))
     marks.set_axis_off()
-    entries = [
-        ("itself", "source is the target"),
-        ("failed", "run failed"),
-        ("absent", "not in the study"),
-    ]
-    for line, (mark, words) in enumerate(entries):
-        y = 0.09 + 0.18 * line
-        if mark != "absent":
-            fill, hatch = (ITSELF_FILL, None) if mark == "itself" else (FAILED_FILL, "/////")
-            edge = "white" if mark == "itself" else "#d3c8b2"
-            marks.add_patch(Rectangle((0.0, y - 0.065), 0.22, 0.13, fc=fill, ec=edge, lw=0.5, hatch=hatch))
-        symbol = {"itself": "", "failed": FAILED_MARK, "absent": "·"}[mark]
-        ink = FAILED_INK if mark == "failed" else style.FAINT_INK
-        _text(marks, 0.11, y, symbol, 9, ink, weight="bold", va="center_baseline")
+    y = 0.09
+    for mark, words in _marks(cells):
+        if mark == "hatch":
+            _key_box(marks, y, FAILED_FILL, "/////")
+            _text(marks, 0.11, y, FAILED_MARK, 9, FAILED_INK, weight="bold", va="center_baseline")
+        elif mark == "dots":
+            _key_box(marks, y, "white", "....")
+        elif mark == "grey":
+            _key_box(marks, y, ITSELF_FILL, None)
+        else:
+            weight = "bold" if mark == "r" else "normal"
+            _text(marks, 0.11, y, mark, 9, style.INK, weight=weight, va="center_baseline")
         _text(marks, 0.3, y, words, 8, ha="left")
-    _text(marks, 0.11, 0.63, "r", 9, weight="bold", va="center_baseline")
-    _text(marks, 0.3, 0.63, "in bold: positive effect, r > 2", 8, ha="left")
+        y += 0.155
+
+
+def _marks(cells: pd.DataFrame) -> list[tuple[str, str]]:
+    """What the key explains: only the marks that the map has, and what bold stands for."""
+    tasks = set(cells["target"])
+    pairs = set(zip(cells["source"], cells["target"], strict=True))
+    found = [("grey", "source is the target")] if tasks & set(cells["source"]) else []
+    if cells["gain"].isna().any():
+        found.append(("hatch", "failed or missing"))
+    if any((s, t) not in pairs and s != t for s in set(cells["source"]) for t in tasks):
+        found.append(("·", "not in the study"))
+    if cells["baseline_at_chance"].eq(True).fillna(False).any():
+        found.append(("dots", "ILSVRC itself at chance level"))
+    if cells["interval_covers"].eq("rounding").any():
+        found.append(("r", "in bold: r > 2 beyond rounding"))
+    elif cells["gain_low"].notna().any():
+        images = cells["interval_covers"].dropna().eq("images").all()
+        noise = " (images only: one seed)" if images else ""
+        found.append(("r", f"in bold: the 95 % interval is above 2{noise}"))
+    else:
+        found.append(("", "one seed: noise is not known"))
     if (cells["n_seeds"] > 1).any():
-        _text(marks, 0.11, 0.8, "±", 8)
-        _text(marks, 0.3, 0.8, "standard deviation over seeds", 8, ha="left")
+        found.append(("±", "standard deviation over seeds"))
+    return found
+
+
+def _key_box(marks: Axes, y: float, fill: str, hatch: str | None) -> None:
+    edge = "#d3c8b2" if hatch else "white"
+    marks.add_patch(Rectangle((0.0, y - 0.06), 0.22, 0.12, fc=fill, ec=edge, lw=0.5, hatch=hatch))
 
 
 def _title(cells: pd.DataFrame, regime: str) -> str:
-    """Regime, target task type, metric."""
+    """Regime, target task type, number of seeds, metric."""
     task_types = ", ".join(style.ordered(cells["target_task_type"], style.TASK_TYPE_ORDER))
     metrics = ", ".join(style.in_words(metric) for metric in sorted(cells["metric"].dropna().unique()))
-    return f"Relative transfer gain to {task_types}\n{style.in_words(regime)} regime, metric: {metrics}"
+    lower = cells["higher_is_better"].eq(False).fillna(False).any()
+    turned = ", lower is better: its gains have their sign turned" if lower else ""
+    seeds = style.seeds_in_words(cells["n_seeds"])
+    return (
+        f"Relative transfer gain to {task_types} (%)\n"
+        f"{style.in_words(regime)} regime, {seeds}, metric: {metrics}{turned}"
+    )
 
 
 def _empty_figure(regime: str, target_task_type: str | None) -> Figure:
@@ -277,8 +335,12 @@ def _text_inches(blocks: list[Block], points: float) -> float:
     return max(0.4, max(len(entry.label) for block in blocks for entry in block.entries) * points * 0.0085)
 
 
-def _several_task_types(blocks: list[Block]) -> bool:
-    return len({block.task_type for block in blocks} - {""}) > 1
+def _tell_task_types(columns: list[Block], rows: list[Block]) -> bool:
+    """Whether the sources' task types must stand above them: where there are several, or one that is not the
+    targets'.
+    """
+    of_sources = {block.task_type for block in columns} - {""}
+    return len(of_sources) > 1 or bool(of_sources - {block.task_type for block in rows})
 
 
 def _task_type_extents(blocks: list[Block]) -> list[tuple[str, float, float]]:

@@ -86,6 +86,16 @@ def in_words(name: str) -> str:
     return " ".join(written.get(word, word) for word in name.split("_"))
 
 
+def seeds_in_words(n_seeds: Iterable[int]) -> str:
+    """Numbers of seeds as a title says them: `one seed`, `3 seeds`, `1 to 3 seeds`."""
+    numbers = sorted({int(number) for number in n_seeds if number})
+    if not numbers:
+        return "no finished seed"
+    if len(numbers) > 1:
+        return f"{numbers[0]} to {numbers[-1]} seeds"
+    return "one seed" if numbers[0] == 1 else f"{numbers[0]} seeds"
+
+
 def ordered(names: Iterable[str], order: tuple[str, ...]) -> list[str]:
     """Names in a fixed order, those it does not know after them, by name."""
     rank = {name: position for position, name in enumerate(order)}

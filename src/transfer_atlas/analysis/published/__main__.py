@@ -1,7 +1,8 @@
-"""python -m transfer_atlas.analysis.published [resources/published [results/published/tables]]: tables and findings."""
+"""Tables and findings from the numbers that papers print: transfer-atlas published [FOLDER [RESULTS]]."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -10,10 +11,15 @@ from transfer_atlas.analysis.published.tables import write_published_tables
 from transfer_atlas.errors import AtlasError
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Write all tables and print the findings, and the printed figures that do not follow; 1 for an error."""
-    folder = Path(arguments[0] if arguments else "resources/published")
-    results = Path(arguments[1] if len(arguments) > 1 else "results/published/tables")
+    parser = argparse.ArgumentParser(
+        prog="transfer-atlas published", description="Tables and findings from the numbers that papers print."
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("resources/published"))
+    parser.add_argument("results", nargs="?", type=Path, default=Path("results/published/tables"))
+    chosen = parser.parse_args(arguments)
+    folder, results = chosen.folder, chosen.results
     try:
         tables = write_published_tables(folder, results)
     except AtlasError as error:
@@ -33,4 +39,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

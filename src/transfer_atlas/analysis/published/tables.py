@@ -56,7 +56,7 @@ def published_tables(folder: Path | str) -> dict[str, pd.DataFrame]:
         "effects": effects_table(gains),
         "best_effects": best_effects_table(gains),
         "best_sources": best_sources_table(gains),
-        "domain_distances": _distances_table(distances, published_datasets(folder)),
+        "domain_distances": distances_table(distances, published_datasets(folder)),
         "findings": findings_table(gains, distances, origin="published", **options),
         "metric_evaluation": metric_evaluation_table(pairs),
         "metric_differences": metric_differences_table(pairs),
@@ -75,7 +75,8 @@ def write_published_tables(folder: Path | str, results: Path | str) -> dict[str,
     return tables
 
 
-def _distances_table(distances: pd.DataFrame, datasets: pd.DataFrame) -> pd.DataFrame:
+def distances_table(distances: pd.DataFrame, datasets: pd.DataFrame) -> pd.DataFrame:
+    """Printed distances as the table `domain_distances`; how many images they are of is not printed."""
     domains = datasets["domain"]
     table = distances.assign(
         source_domain=distances["source"].map(domains),

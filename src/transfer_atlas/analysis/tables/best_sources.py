@@ -61,7 +61,8 @@ def start_from(ranked: pd.DataFrame) -> dict[str, Any]:
 
     ILSVRC, unless the best source's gain is above 2 % and beyond noise: its p-value, multiplied by the number of
     sources among which it was the best (Bonferroni), is below 0.05. With one run each, and nothing that tells the
-    noise, a gain above 10 % has to do, and `certainty` says so.
+    noise between runs, a gain above 10 % has to do (beyond what other evaluation images could change, where results by
+    image are kept), and `certainty` says so.
     """
     stay = {
         "start_from": "ilsvrc",
@@ -82,14 +83,14 @@ def start_from(ranked: pd.DataFrame) -> dict[str, Any]:
     take = {"start_from": best["source"], "start_from_gain": best["gain"], "equally_good": sorted(near)}
     take |= {"start_from_low": best["gain_low"], "start_from_high": best["gain_high"]}
     gain = round(best["gain"], DECIMALS)
-    if pd.isna(best["p_value"]):
-        words += "; one run each, and nothing tells the noise"
-        if gain > VERY_POSITIVE:
+    covers = "" if pd.isna(best["interval_covers"]) else best["interval_covers"]
+    if "seeds" not in covers:
+        words += "; one run each, and nothing tells the noise between runs"
+        of_images = pd.isna(best["p_value"]) or best["p_value"] * len(ranked) < 1 - LEVEL
+        if gain > VERY_POSITIVE and of_images:
             return take | {"certainty": "one_seed", "why": f"{words}: above {VERY_POSITIVE:.0f} %, so taken"}
-        return stay | {
-            "certainty": "one_seed",
-            "why": f"{words}: not above {VERY_POSITIVE:.0f} %, so not taken",
-        }
+        reason = f"not above {VERY_POSITIVE:.0f} %" if of_images else "other images could turn it"
+        return stay | {"certainty": "one_seed", "why": f"{words}: {reason}, so not taken"}
     adjusted = min(1.0, best["p_value"] * len(ranked))
     words += f"; p = {adjusted:.2g} after {len(ranked)} comparisons"
     if gain > POSITIVE and adjusted < 1 - LEVEL:

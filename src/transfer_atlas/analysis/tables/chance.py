@@ -8,12 +8,7 @@ from typing import Any
 import pandas as pd
 
 AVERAGE_PRECISION = 0.02  # detectors that find nothing score 0; below this a single lucky box moves the ratio
-SHARES_OF_CLASSES = (
-    "mean_iou",
-    "top_1",
-    "top1",
-    "accuracy",
-)  # one class everywhere reaches at most 1 / classes
+SHARES_OF_CLASSES = ("mean_iou", "top1_accuracy")  # one class everywhere reaches at most 1 / classes
 
 
 def chance_levels(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:

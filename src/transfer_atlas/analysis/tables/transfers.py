@@ -16,7 +16,7 @@ import pandas as pd
 
 from transfer_atlas.analysis.tables import schema
 from transfer_atlas.analysis.tables.chance import at_chance
-from transfer_atlas.analysis.tables.image_bootstrap import ImageResults, image_variances
+from transfer_atlas.analysis.tables.image_bootstrap import Results, image_variances
 from transfer_atlas.analysis.tables.uncertainty import (
     NEGATIVE,
     POSITIVE,
@@ -161,7 +161,7 @@ def seed_gains_table(transfers: pd.DataFrame) -> pd.DataFrame:
 
 def gains_table(
     transfers: pd.DataFrame,
-    results: Mapping[str, ImageResults] | None = None,
+    results: Mapping[str, Results] | None = None,
     levels: Mapping[str, float] | None = None,
 ) -> pd.DataFrame:
     """One row per source, target and regime: mean over seeds, spread, interval, and the effect that it decides.

@@ -24,6 +24,19 @@ class RawSettings(Strict):
         description="Folder that `path` is in, if not the study's data root. ~ and variables such as $DATA are "
         "expanded.",
     )
+    tolerate_broken: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the images that may be broken (not decodable): they are left out, and named in "
+        "dataset.json.",
+    )
+    largest_megapixels: float = Field(
+        178.0,
+        gt=0,
+        description="Pictures with more pixels are refused: small files can be made to fill the memory. Aerial "
+        "tiles may need more.",
+    )
     licence: str = Field("", description="Licence or terms of use of the images and annotations.")
 
 
@@ -72,4 +85,9 @@ def existing_folder(root: Path, path: str, dataset: str) -> Path:
 
 def relative_to(path: Path, root: Path) -> str:
     """Name a file in messages relative to the data root, with forward slashes."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+    # as text: this is asked several times an image, and pathlib takes a quarter of a millisecond for it
+    name, start = path.as_posix(), root.as_posix()
+    if start == ".":
+        return name
+    start = start if start.endswith("/") else f"{start}/"
+    return name[len(start) :] if name.startswith(start) else name

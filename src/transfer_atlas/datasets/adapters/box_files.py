@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from transfer_atlas.datasets.adapters.masks import IGNORE
+from transfer_atlas.datasets.adapters.masks import IGNORE, SHOWN
 from transfer_atlas.datasets.encoding import DECODING_ERRORS
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.strict import Strict
@@ -18,21 +18,16 @@ from transfer_atlas.strict import Strict
 ROUNDING = 1.0  # pixels: rounded, 1-based or inclusive coordinates reach so far out of an image
 
 
-class BoxFiles(Strict):
-    """What the names of boxes on disk mean, and what becomes of boxes that do not fit their image."""
+class NamedClasses(Strict):
+    """What the names of classes on disk mean."""
 
     labels: dict[str, str] = Field(
         {},
-        description="Name on disk -> class name, or `ignore`: such boxes are left out. Names of classes need "
+        description="Name on disk -> class name, or `ignore`: what has it is left out. Names of classes need "
         "no entry.",
     )
     unknown: Literal["error", "ignore"] = Field(
-        "error", description="What boxes of any other name are: an error, or left out."
-    )
-    outside: Literal["error", "clip"] = Field(
-        "error",
-        description="What boxes are that reach more than a pixel out of their image: an error, or clipped. "
-        "Within a pixel, which is rounding, they are always clipped.",
+        "error", description="What boxes (or segments) of any other name are: an error, or left out."
     )
 
     def check_labels(self, classes: list[str]) -> None:
@@ -46,10 +41,20 @@ class BoxFiles(Strict):
             raise ValueError(f"labels: {unknown} are not among the classes, nor '{IGNORE}'")
 
 
+class BoxFiles(NamedClasses):
+    """As well, what becomes of boxes that do not fit their image."""
+
+    outside: Literal["error", "clip"] = Field(
+        "error",
+        description="What boxes are that reach more than a pixel out of their image: an error, or clipped. "
+        "Within a pixel, which is rounding, they are always clipped.",
+    )
+
+
 class ClassNames:
     """From names on disk to indices of classes."""
 
-    def __init__(self, settings: BoxFiles, classes: list[str]) -> None:
+    def __init__(self, settings: NamedClasses, classes: list[str]) -> None:
         """classes: their names, in the order of their indices."""
         self.lenient = settings.unknown == "ignore"
         self.indices: dict[str, int | None] = {name: index for index, name in enumerate(classes)}
@@ -59,7 +64,9 @@ class ClassNames:
         """Index of the class that a name on disk stands for; None if its boxes are left out, or not known."""
         if name not in self.indices and not self.lenient:
             remedy = "Add it to `classes`, or to `labels` (a class or ignore), or set `unknown: ignore`."
-            problems.add(where, f"class '{name}'", f"one of {{{', '.join(self.indices)}}}", remedy)
+            known = ", ".join(list(self.indices)[:SHOWN])
+            more = f", ... ({len(self.indices)} in all)" if len(self.indices) > SHOWN else ""
+            problems.add(where, f"class '{name}'", f"one of {{{known}{more}}}", remedy)
         return self.indices.get(name)
 
 
@@ -91,7 +98,10 @@ def fit(
     y_min, y_max = max(y_min, 0.0), min(y_max, float(height))
     # compared in the precision they are stored in: a sliver must not lose its area on the way
     has_area = np.float32(x_min) < np.float32(x_max) and np.float32(y_min) < np.float32(y_max)
-    return (x_min, y_min, x_max, y_max) if has_area else None
+    if not has_area:
+        problems.pass_over("boxes without an area")
+        return None
+    return (x_min, y_min, x_max, y_max)
 
 
 def size_of(image: bytes) -> tuple[int, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,25 +12,32 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.adapters.base import existing_folder, relative_to
-from transfer_atlas.datasets.adapters.box_files import BoxFiles, ClassNames, fit, size_of
+from transfer_atlas.datasets.adapters.box_files import ROUNDING, BoxFiles, ClassNames, fit
 from transfer_atlas.datasets.adapters.coco_files import CocoFile, read_coco
+from transfer_atlas.datasets.adapters.coco_outlines import OutlineMasks, OutlineReader, describe_outlines
 from transfer_atlas.datasets.adapters.depth_files import DepthFiles, DepthReader, describe_depth
-from transfer_atlas.datasets.adapters.image_files import ImageFiles, images_of
+from transfer_atlas.datasets.adapters.image_bytes import ReadImage, read_image
+from transfer_atlas.datasets.adapters.image_files import ListedImageFiles, identifier_of
+from transfer_atlas.datasets.adapters.json_images import check_annotation_files, images_listed, on_disk
 from transfer_atlas.datasets.adapters.keypoint_files import KeypointFiles, describe_keypoints
 from transfer_atlas.datasets.adapters.mask_files import MaskFiles, MaskReader, describe_masks
-from transfer_atlas.datasets.adapters.patterns import fields_of
+from transfer_atlas.datasets.adapters.masks import known_values
+from transfer_atlas.datasets.adapters.patterns import Pattern, fill
 from transfer_atlas.datasets.prepared import Entry, Objects, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
 
 
-class Settings(BoxFiles, ImageFiles):
+class Settings(BoxFiles, ListedImageFiles):
     """Settings of the adapter."""
 
+    IN_ANNOTATIONS = True
+
     name: Literal["coco_json"] = "coco_json"
-    annotations: str = Field(
+    annotations: Pattern = Field(
         "annotations/{split}.json",
-        description="JSON file of a split below `path`. It says which of the images are used: those it lists.",
+        description="JSON file of a split below `path`. It says which of the images are used: those it lists. "
+        "Without {split} one file is for all splits, which `lists` or `split` tell apart.",
     )
     classes: list[str] | None = Field(
         None,
@@ -45,6 +53,11 @@ class Settings(BoxFiles, ImageFiles):
     segmentation: MaskFiles | None = Field(
         None, description="Where the masks are, for datasets that also have them."
     )
+    outlines: OutlineMasks | None = Field(
+        None,
+        description="What masks are drawn of the outlines (polygons or run lengths) in the files, for datasets whose "
+        "masks are there; {} is enough.",
+    )
     depth: DepthFiles | None = Field(
         None, description="Where the depth maps are, for datasets that also have them."
     )
@@ -54,11 +67,9 @@ class Settings(BoxFiles, ImageFiles):
         files = {"annotations": self.annotations}
         if self.keypoints is not None and self.keypoints.annotations is not None:
             files["keypoints.annotations"] = self.keypoints.annotations
-        for key, pattern in files.items():
-            if fields_of(pattern) - {"split"} or (len(self.splits) > 1 and "{split}" not in pattern):
-                raise ValueError(
-                    f"{key}: {pattern!r} must hold {{split}} and no other part: one file a split"
-                )
+        check_annotation_files(self, files)
+        if self.segmentation is not None and self.outlines is not None:
+            raise ValueError("segmentation and outlines exclude each other: masks are files, or drawn")
         if self.classes is not None:
             self.check_labels(self.classes)
         if self.segmentation is not None:
@@ -76,7 +87,7 @@ def raw_path(settings: Settings) -> str:
 def task_types(settings: Settings) -> tuple[TaskType, ...]:
     """Task types whose annotations the records hold."""
     given = {
-        "segmentation": settings.segmentation,
+        "segmentation": settings.segmentation or settings.outlines,
         "detection": settings,
         "keypoints": settings.keypoints,
         "depth": settings.depth,
@@ -87,8 +98,11 @@ def task_types(settings: Settings) -> tuple[TaskType, ...]:
 def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
     """Return the fields of DatasetDescription but name, counts, mean and std."""
     described = _Described(settings, root, dataset)
+    masks = settings.segmentation and describe_masks(settings.segmentation)
+    if settings.outlines is not None:
+        masks = describe_outlines(settings.outlines, described.classes)
     return {
-        "segmentation": settings.segmentation and describe_masks(settings.segmentation),
+        "segmentation": masks,
         "detection": {"classes": described.classes},
         "keypoints": described.keypoints,
         "depth": settings.depth and describe_depth(settings.depth),
@@ -102,9 +116,9 @@ class _Described:
 
     def __init__(self, settings: Settings, root: Path, dataset: str) -> None:
         folder = existing_folder(root, settings.path, dataset)
-        split = min(settings.splits.items())[1]
+        split = on_disk(settings, settings.split_names[0])
         section = settings.keypoints
-        path = folder / settings.annotations.format(split=split)
+        path = folder / fill(settings.annotations, {"split": split})
         file = None
         if settings.classes is None or (section and section.names is None and section.annotations is None):
             file = read_coco(path, root, dataset)
@@ -116,7 +130,7 @@ class _Described:
             self.keypoints = None
             if section is not None:
                 if section.annotations is not None and section.names is None:
-                    file = read_coco(folder / section.annotations.format(split=split), root, dataset)
+                    file = read_coco(folder / fill(section.annotations, {"split": split}), root, dataset)
                 if section.names is not None:
                     self.keypoints = describe_keypoints(section, section.names)
                 else:
@@ -148,10 +162,14 @@ def records(
     """Yield one entry per listed image, by split and then by path; ids: paths below `path` without suffix."""
     folder = existing_folder(root, settings.path, problems.dataset)
     described = _Described(settings, root, problems.dataset)
+    reader = None
     for split in settings.used(splits):
-        reader = _Reader(settings, described, folder, root, split, problems)
-        for path, parts, listed in _listed(settings, folder, split, reader.file, problems):
-            identifier = relative_to(path, folder).removesuffix(path.suffix)
+        if reader is None or "{split}" in settings.annotations:
+            reader = _Reader(settings, described, folder, root, split, problems)
+        for path, parts, listed in images_listed(
+            settings, folder, split, reader.file, problems, reader.patterns
+        ):
+            identifier = identifier_of(path, folder)
             yield Entry(identifier, split, partial(reader.read, identifier, split, path, parts, listed))
 
 
@@ -168,15 +186,21 @@ class _Reader:
         problems: Problems,
     ) -> None:
         """Read the split's files of annotations."""
-        self.root, dataset, on_disk = root, problems.dataset, settings.splits[split]
-        self.file = read_coco(folder / settings.annotations.format(split=on_disk), root, dataset)
+        self.settings, self.root, dataset = settings, root, problems.dataset
+        parts = {"split": on_disk(settings, split)}
+        outlines = settings.outlines is not None
+        self.file = read_coco(folder / fill(settings.annotations, parts), root, dataset, outlines)
         self.objects = _ObjectReader(settings, described, self.file, problems)
         if settings.keypoints is not None and settings.keypoints.annotations is not None:
-            path = folder / settings.keypoints.annotations.format(split=on_disk)
+            path = folder / fill(settings.keypoints.annotations, parts)
             self.objects.add_keypoints(read_coco(path, root, dataset), problems)
         self.annotations = self.file.annotations_by_image(problems)
-        self.masks = settings.segmentation and MaskReader(settings.segmentation, folder, root)
+        masks = settings.segmentation
+        self.masks = masks and MaskReader(masks, folder, root, settings.largest_megapixels)
         self.depths = settings.depth and DepthReader(settings.depth, folder, root)
+        self.outlines = settings.outlines and OutlineReader(settings.outlines, len(described.classes))
+        self.patterns = [masks.masks] if masks else []
+        self.patterns += [settings.depth.files] if settings.depth else []
 
     def read(
         self,
@@ -187,56 +211,50 @@ class _Reader:
         listed: dict[str, Any],
         problems: Problems,
     ) -> Record | None:
-        where, image = relative_to(path, self.root), path.read_bytes()
+        """Read one image; None, and a problem, if something is not in order."""
+        where = relative_to(path, self.root)
+        image = read_image(path, where, self.settings, problems)
         size = _checked_size(image, listed, where, self.file.name, problems)
-        objects = self.objects.read(self.annotations[listed["id"]], size, where, problems)
+        annotations = self.annotations[listed["id"]]
+        objects = self.objects.read(annotations, size, where, problems)
         extra, mask, depth = {"image_file": where}, None, None
         if self.masks:
-            mask, extra["mask_file"] = self.masks.read(parts, where, problems)
+            mask, extra["mask_file"] = self.masks.read(parts, where, problems, image and image.size)
+        if self.outlines and objects is not None:
+            mask = self.outlines.draw(self.objects.labelled(annotations, where), size, problems)
         if self.depths:
             depth, extra["depth_file"] = self.depths.read(parts, where, problems)
-        if objects is None or (self.masks and mask is None) or (self.depths and depth is None):
+        lacks_mask = (self.masks or self.outlines) and mask is None
+        if image is None or objects is None or lacks_mask or (self.depths and depth is None):
             return None
-        return Record(identifier, split, image, objects=objects, mask=mask, depth=depth, extra=extra)
-
-
-def _listed(
-    settings: Settings, folder: Path, split: str, file: CocoFile, problems: Problems
-) -> list[tuple[Path, dict[str, str], dict[str, Any]]]:
-    """Return (file, parts it matched, entry in the JSON) of the listed images, sorted by path."""
-    by_name: dict[str, list[tuple[Path, dict[str, str]]]] = {}
-    for path, parts in images_of(settings, folder, split, problems):
-        by_name.setdefault(path.name, []).append((path, parts))
-    chosen = []
-    for listed in file.images if by_name else ():
-        name = str(listed["file_name"]).removeprefix("./")
-        found = [
-            (path, parts)
-            for path, parts in by_name.get(name.rsplit("/", 1)[-1], ())
-            if f"/{path.relative_to(folder).as_posix()}".endswith(f"/{name}")
-        ]
-        if len(found) == 1:
-            chosen.append((*found[0], listed))
-        else:
-            where, remedy = f"{file.name}, image {listed['id']}", "Add the file, or correct `images`."
-            said = f"{name} is {'not there' if not found else f'the name of {len(found)} images'}"
-            problems.add(where, said, f"one file among {settings.images}", remedy)
-    return sorted(chosen, key=lambda one: one[0].relative_to(folder).as_posix())
+        return Record(identifier, split, image.content, objects=objects, mask=mask, depth=depth, extra=extra)
 
 
 def _checked_size(
-    image: bytes, listed: dict[str, Any], where: str, file: str, problems: Problems
+    image: ReadImage | None, listed: dict[str, Any], where: str, file: str, problems: Problems
 ) -> tuple[int, int]:
-    """Width and height of an image; a problem if the annotations are of another size."""
-    size = size_of(image)
-    stated = (listed.get("width"), listed.get("height"))
-    if size is None:  # told when the image is decoded
-        return stated if None not in stated else (65535, 65535)
-    if None not in stated and stated != size:
-        expected = f"the {stated[0]} x {stated[1]} (width x height) that {file} states"
+    """Width and height of an image; a problem if the annotations are of another size. 0 x 0 says nothing."""
+    stated = [listed.get("width"), listed.get("height")]
+    for at, value in enumerate(stated):
+        if isinstance(value, str) and value.strip().replace(".", "", 1).isdigit():
+            stated[at] = float(value)
+    said = [value for value in stated if value not in (None, 0)]
+    usable = len(said) == 2 and _numbers(said) and all(0 < value < math.inf for value in said)
+    if said and not usable:
+        found = f"width {str(listed.get('width'))[:40]} and height {str(listed.get('height'))[:40]}"
+        where_said = f"{file}, image {listed['id']}"
+        problems.add(where_said, found, "numbers of pixels, or neither", "Correct the file.")
+    if image is None:  # told elsewhere
+        return (int(stated[0]), int(stated[1])) if usable else UNKNOWN_SIZE
+    if usable and tuple(stated) != image.size:
+        expected = f"the {stated[0]:g} x {stated[1]:g} (width x height) that {file} states"
         remedy = "Fetch the image anew, or scale its annotations."
-        problems.add(where, f"an image of {size[0]} x {size[1]}", expected, remedy)
-    return size
+        problems.add(where, f"an image of {image.size[0]} x {image.size[1]}", expected, remedy)
+    return image.size
+
+
+LARGEST = 1e300  # whole numbers in JSON have no end
+UNKNOWN_SIZE = (65535, 65535)  # of an image that cannot be read, which is told elsewhere
 
 
 class _ObjectReader:
@@ -244,15 +262,20 @@ class _ObjectReader:
 
     def __init__(self, settings: Settings, described: _Described, file: CocoFile, problems: Problems) -> None:
         self.settings, self.file = settings, file
+        if file.is_panoptic:
+            raise DatasetError(
+                f"Dataset '{problems.dataset}': {file.name} is in COCO's panoptic format (its annotations have "
+                "segments_info). Expected boxes: read it with the adapter coco_panoptic, or correct `annotations`."
+            )
         self.names = file.category_names()
         self.classes = ClassNames(settings, described.classes)
         self.points = len(described.keypoints["names"]) if described.keypoints else None
-        self.elsewhere: dict[Any, list[float]] | None = None
+        self.elsewhere: dict[str, list[float]] | None = None
 
     def add_keypoints(self, file: CocoFile, problems: Problems) -> None:
         """Take the keypoints from a file of their own, whose annotations have the same ids."""
-        self.elsewhere = {entry.get("id"): entry.get("keypoints", []) for entry in file.annotations}
-        unknown = self.elsewhere.keys() - {entry.get("id") for entry in self.file.annotations}
+        self.elsewhere = {str(entry.get("id")): entry.get("keypoints", []) for entry in file.annotations}
+        unknown = self.elsewhere.keys() - {str(entry.get("id")) for entry in self.file.annotations}
         if unknown:
             found = (
                 f"{len(unknown)} annotation ids, such as {min(unknown, key=str)}, that {self.file.name} lacks"
@@ -270,9 +293,16 @@ class _ObjectReader:
             box = None if label is None else self._box(annotation, size, where, problems)
             if box is not None:
                 area = annotation.get("area")  # of the outline, where it is known
-                area = area if _numbers([area]) and area > 0 else (box[2] - box[0]) * (box[3] - box[1])
+                area = (
+                    area
+                    if _numbers([area]) and 0 < area < math.inf
+                    else (box[2] - box[0]) * (box[3] - box[1])
+                )
                 points = None if self.points is None else self._keypoints(annotation, where, problems)
-                kept.append((box, label, bool(annotation.get("iscrowd", 0)), float(area), points))
+                crowd = self._crowd(annotation, where, problems)
+                if points is not None:
+                    points = self._inside(points, size, where, problems)
+                kept.append((box, label, crowd, float(area), points))
         if len(problems.texts) > before:
             return None
         boxes, labels, crowd, area, points = zip(*kept, strict=True) if kept else ((),) * 5
@@ -286,12 +316,54 @@ class _ObjectReader:
             else np.array(points, np.float32).reshape(-1, self.points, 3),
         )
 
+    def labelled(
+        self, annotations: list[dict[str, Any]], image: str
+    ) -> list[tuple[dict[str, Any], int, bool, str]]:
+        """Annotations of a class with their class, whether they are crowds, and how messages call them.
+
+        Those are meant that `read` has found in order.
+        """
+        found, unheard = [], Problems("")
+        for annotation in annotations:
+            where = f"{self.file.name}, annotation {annotation.get('id', 'without id')} of {image}"
+            label = self._label(annotation, where, unheard)
+            if label is not None:
+                found.append((annotation, label, self._crowd(annotation, where, unheard), where))
+        return found
+
+    def _crowd(self, annotation: dict[str, Any], where: str, problems: Problems) -> bool:
+        """Whether an annotation is of a crowd: 0 or 1, also as text or as truth value."""
+        value = annotation.get("iscrowd")
+        known = {None: False, 0: False, 1: True, "0": False, "1": True, "": False}
+        if isinstance(value, (list, dict)) or value not in known:
+            problems.add(where, f"iscrowd {value!r}", "0 or 1", "Correct the annotation.")
+            return False
+        return known[value]
+
+    def _inside(
+        self, points: np.ndarray, size: tuple[int, int], where: str, problems: Problems
+    ) -> np.ndarray:
+        """Keypoints (K, 3) none of which is outside the image by more than rounding; those are left out or told."""
+        width, height = size
+        x, y = points[:, 0], points[:, 1]
+        out = np.maximum(np.maximum(-x, x - width), np.maximum(-y, y - height)) > ROUNDING
+        out &= points[:, 2] > 0
+        if not out.any():
+            return points
+        if self.settings.outside == "clip":
+            return np.where(out[:, None], np.float32(0), points)
+        first = points[np.flatnonzero(out)[0]].tolist()
+        found = f"keypoint {int(np.flatnonzero(out)[0])} at [{first[0]:g}, {first[1]:g}] (x, y)"
+        remedy = "Correct it, or set `outside: clip`, which leaves such keypoints out."
+        problems.add(where, found, f"a keypoint inside the image of {width} x {height}", remedy)
+        return points
+
     def _label(self, annotation: dict[str, Any], where: str, problems: Problems) -> int | None:
         identifier = annotation.get("category_id")
         if identifier not in self.names:
-            known = ", ".join(map(str, self.names))
+            known = known_values(self.names)
             remedy = "Add the category to `categories`, or correct the annotation."
-            problems.add(where, f"category_id {identifier}", f"one of {{{known}}}", remedy)
+            problems.add(where, f"category_id {identifier!r}", f"one of {known}", remedy)
             return None
         return self.classes.index(self.names[identifier], where, problems)
 
@@ -303,6 +375,9 @@ class _ObjectReader:
             expected = "bbox as four numbers: x, y, width, height"
             problems.add(where, f"bbox {str(box)[:60]}", expected, "Correct the annotation.")
             return None
+        if not all(abs(value) < 1e9 for value in box):  # not a number included
+            problems.add(where, f"bbox {str(box)[:60]}", "numbers of pixels", "Correct the annotation.")
+            return None
         x, y, width, height = map(float, box)
         return fit((x, y, x + width, y + height), size, self.settings, where, problems)
 
@@ -310,7 +385,7 @@ class _ObjectReader:
         """Keypoints (K, 3) float32; none annotated where the annotation holds none."""
         values = annotation.get("keypoints") or []
         if self.elsewhere is not None:
-            values = self.elsewhere.get(annotation.get("id"), [])
+            values = self.elsewhere.get(str(annotation.get("id")), [])
         nothing = np.zeros((self.points, 3), np.float32)
         if not values:
             return nothing
@@ -323,6 +398,7 @@ class _ObjectReader:
             expected = f"{3 * self.points}: x, y, visibility of each of {self.points}"
             problems.add(where, found, expected, "Correct the annotation, or `keypoints.names`.")
             return nothing
+        values = [value if abs(value) < 1e9 else math.nan for value in values]
         points = np.array(values, np.float32).reshape(self.points, 3)
         if not np.isin(points[:, 2], (0, 1, 2)).all() or not np.isfinite(points).all():
             found = f"visibilities {sorted(set(points[:, 2].tolist()))}"
@@ -334,7 +410,8 @@ class _ObjectReader:
 
 
 def _numbers(values: Any) -> bool:
-    """Whether this is a list of numbers."""
+    """Whether this is a list of numbers that fit into a float."""
     return isinstance(values, list) and all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) for value in values
+        isinstance(value, (int, float)) and not isinstance(value, bool) and not abs(value) > LARGEST
+        for value in values
     )

@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.adapters.base import existing_folder, relative_to
 from transfer_atlas.datasets.adapters.depth_files import DepthFiles, DepthReader, describe_depth
-from transfer_atlas.datasets.adapters.image_files import ListedImageFiles, listed_images
+from transfer_atlas.datasets.adapters.image_bytes import read_image
+from transfer_atlas.datasets.adapters.image_files import ListedImageFiles, identifier_of, listed_images
 from transfer_atlas.datasets.adapters.mask_files import MaskFiles, MaskReader, describe_masks
 from transfer_atlas.datasets.prepared import Entry, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
@@ -60,31 +61,32 @@ def records(
 ) -> Iterator[Entry]:
     """Yield one entry per image, by split and then by path; ids are paths below `path` without suffix."""
     folder = existing_folder(root, settings.path, problems.dataset)
-    depths = DepthReader(settings.depth, folder, root)
-    masks = None if settings.segmentation is None else MaskReader(settings.segmentation, folder, root)
+    reader = _Reader(settings, folder, root)
     for split in settings.used(splits):
-        for path, parts in listed_images(settings, folder, split, problems):
-            identifier = relative_to(path, folder).removesuffix(path.suffix)
-            yield Entry(
-                identifier, split, partial(_read, identifier, split, path, parts, depths, masks, root)
-            )
+        for path, parts in listed_images(settings, folder, split, problems, reader.patterns):
+            identifier = identifier_of(path, folder)
+            yield Entry(identifier, split, partial(reader.read, identifier, split, path, parts))
 
 
-def _read(
-    identifier: str,
-    split: str,
-    path: Path,
-    parts: dict[str, str],
-    depths: DepthReader,
-    masks: MaskReader | None,
-    root: Path,
-    problems: Problems,
-) -> Record | None:
-    where = relative_to(path, root)
-    extra, mask = {"image_file": where}, None
-    depth, extra["depth_file"] = depths.read(parts, where, problems)
-    if masks is not None:
-        mask, extra["mask_file"] = masks.read(parts, where, problems)
-    if depth is None or (masks is not None and mask is None):
-        return None
-    return Record(identifier, split, path.read_bytes(), mask=mask, depth=depth, extra=extra)
+class _Reader:
+    """Reads an image with its depth map, and its mask if there are any."""
+
+    def __init__(self, settings: Settings, folder: Path, root: Path) -> None:
+        self.settings, self.root, masks = settings, root, settings.segmentation
+        self.depths = DepthReader(settings.depth, folder, root)
+        self.masks = masks and MaskReader(masks, folder, root, settings.largest_megapixels)
+        self.patterns = [settings.depth.files, *([masks.masks] if masks else [])]
+
+    def read(
+        self, identifier: str, split: str, path: Path, parts: dict[str, str], problems: Problems
+    ) -> Record | None:
+        where = relative_to(path, self.root)
+        image = read_image(path, where, self.settings, problems)
+        extra, mask = {"image_file": where}, None
+        depth, extra["depth_file"] = self.depths.read(parts, where, problems)
+        if self.masks is not None:
+            size = None if image is None else image.size
+            mask, extra["mask_file"] = self.masks.read(parts, where, problems, size)
+        if image is None or depth is None or (self.masks is not None and mask is None):
+            return None
+        return Record(identifier, split, image.content, mask=mask, depth=depth, extra=extra)

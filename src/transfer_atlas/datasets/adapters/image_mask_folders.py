@@ -10,7 +10,8 @@ from typing import Any, Literal, Self
 from pydantic import model_validator
 
 from transfer_atlas.datasets.adapters.base import existing_folder, relative_to
-from transfer_atlas.datasets.adapters.image_files import ListedImageFiles, listed_images
+from transfer_atlas.datasets.adapters.image_bytes import read_image
+from transfer_atlas.datasets.adapters.image_files import ListedImageFiles, identifier_of, listed_images
 from transfer_atlas.datasets.adapters.mask_files import MaskFiles, MaskReader, describe_masks
 from transfer_atlas.datasets.prepared import Entry, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
@@ -51,14 +52,17 @@ def records(
 ) -> Iterator[Entry]:
     """Yield one entry per image, by split and then by path; ids are paths below `path` without suffix."""
     folder = existing_folder(root, settings.path, problems.dataset)
-    masks = MaskReader(settings, folder, root)
+    masks = MaskReader(settings, folder, root, settings.largest_megapixels)
     for split in settings.used(splits):
-        for path, parts in listed_images(settings, folder, split, problems):
-            identifier = relative_to(path, folder).removesuffix(path.suffix)
-            yield Entry(identifier, split, partial(_read, identifier, split, path, parts, masks, root))
+        for path, parts in listed_images(settings, folder, split, problems, [settings.masks]):
+            identifier = identifier_of(path, folder)
+            yield Entry(
+                identifier, split, partial(_read, settings, identifier, split, path, parts, masks, root)
+            )
 
 
 def _read(
+    settings: Settings,
     identifier: str,
     split: str,
     path: Path,
@@ -68,6 +72,9 @@ def _read(
     problems: Problems,
 ) -> Record | None:
     where = relative_to(path, root)
-    mask, mask_file = masks.read(parts, where, problems)
+    image = read_image(path, where, settings, problems)
+    mask, mask_file = masks.read(parts, where, problems, None if image is None else image.size)
+    if image is None or mask is None:
+        return None
     extra = {"image_file": where, "mask_file": mask_file}
-    return None if mask is None else Record(identifier, split, path.read_bytes(), mask=mask, extra=extra)
+    return Record(identifier, split, image.content, mask=mask, extra=extra)

@@ -11,11 +11,13 @@ from typing import Any, Literal
 from pydantic import Field
 
 from transfer_atlas.datasets.adapters.base import RawSettings, existing_folder, relative_to
+from transfer_atlas.datasets.adapters.image_bytes import read_image
+from transfer_atlas.datasets.adapters.image_files import SplitName, identifier_of
+from transfer_atlas.datasets.adapters.list_files import read_lines
+from transfer_atlas.datasets.adapters.patterns import IMAGE_SUFFIXES, Pattern, find_all
 from transfer_atlas.datasets.prepared import Entry, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
-
-SUFFIXES = (".jpeg", ".jpg", ".png")
 
 
 class Settings(RawSettings):
@@ -23,21 +25,26 @@ class Settings(RawSettings):
 
     name: Literal["imagenet_folders"] = "imagenet_folders"
     path: str = Field(description="Folder of the raw dataset, relative to the data root.")
-    splits: dict[str, str] = Field(
+    splits: dict[SplitName, Pattern] = Field(
         {"train": "train", "val": "val"}, min_length=1, description="Split -> its folder below `path`."
+    )
+    orientation: Literal["as_stored", "as_shown"] = Field(
+        "as_stored",
+        description="Whether photographs are taken as they are stored or, where EXIF data turn them, as they "
+        "are shown.",
     )
     classes: list[str] | None = Field(
         None,
         min_length=1,
         description="Class folders, in the order of their indices; by default the first split's by name, sorted.",
     )
-    val_labels: str | None = Field(
+    val_labels: Pattern | None = Field(
         None,
         description="Text file below `path` with the class of each image of a flat validation folder, one a "
         "line: a class folder's name, or an index into `val_index` from 1. Images are taken sorted by "
         "file name; a file name before the class is checked.",
     )
-    val_index: str | None = Field(
+    val_index: Pattern | None = Field(
         None,
         description="Text file below `path` with one class folder's name a line: what indices in "
         "`val_labels` mean. They need it, for ILSVRC's own indices do not follow the sorted names.",
@@ -54,13 +61,17 @@ def classes_of(settings: Settings, root: Path, dataset: str) -> list[str]:
     if settings.classes is not None:
         return list(settings.classes)
     first = existing_folder(root, f"{settings.path}/{min(settings.splits.items())[1]}", dataset)
-    names = sorted(path.name for path in first.iterdir() if path.is_dir() and not path.name.startswith("."))
+    names = sorted(_class_folders(first))
     if not names:
         raise DatasetError(
             f"Dataset '{dataset}': {first} has no class folder. Expected one folder per class with "
             "its images: correct `path` or `splits`."
         )
     return names
+
+
+def _class_folders(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")}
 
 
 def task_types(settings: Settings) -> tuple[TaskType, ...]:
@@ -92,48 +103,70 @@ def records(
         else:
             labelled = _by_folder(directory, classes, root, problems)
         for path, label in labelled:
-            identifier = relative_to(path, folder).removesuffix(path.suffix)
-            yield Entry(identifier, split, partial(_read, identifier, split, path, label, root))
+            identifier = identifier_of(path, folder)
+            yield Entry(identifier, split, partial(_read, settings, identifier, split, path, label, root))
 
 
 def _read(
-    identifier: str, split: str, path: Path, label: int, root: Path, problems: Problems
+    settings: Settings, identifier: str, split: str, path: Path, label: int, root: Path, problems: Problems
 ) -> Record | None:
-    extra = {"image_file": relative_to(path, root)}
-    return Record(identifier, split, path.read_bytes(), label=label, extra=extra)
+    where = relative_to(path, root)
+    image = read_image(path, where, settings, problems)
+    if image is None:
+        return None
+    return Record(identifier, split, image.content, label=label, extra={"image_file": where})
 
 
-def _images(directory: Path) -> list[Path]:
-    """Image files of a folder, sorted by name."""
-    paths = (path for path in directory.iterdir() if path.suffix.lower() in SUFFIXES)
-    return sorted(path for path in paths if not path.name.startswith("."))
+def _images(directory: Path, problems: Problems) -> list[Path]:
+    """Image files of a folder, sorted by name; other files are counted."""
+    images = []
+    for path in sorted(directory.iterdir()):
+        if path.name.startswith(".") or path.is_dir():
+            continue
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+            images.append(path)
+        else:
+            problems.pass_over(f"{directory.name}/*{path.suffix}")
+    return images
 
 
 def _by_folder(
     directory: Path, classes: list[str], root: Path, problems: Problems
 ) -> Iterator[tuple[Path, int]]:
-    """Yield (image, class index) from class folders."""
-    folders = {path.name for path in directory.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    """Yield (image, class index) from class folders, and from the folders in them."""
+    folders = _class_folders(directory)
     for name in sorted(folders - set(classes)):
         where, remedy = relative_to(directory / name, root), "Add it to `classes`, or move the folder away."
         problems.add(where, "a folder that is no class", "class folders only", remedy)
-    if not folders and _images(directory):
+    loose = _images(directory, problems)
+    if loose and not folders:
         remedy = "Give the labels of a flat validation folder in `val_labels`."
         problems.add(
             relative_to(directory, root), "images without class folders", "one folder per class", remedy
         )
+    for path in loose:
+        problems.pass_over(f"{directory.name}/*{path.suffix} outside the class folders")
     for label, name in enumerate(classes):
-        for path in _images(directory / name) if name in folders else ():
-            yield path, label
+        if name not in folders:
+            continue
+        for path, parts in find_all(directory / name, "**/*", {}):
+            if parts is not None:
+                yield path, label
+            else:
+                problems.pass_over(f"{directory.name}/{name}/*{path.suffix}")
 
 
 def _flat(
     settings: Settings, folder: Path, directory: Path, classes: list[str], problems: Problems
 ) -> Iterator[tuple[Path, int]]:
     """Yield (image, class index) from a flat folder and its file of labels."""
-    names = [] if settings.val_index is None else _lines(folder / settings.val_index, problems.dataset)
-    label_file, images = folder / settings.val_labels, _images(directory)
-    labels = _lines(label_file, problems.dataset)
+    names = (
+        []
+        if settings.val_index is None
+        else _lines(folder / settings.val_index, "val_index", problems.dataset)
+    )
+    label_file, images = folder / settings.val_labels, _images(directory, problems)
+    labels = _lines(label_file, "val_labels", problems.dataset)
     if len(labels) != len(images):
         remedy = "Complete the folder or the file: lines and images, sorted by file name, are paired."
         problems.add(
@@ -157,11 +190,6 @@ def _flat(
             yield path, indices[word]
 
 
-def _lines(path: Path, dataset: str) -> list[str]:
+def _lines(path: Path, setting: str, dataset: str) -> list[str]:
     """Lines of a text file that are not empty."""
-    if not path.is_file():
-        raise DatasetError(
-            f"Dataset '{dataset}': the file {path} does not exist. Expected a text file, one line per entry: "
-            "correct `val_labels` or `val_index`, or fetch the file."
-        )
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [line for _, line in read_lines(path, dataset, "one entry a line", setting)]

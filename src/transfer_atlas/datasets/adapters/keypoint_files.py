@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, model_validator
 
+from transfer_atlas.datasets.adapters.patterns import Pattern
 from transfer_atlas.strict import Introduced, Strict
 
 _SIDE = re.compile(r"(?<![a-z])(left|right)(?![a-z])", re.IGNORECASE)
@@ -33,7 +34,7 @@ def coco_sigmas() -> dict[str, float]:
 class KeypointFiles(Strict):
     """The keypoints of the objects: where they are, and what is to be known of them."""
 
-    annotations: str | None = Field(
+    annotations: Pattern | None = Field(
         None,
         description="JSON file of a split below `path` that holds the keypoints, by the same annotation ids, "
         "where they are not in `annotations` themselves (COCO: annotations/person_keypoints_{split}.json).",

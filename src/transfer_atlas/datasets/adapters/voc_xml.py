@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,16 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.adapters.base import existing_folder, relative_to
-from transfer_atlas.datasets.adapters.box_files import BoxFiles, ClassNames, fit, size_of
-from transfer_atlas.datasets.adapters.image_files import ListedImageFiles, listed_images
+from transfer_atlas.datasets.adapters.box_files import BoxFiles, ClassNames, fit
+from transfer_atlas.datasets.adapters.image_bytes import read_bytes, read_image
+from transfer_atlas.datasets.adapters.image_files import (
+    ListedImageFiles,
+    SplitName,
+    identifier_of,
+    listed_images,
+)
 from transfer_atlas.datasets.adapters.mask_files import MaskFiles, MaskReader, describe_masks
+from transfer_atlas.datasets.adapters.patterns import Pattern, existing, fill
 from transfer_atlas.datasets.adapters.xml_files import parse_xml
 from transfer_atlas.datasets.prepared import Entry, Objects, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
@@ -26,13 +34,13 @@ class Settings(BoxFiles, ListedImageFiles):
     """Settings of the adapter."""
 
     name: Literal["voc_xml"] = "voc_xml"
-    images: str = Field("JPEGImages/*.jpg", description="Pattern of the images below `path`.")
-    lists: dict[str, str] | None = Field(
+    images: Pattern = Field("JPEGImages/*", description="Pattern of the images below `path`.")
+    lists: dict[SplitName, Pattern] | None = Field(
         {"train": "ImageSets/Main/train.txt", "val": "ImageSets/Main/val.txt"},
         description="Split -> text file below `path`, one {stem} a line; of further words in a line, as VOC's "
         "lists of single classes have them, nothing is taken. null: `splits` and {split} tell.",
     )
-    annotations: str = Field(
+    annotations: Pattern = Field(
         "Annotations/{stem}.xml",
         description="Path of an image's XML file below `path`, with the parts its image matched.",
     )
@@ -42,6 +50,16 @@ class Settings(BoxFiles, ListedImageFiles):
     first_pixel: Literal[0, 1] = Field(
         1,
         description="Coordinate of the first pixel: 1 in Pascal VOC; 0 in many datasets that copy its layout.",
+    )
+    ends: Literal["inside", "outside"] = Field(
+        "inside",
+        description="Whether xmax and ymax are the last pixel inside a box, as in Pascal VOC, or the first one "
+        "outside (labelme, CVAT, Roboflow, datumaro and X-AnyLabeling write continuous corners: with "
+        "`first_pixel: 0`).",
+    )
+    without_file: Literal["error", "no_boxes"] = Field(
+        "error",
+        description="What an image without an XML file is: an error, or one without boxes (labelImg writes none).",
     )
     segmentation: MaskFiles | None = Field(
         None, description="Where the masks are, for datasets that also have one for every image."
@@ -83,8 +101,8 @@ def records(
     folder = existing_folder(root, settings.path, problems.dataset)
     reader = _Reader(settings, folder, root)
     for split in settings.used(splits):
-        for path, parts in listed_images(settings, folder, split, problems):
-            identifier = relative_to(path, folder).removesuffix(path.suffix)
+        for path, parts in listed_images(settings, folder, split, problems, reader.patterns):
+            identifier = identifier_of(path, folder)
             yield Entry(identifier, split, partial(reader.read, identifier, split, path, parts))
 
 
@@ -92,62 +110,91 @@ class _Reader:
     """Reads an image with its XML file, and its mask if there are any."""
 
     def __init__(self, settings: Settings, folder: Path, root: Path) -> None:
-        self.settings, self.folder, self.root = settings, folder, root
-        self.masks = settings.segmentation and MaskReader(settings.segmentation, folder, root)
+        self.settings, self.folder, self.root, masks = settings, folder, root, settings.segmentation
+        self.masks = masks and MaskReader(masks, folder, root, settings.largest_megapixels)
+        self.patterns = [masks.masks] if masks else []
         self.classes = ClassNames(settings, settings.classes)
 
     def read(
         self, identifier: str, split: str, path: Path, parts: dict[str, str], problems: Problems
     ) -> Record | None:
-        where, image = relative_to(path, self.root), path.read_bytes()
-        xml_path = self.folder / self.settings.annotations.format(**parts)
-        xml_file = f"{relative_to(xml_path, self.root)} (boxes of {where})"
-        objects = _objects(self.settings, self.classes, xml_path, xml_file, size_of(image), problems)
+        """Read one image; None, and a problem, if something is not in order."""
+        where = relative_to(path, self.root)
+        image = read_image(path, where, self.settings, problems)
+        size = None if image is None else image.size
+        objects = self._objects(parts, where, size, problems)
         extra, mask = {"image_file": where}, None
         if self.masks:
-            mask, extra["mask_file"] = self.masks.read(parts, where, problems)
-        if objects is None or (self.masks and mask is None):
+            mask, extra["mask_file"] = self.masks.read(parts, where, problems, size)
+        if image is None or objects is None or (self.masks and mask is None):
             return None
-        return Record(identifier, split, image, mask=mask, objects=objects, extra=extra)
+        return Record(identifier, split, image.content, mask=mask, objects=objects, extra=extra)
 
+    def _objects(
+        self, parts: dict[str, str], image: str, size: tuple[int, int] | None, problems: Problems
+    ) -> Objects | None:
+        """Objects of an image of this size (None: not known); None, and a problem, if one is not in order."""
+        path = existing(self.folder, fill(self.settings.annotations, parts))
+        where = f"{relative_to(path, self.root)} (boxes of {image})"
+        if not path.is_file() and self.settings.without_file == "no_boxes":
+            return _as_objects([])
+        annotation = _annotation(path, where, problems)
+        if annotation is None:
+            return None
+        before, kept = len(problems.texts), []
+        _check_size(annotation, where, size, problems)
+        for number, entry in enumerate(annotation.findall("object"), start=1):
+            box = self._box(entry, f"{where}, object {number}", size, problems)
+            if box is not None:
+                kept.append(box)
+        return _as_objects(kept) if len(problems.texts) == before else None
 
-def _objects(
-    settings: Settings,
-    classes: ClassNames,
-    path: Path,
-    where: str,
-    size: tuple[int, int] | None,
-    problems: Problems,
-) -> Objects | None:
-    """Objects of an XML file; None, and a problem, if something is not in order. size: of the image."""
-    before, kept = len(problems.texts), []
-    annotation = _annotation(path, where, problems)
-    if annotation is None:
-        return None
-    stated = tuple(_number(annotation.find(f"size/{side}")) for side in ("width", "height"))
-    # some files state 0 x 0; an image that cannot be read is told when it is decoded
-    if size is not None and None not in stated and all(stated) and stated != size:
-        expected = f"the image's {size[0]} x {size[1]} (width x height)"
-        remedy = "Fetch the image anew, or scale its annotation."
-        problems.add(where, f"boxes for {stated[0]:g} x {stated[1]:g}", expected, remedy)
-    for number, entry in enumerate(annotation.findall("object"), start=1):
-        place = f"{where}, object {number}"
-        label = classes.index((entry.findtext("name") or "").strip(), place, problems)
+    def _box(
+        self, entry: ElementTree.Element, where: str, size: tuple[int, int] | None, problems: Problems
+    ) -> tuple[tuple[float, float, float, float], int, bool] | None:
+        """Box, class and whether it is difficult; None if it is left out, or not in order."""
+        label = self.classes.index((entry.findtext("name") or "").strip(), where, problems)
         # the object's own: its parts have boxes, too
         corners = [_number(entry.find(f"bndbox/{corner}")) for corner in CORNERS]
         if None in corners:
             found = f"corners {corners}"
-            problems.add(place, found, f"a bndbox with numbers {', '.join(CORNERS)}", "Correct the file.")
-        elif label is not None:
-            x_min, y_min, x_max, y_max = corners
+            problems.add(where, found, f"a bndbox with numbers {', '.join(CORNERS)}", "Correct the file.")
+            return None
+        if label is None:
+            return None
+        first = self.settings.first_pixel
+        # some files start continuous corners at .5; below that, nothing is inside a picture that starts at 1
+        if first == 1 and min(corners[:2]) <= 0 and self.settings.outside == "error":
+            problems.add(
+                where,
+                f"corners {corners} with a coordinate of 0 or less",
+                "coordinates from 1 on, since `first_pixel` is 1",
+                "Set `first_pixel: 0`, and `ends: outside` if the corners are continuous; or `outside: clip`.",
+            )
+            return None
+        x_min, y_min, x_max, y_max = (corner - first for corner in corners)
+        if self.settings.ends == "inside":
             # the last pixel is inside the box, so that its far side is one further
-            first, last = settings.first_pixel, settings.first_pixel - 1
-            box = (x_min - first, y_min - first, x_max - last, y_max - last)
-            box = fit(box, size or (65535, 65535), settings, place, problems)
-            if box is not None:
-                kept.append((box, label, bool(_number(entry.find("difficult")))))
-    if len(problems.texts) > before:
-        return None
+            x_max, y_max = x_max + 1, y_max + 1
+        box = fit((x_min, y_min, x_max, y_max), size or UNKNOWN_SIZE, self.settings, where, problems)
+        return None if box is None else (box, label, _is_set(entry.findtext("difficult")))
+
+
+UNKNOWN_SIZE = (65535, 65535)  # of an image that cannot be read, which is told elsewhere
+
+
+def _check_size(
+    annotation: ElementTree.Element, where: str, size: tuple[int, int] | None, problems: Problems
+) -> None:
+    """Add a problem if the file is about an image of another size; some files state 0 x 0, or nothing."""
+    stated = tuple(_number(annotation.find(f"size/{side}")) for side in ("width", "height"))
+    if size is not None and None not in stated and all(stated) and stated != size:
+        expected = f"the image's {size[0]} x {size[1]} (width x height)"
+        remedy = "Fetch the image anew, or scale its annotation."
+        problems.add(where, f"boxes for {stated[0]:g} x {stated[1]:g}", expected, remedy)
+
+
+def _as_objects(kept: list[tuple[tuple[float, float, float, float], int, bool]]) -> Objects:
     boxes = np.array([box for box, _, _ in kept], np.float32).reshape(-1, 4)
     return Objects(
         boxes=boxes,
@@ -157,26 +204,44 @@ def _objects(
     )
 
 
+def _is_set(text: str | None) -> bool:
+    """Whether a mark such as <difficult> is set: 1, and as some tools write it, true or yes."""
+    text = (text or "").strip().lower()
+    return text in ("true", "yes") or bool(_as_number(text))
+
+
 def _annotation(path: Path, where: str, problems: Problems) -> ElementTree.Element | None:
     """Root element of an XML file; None, and a problem, if there is none."""
     if not path.is_file():
-        remedy = "Add it (an image without objects has one too), or correct `annotations`."
+        remedy = "Add it, correct `annotations`, or set `without_file: no_boxes` if images without objects have none."
         problems.add(where, "no such file", "one XML file per image", remedy)
         return None
+    content = read_bytes(path, where, problems)
+    if content is None:
+        return None
     try:
-        root = parse_xml(path.read_bytes())
+        root = parse_xml(content)
     except ValueError as error:
         problems.add(where, str(error), "a plain XML file", "Fetch it anew, or remove the declaration.")
         return None
     if root.tag != "annotation":
         problems.add(where, f"a file of <{root.tag}>", "<annotation>", "Correct `annotations`.")
         return None
+    if root.find("object") is None and root.find(".//object") is not None:
+        remedy = "Convert the file: where Pascal VOC has none, objects would be passed over."
+        problems.add(where, "objects inside another element", "<object> directly in <annotation>", remedy)
+        return None
     return root
 
 
 def _number(element: ElementTree.Element | None) -> float | None:
     """Number an element holds; None if there is no element, or no number in it."""
+    return None if element is None else _as_number(element.text or "")
+
+
+def _as_number(text: str) -> float | None:
     try:
-        return None if element is None else float(element.text or "")
+        value = float(text)
     except ValueError:
         return None
+    return value if math.isfinite(value) else None

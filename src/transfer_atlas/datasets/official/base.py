@@ -6,9 +6,8 @@ A module of this package names a dataset's `Settings` and a `Reader`; its `ADAPT
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -42,6 +41,21 @@ class OfficialSettings(RawSettings):
         chosen = getattr(self, "task_types", None)
         return self.available if chosen is None else tuple(t for t in self.available if t in chosen)
 
+    def unused(self) -> set[str]:
+        """The range of depth, where depth is not read."""
+        return set() if "depth" in self.read_task_types else {"minimum", "maximum"}
+
+    def hashed(self, **options: Any) -> dict[str, Any]:
+        """As every section; the lists of these adapters choose among things, and their order means nothing."""
+        return {name: _as_set(value) for name, value in super().hashed(**options).items()}
+
+
+def _as_set(value: Any) -> Any:
+    """A list of names sorted, each once; also within a mapping."""
+    if isinstance(value, dict):
+        return {name: _as_set(inner) for name, inner in value.items()}
+    return sorted(set(value)) if isinstance(value, list) else value
+
 
 class SeveralTaskTypes(OfficialSettings):
     """Settings of datasets with annotations of several task types, of which some may not be fetched."""
@@ -74,16 +88,38 @@ class MaskSettings(OfficialSettings):
         "counted), the first class, or an error.",
     )
 
+    def unused(self) -> set[str]:
+        """What masks mean, where they are not read."""
+        masks = {"ignore_background", "unknown", "labels"}
+        return super().unused() | (set() if "segmentation" in self.read_task_types else masks)
 
-@dataclass(frozen=True)
+
+NO_FILES: dict[str, Path] = {}  # one for all items: nobody changes it
+
+
 class Item:
-    """One image to be read: files by what they hold, and whatever else its reader needs to know."""
+    """One image to be read: files by what they hold, and whatever else its reader needs to know.
 
-    id: str
-    split: str
-    image: Path
-    files: dict[str, Path] = field(default_factory=dict)
-    known: Any = None
+    There may be a million: the image's path is kept as text, which takes a quarter of what a Path does.
+    """
+
+    __slots__ = ("_image", "files", "id", "known", "split")
+
+    def __init__(
+        self,
+        id: str,
+        split: str,
+        image: Path,
+        files: dict[str, Path] | None = None,
+        known: Any = None,
+    ) -> None:
+        self.id, self.split, self._image = id, split, str(image)
+        self.files, self.known = NO_FILES if files is None else files, known
+
+    @property
+    def image(self) -> Path:
+        """The image's file."""
+        return Path(self._image)
 
 
 class Reader:
@@ -95,7 +131,6 @@ class Reader:
         self.folder = existing_folder(self.root, settings.path, dataset)
         self.place = self.folder  # the folder of the archive's own names, in it, which adapters look for
         self.task_types = settings.read_task_types
-        self.passed_over: Counter[str] = Counter()  # what was left out or ignored, and how often
 
     # what an adapter defines
 
@@ -109,7 +144,12 @@ class Reader:
 
     def image(self, item: Item, problems: Problems) -> bytes | np.ndarray | None:
         """Encoded image, or (H, W, 3) uint8."""
-        return item.image.read_bytes()
+        try:
+            return item.image.read_bytes()
+        except OSError as error:
+            remedy = "Fetch the file anew, or make it readable."
+            problems.broken(self.name(item.image), f"no file to be read ({error})", "an image", remedy)
+            return None
 
     def mask(self, item: Item, problems: Problems) -> np.ndarray | None:
         """Mask (H, W) of class indices."""
@@ -153,7 +193,9 @@ class Reader:
 
     def identifier(self, path: Path) -> str:
         """Id of an image: its path in the archive without suffix, wherever that was unpacked."""
-        return relative_to(path, self.place).removesuffix(path.suffix)
+        place, whole = f"{self.place}/", str(path)
+        relative = whole[len(place) :] if whole.startswith(place) else relative_to(path, self.place)
+        return relative.removesuffix(path.suffix)
 
     def mapped(
         self, labels: LabelTable, values: np.ndarray, path: Path, problems: Problems
@@ -169,8 +211,8 @@ class Reader:
             remedy = "Check that these are the masks of this dataset, or set `unknown: ignore`."
             problems.add(self.name(path), found, f"a {kind} of the label map", remedy)
             return None
-        self.passed_over[f"pixels of masks with a {kind} the label map does not name"] += sum(
-            unknown.values()
+        problems.pass_over(
+            f"pixels of masks with a {kind} the label map does not name", sum(unknown.values())
         )
         return mask
 
@@ -179,7 +221,7 @@ class Reader:
     ) -> list[Item]:
         """The items whose image is there; the others are counted, and a problem if none is there."""
         there = [item for item in chosen if item.image.is_file()]
-        self.passed_over[f"{what} that are not there"] += len(chosen) - len(there)
+        problems.pass_over(f"{what} that are not there", len(chosen) - len(there))
         if not there:
             example = self.name(chosen[0].image) if chosen else self.name(self.folder)
             remedy = "Fetch the images, or correct `path`."
@@ -238,9 +280,56 @@ class OfficialAdapter:
         splits: by default those of the settings; others that the dataset has itself may be asked for.
         """
         reader = self.reader_class(settings, root, problems.dataset)
+        read = reader.read  # one method for all, of which there may be a million
         for split in splits or sorted(settings.splits, key=lambda name: (name != "train", name)):
             for item in reader.items(split, problems):
-                yield Entry(item.id, item.split, partial(reader.read, item))
+                yield Entry(item.id, item.split, partial(read, item))
+
+    def presence(self, settings: OfficialSettings, root: Path, dataset: str) -> list[SplitPresence]:
+        """What of each split is there, by the names of files alone: for `doctor`, and before a long preparation.
+
+        Raises DatasetError if the folder, or a file that all images need, is not there or damaged.
+        """
+        reader, found = self.reader_class(settings, root, dataset), []
+        expected = [self.card.expected.get(task_type, {}) for task_type in settings.read_task_types]
+        for split in settings.splits:
+            problems = Problems(dataset, limit=10**9)
+            items = reader.items(split, problems)
+            missing = [file for item in items for file in item.files.values() if not file.is_file()]
+            numbers = [counts[split] for counts in expected if split in counts]
+            found.append(
+                SplitPresence(
+                    split=split,
+                    images=len(items),
+                    expected=min(numbers, default=None),
+                    missing=tuple(reader.name(file) for file in missing),
+                    problems=tuple(problems.texts),
+                    passed_over=dict(problems.passed_over),
+                )
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class SplitPresence:
+    """What of a split is there.
+
+    images: found; expected: that a complete copy has, if that is known; missing: files of annotations that found
+    images lack; problems: what else is wrong; passed_over: what is not used, and how often it was met.
+    """
+
+    split: str
+    images: int
+    expected: int | None
+    missing: tuple[str, ...]
+    problems: tuple[str, ...]
+    passed_over: dict[str, int]
+
+    @property
+    def complete(self) -> bool:
+        """Whether a preparation can be expected to give all images."""
+        known = self.expected is None or self.images >= self.expected
+        return known and self.images > 0 and not self.missing and not self.problems
 
 
 def split_on_disk(settings: OfficialSettings, split: str, known: Sequence[str], dataset: str) -> str:
@@ -264,12 +353,11 @@ def decoded_values(
         reader.missing(path, what, problems)
         return None
     try:
-        return decoded(path, kind)
+        return decoded(path, kind, reader.settings.largest_megapixels)
     except ValueError as error:
         remedy = "Fetch the file anew; a converted copy is not read."
-        problems.add(
-            reader.name(path), f"the {what} cannot be read ({error})", "the dataset's own file", remedy
-        )
+        found = f"the {what} cannot be read ({error})"
+        problems.broken(reader.name(path), found, "the dataset's own file", remedy)
         return None
 
 
@@ -278,5 +366,5 @@ def size_of_image(reader: Reader, item: Item, problems: Problems) -> tuple[int, 
     size = image_size(item.image)
     if size is None:
         remedy = "Fetch the file anew."
-        problems.add(reader.name(item.image), "a file that is no image", "a complete JPEG or PNG", remedy)
+        problems.broken(reader.name(item.image), "a file that is no image", "a complete JPEG or PNG", remedy)
     return size

@@ -95,7 +95,12 @@ class Bdd100kReader(Reader):
         chosen = []
         for frame in sorted(frames, key=lambda one: str(one["name"])):
             image = self.place / f"images/100k/{own}/{frame['name']}"
-            boxes = [label for label in frame.get("labels") or () if label.get("box2d")]
+            labels = frame.get("labels") or []
+            if not isinstance(labels, list) or not all(isinstance(label, dict) for label in labels):
+                where = f"{self.name(path)}, {frame['name']}"
+                problems.add(where, "labels that are no list", "a list or null", "Fetch the labels anew.")
+                continue
+            boxes = [label for label in labels if label.get("box2d")]
             item = Item(self.identifier(image), split, image, {"annotation": path}, known=boxes)
             chosen.append(item)
         return self.present(chosen, problems, "images that the labels name")
@@ -109,7 +114,7 @@ class Bdd100kReader(Reader):
         for entry in item.known:
             category = entry.get("category")
             if category in LEFT_OUT:
-                self.passed_over[f"boxes of '{category}'"] += 1
+                problems.pass_over(f"boxes of '{category}'", 1)
                 continue
             try:
                 label = self.indices[category]
@@ -121,7 +126,7 @@ class Bdd100kReader(Reader):
                 return None
             crowd = bool((entry.get("attributes") or {}).get("crowd", False))
             found.add((x1, y1, x2 + more, y2 + more), label, crowd=crowd)
-        self.passed_over["boxes without an area"] += found.dropped
+        problems.pass_over("boxes without an area", found.dropped)
         return found.objects()
 
 

@@ -17,7 +17,7 @@ from transfer_atlas.datasets.official.card import Card
 from transfer_atlas.datasets.official.coded_depth import CodedReader, CodedSettings
 from transfer_atlas.datasets.official.eleven_classes import eleven_classes, with_sky
 from transfer_atlas.datasets.official.files import find_files, unpacked
-from transfer_atlas.datasets.official.label_tables import label_table
+from transfer_atlas.datasets.official.label_tables import Unknown, label_table
 from transfer_atlas.datasets.official.splits import held_out
 from transfer_atlas.datasets.prepared import TaskType
 from transfer_atlas.datasets.problems import Problems
@@ -32,7 +32,7 @@ CARD = Card(
     citation="Dosovitskiy et al., CARLA: An Open Urban Driving Simulator, CoRL 2017",
     differences=(
         "There is no fixed dataset: whole episodes are held out by a seeded rule.",
-        "Newer versions number classes in another way (22 and more): note the version, and give `unknown: error`.",
+        "Newer versions number classes in another way (22 and more), and are refused.",
         "AT/DT's 11 classes have a sky, which CARLA leaves without class: pixels without class at 999 m and more.",
     ),
 )
@@ -44,6 +44,9 @@ class Settings(CodedSettings):
     available: ClassVar[tuple[TaskType, ...]] = ("segmentation", "depth")
     name: Literal["carla"] = "carla"
     path: str = Field("carla", description="Folder with the episodes.")
+    unknown: Unknown = Field(
+        "error", description="What other classes are: newer versions of CARLA number theirs in another way."
+    )
     labels: Literal["own", "atdt_11"] = Field("own", description="CARLA's 12 classes, or AT/DT's 11.")
     episodes: list[str] | None = Field(
         None,
@@ -51,6 +54,10 @@ class Settings(CodedSettings):
     )
     held_out: float = Field(0.2, gt=0, lt=1, description="Share of episodes to evaluate on.")
     seed: int = Field(0, ge=0, description="Seed of that division.")
+
+    def unused(self) -> set[str]:
+        """How episodes are divided, where they are named."""
+        return super().unused() | ({"held_out", "seed"} if self.episodes else set())
 
 
 class CarlaReader(CodedReader):

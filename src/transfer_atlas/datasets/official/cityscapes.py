@@ -17,11 +17,13 @@ from transfer_atlas.datasets.official.base import (
     split_on_disk,
 )
 from transfer_atlas.datasets.official.card import Card
+from transfer_atlas.datasets.official.disparity import disparity_to_depth
 from transfer_atlas.datasets.official.eleven_classes import eleven_classes
 from transfer_atlas.datasets.official.files import find_files, read_json, unpacked
-from transfer_atlas.datasets.official.label_tables import LabelTable, label_table, regrouped, table
+from transfer_atlas.datasets.official.label_tables import label_table, table
 from transfer_atlas.datasets.official.splits import held_out
-from transfer_atlas.datasets.prepared import IGNORE_LABEL, TaskType
+from transfer_atlas.datasets.official.train_ids import train_ids
+from transfer_atlas.datasets.prepared import TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
 
@@ -53,6 +55,8 @@ CARD = Card(
         "The ego vehicle, the rectification border and other labels that the benchmark leaves out are classes, as in "
         "the authors' data code; `labels: train_ids` gives the benchmark's 19.",
         "Counts per city sum to 3475 images; OTCE's paper prints 3478.",
+        "Single cities as tasks: `cities: all` divides each city's images, and `parts: {aachen: {images: [aachen_*]}}` "
+        "of the dataset names one.",
     ),
     unverified=(
         "Baseline (about 0.21 m) and focal length (about 2262 px) are read from each frame's camera file.",
@@ -76,11 +80,10 @@ class Settings(MaskSettings, SeveralTaskTypes):
     labels: Literal["ids", "train_ids", "atdt_11"] = Field(
         "ids", description="Classes: all labelIds, as in the paper; the benchmark's 19; or AT/DT's 11."
     )
-    cities: list[str] | None = Field(
+    cities: list[str] | Literal["all"] | None = Field(
         None,
-        min_length=1,
-        description="Only these cities. Each lies in one official split only, so that their images, of train and val "
-        "alike, are divided anew by `held_out` and `seed`.",
+        description="Only these cities, or all 21, as domains of their own. Each lies in one split only, so that "
+        "their images, of train and val alike, are divided anew by `held_out` and `seed`.",
     )
     held_out: float = Field(
         0.2, gt=0, lt=1, description="Share of a city's images to evaluate on, where `cities` is given."
@@ -96,21 +99,21 @@ class Settings(MaskSettings, SeveralTaskTypes):
     @model_validator(mode="after")
     def _cities_are_known(self) -> Self:
         known = table("cityscapes_city_counts")
-        unknown = sorted(set(self.cities or ()) - set(known))
+        unknown = sorted(set(self.chosen_cities or ()) - set(known))
+        if self.cities == []:
+            raise ValueError("cities: none; leave it out for the official splits")
         if unknown:
             raise ValueError(f"cities: {unknown} are none of Cityscapes'; known: {', '.join(sorted(known))}")
         return self
 
+    def unused(self) -> set[str]:
+        """How cities are divided, where the official splits are used."""
+        return super().unused() | ({"held_out", "seed"} if self.cities is None else set())
 
-def train_ids(unknown: Any = "ignore") -> LabelTable:
-    """The benchmark's 19 classes, from labelIds; everything else is ignored."""
-    entries = table("cityscapes_labelids")["classes"]
-    kept = sorted((e for e in entries if e["trainId"] not in (255, -1)), key=lambda e: e["trainId"])
-    base = LabelTable(tuple(e["name"] for e in kept), tuple(tuple(e["color"]) for e in kept), {}, {}, unknown)
-    groups = {
-        e["id"]: e["trainId"] if 0 <= e["trainId"] < 19 else IGNORE_LABEL for e in entries if e["id"] >= 0
-    }
-    return regrouped(base, groups | {255: IGNORE_LABEL}, list(base.classes))
+    @property
+    def chosen_cities(self) -> list[str] | None:
+        """The cities whose images are divided anew; None: the official splits."""
+        return sorted(table("cityscapes_city_counts")) if self.cities == "all" else self.cities
 
 
 class CityscapesReader(Reader):
@@ -142,14 +145,14 @@ class CityscapesReader(Reader):
         return described
 
     def items(self, split: str, problems: Problems) -> list[Item]:
-        """Frames by city and name; of chosen cities, the seeded part."""
+        """Frames by city and name, which is their id; of chosen cities, the seeded part."""
         own = split_on_disk(self.settings, split, SPLITS, self.dataset)
         if own == "test":
             raise DatasetError(
                 f"Dataset '{self.dataset}': the test images have labels of the car and the border only. Expected "
                 "train or val: correct `splits`."
             )
-        cities = self.settings.cities
+        cities = self.settings.chosen_cities
         folders = (own,) if cities is None else SPLITS[:2]
         images = [p for f in folders for p in find_files(self.place, f"leftImg8bit/{f}/*/*{IMAGE}")]
         if cities is not None:
@@ -173,7 +176,7 @@ class CityscapesReader(Reader):
         if "depth" in self.task_types:
             files["depth"] = self.place / f"disparity/{within}_disparity.png"
             files["camera"] = self.place / f"camera/{within}_camera.json"
-        return Item(id=self.identifier(image), split=split, image=image, files=files, known=image.parent.name)
+        return Item(id=frame, split=split, image=image, files=files, known=image.parent.name)
 
     def mask(self, item: Item, problems: Problems) -> np.ndarray | None:
         """Mask of class indices."""
@@ -194,15 +197,6 @@ class CityscapesReader(Reader):
             problems.add(where, "no such numbers", "extrinsic.baseline and intrinsic.fx", remedy)
             return None
         return disparity_to_depth((values - 1) / 256, factor)
-
-
-def disparity_to_depth(disparity: np.ndarray, factor: float) -> np.ndarray:
-    """Depth (H, W) float32 in metres, 0 where the disparity is not positive.
-
-    disparity (H, W) in pixels; factor: baseline in metres times focal length in pixels.
-    """
-    known = disparity > 0
-    return np.where(known, factor / np.where(known, disparity, 1), 0).astype(np.float32)
 
 
 ADAPTER = OfficialAdapter(Settings, CityscapesReader, CARD)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -153,23 +154,39 @@ class CocoReader(Reader):
         content, listed = self._file(name)
         for file_name in listed.values():
             known.setdefault(file_name, {})[kind] = []
-        for annotation in content["annotations"]:
+        for annotation in self._annotations(content, listed, name):
             annotation.pop("segmentation", None)
-            file_name = listed.get(annotation["image_id"])
-            if file_name is None:
+            if not all(isinstance(annotation.get(key), int) for key in ("id", "category_id")):
                 raise DatasetError(
-                    f"Dataset '{self.dataset}': annotation {annotation.get('id')} of {name} is of image "
-                    f"{annotation['image_id']}, which the file does not list. Expected the file as distributed."
+                    f"Dataset '{self.dataset}': an annotation of {name} is {str(annotation)[:60]}. Expected numbers "
+                    "as id and category_id: fetch the file anew."
                 )
-            known[file_name][kind].append(annotation)
+            known[listed[annotation["image_id"]]][kind].append(annotation)
 
     def _add_segments(self, known: dict[str, dict[str, Any]], name: str) -> None:
         content, listed = self._file(name)
+        for annotation in self._annotations(content, listed, name):
+            try:
+                segments = {int(s["id"]): int(s["category_id"]) for s in annotation["segments_info"]}
+            except (KeyError, TypeError, ValueError) as error:
+                raise DatasetError(
+                    f"Dataset '{self.dataset}': {name}, image {annotation['image_id']}: no segments_info ({error}). "
+                    "Expected COCO's panoptic format: fetch the file anew."
+                ) from error
+            known.setdefault(listed[annotation["image_id"]], {})["segments"] = segments
+
+    def _annotations(
+        self, content: dict[str, Any], listed: dict[Any, str], name: str
+    ) -> Iterator[dict[str, Any]]:
+        """Annotations of a file, of whose images each must be listed. Raises DatasetError else."""
         for annotation in content["annotations"]:
-            file_name = listed.get(annotation["image_id"])
-            if file_name is not None:
-                segments = {s["id"]: s["category_id"] for s in annotation["segments_info"]}
-                known.setdefault(file_name, {})["segments"] = segments
+            image = annotation.get("image_id") if isinstance(annotation, dict) else None
+            if isinstance(image, list | dict) or image not in listed:
+                raise DatasetError(
+                    f"Dataset '{self.dataset}': an annotation of {name} is {str(annotation)[:60]}, of an image that "
+                    "the file does not list. Expected the file as distributed: fetch it anew."
+                )
+            yield annotation
 
     def mask(self, item: Item, problems: Problems) -> np.ndarray | None:
         """Mask of class indices: a segment's id is R + 256 G + 65536 B, its category is in the JSON file.
@@ -202,7 +219,7 @@ class CocoReader(Reader):
                 text = f"segment(s) {bad[:5]}"
                 problems.add(self.name(path), text, "segments that the JSON file lists", remedy)
                 return None
-            self.passed_over["panoptic segments that the JSON file does not list"] += len(bad)
+            problems.pass_over("panoptic segments that the JSON file does not list", len(bad))
             indices = np.where(indices < 0, self.labels.rest, indices)
         return indices[inverse].reshape(ids.shape).astype(np.uint8)
 
@@ -229,14 +246,15 @@ class CocoReader(Reader):
                 return None
             if points is not None:
                 points[points[:, 2] == 0] = 0
+            area = one.get("area")  # of the outline
             found.add(
                 (x, y, x + width, y + height),
                 label if self.boxes else 0,
                 crowd=one.get("iscrowd", 0) in (1, True, "1"),
-                area=one.get("area"),
+                area=area if isinstance(area, int | float) and area > 0 else None,
                 keypoints=points,
             )
-        self.passed_over["boxes without an area"] += found.dropped
+        problems.pass_over("boxes without an area", found.dropped)
         return found.objects()
 
 

@@ -10,11 +10,11 @@ from pydantic import Field
 
 from transfer_atlas.datasets.official.base import Item, MaskSettings, OfficialAdapter, split_on_disk
 from transfer_atlas.datasets.official.card import Card
-from transfer_atlas.datasets.official.cityscapes import train_ids
 from transfer_atlas.datasets.official.files import find_files, image_size, read_mat, unpacked
 from transfer_atlas.datasets.official.label_tables import label_table
 from transfer_atlas.datasets.official.mask_reader import MaskReader
 from transfer_atlas.datasets.official.splits import held_out
+from transfer_atlas.datasets.official.train_ids import train_ids
 from transfer_atlas.datasets.prepared import TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
@@ -56,6 +56,10 @@ class Settings(MaskSettings):
         description="What becomes of images whose label is of another size: left out, or the label resized.",
     )
 
+    def unused(self) -> set[str]:
+        """How images are divided, where the official lists are used."""
+        return super().unused() | ({"held_out", "seed"} if self.split == "official" else set())
+
 
 class Gta5Reader(MaskReader):
     """Masks with a palette, whose indices are the labelIds; 34 is a license plate, which is ignored."""
@@ -85,14 +89,14 @@ class Gta5Reader(MaskReader):
         if self.settings.mismatched == "resize":
             return items
         alike = [i for i in items if image_size(i.files["mask"]) in (None, image_size(i.image))]
-        self.passed_over["images whose label is of another size"] += len(items) - len(alike)
+        problems.pass_over("images whose label is of another size", len(items) - len(alike))
         return alike
 
     def _listed(self, own: str) -> set[int]:
         path = next(iter(find_files(self.folder, "**/split.mat")), self.place / "split.mat")
         try:
             return {int(number) for number in np.atleast_1d(read_mat(path)[LISTS[own]])}
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(
                 f"Dataset '{self.dataset}': {path} does not tell the split ({error}). Expected {LISTS[own]}: unpack "
                 "read_mapping.zip, or set `split: seeded`."

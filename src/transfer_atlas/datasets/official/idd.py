@@ -84,13 +84,13 @@ class IddReader(MaskReader):
             return None
         content = read_json(path, self.dataset)
         try:
-            return self._drawn(content)
+            return self._drawn(content, problems)
         except (KeyError, TypeError, ValueError) as error:
             expected = "imgHeight, imgWidth and objects with label and polygon"
             problems.add(self.name(path), f"no polygons ({error})", expected, "Fetch the file anew.")
             return None
 
-    def _drawn(self, content: dict[str, Any]) -> np.ndarray:
+    def _drawn(self, content: dict[str, Any], problems: Problems) -> np.ndarray:
         """Ids (H, W), each object over those before it.
 
         As the dataset's tool: deleted objects, unknown labels and less than three corners are passed over, and
@@ -104,9 +104,9 @@ class IddReader(MaskReader):
                 label = label.removesuffix("group")
             corners = [(float(x), float(y)) for x, y in entry.get("polygon") or ()]
             if entry.get("deleted") or len(corners) < 3:
-                self.passed_over["polygons that are deleted or have less than three corners"] += 1
+                problems.pass_over("polygons that are deleted or have less than three corners", 1)
             elif self.ids.get(label, -1) < 0:
-                self.passed_over[f"polygons of '{label}'"] += 1
+                problems.pass_over(f"polygons of '{label}'", 1)
             else:
                 draw.polygon(corners, fill=self.ids[label])
         return np.asarray(mask).astype(np.int64)

@@ -70,20 +70,24 @@ class IlsvrcReader(Reader):
     def items(self, split: str, problems: Problems) -> list[Item]:
         """Images by class and name; flat ones by name."""
         own = split_on_disk(self.settings, split, ("train", "val"), self.dataset)
-        folders = find_files(self.place, f"{own}/*/*", IMAGES)
-        labelled = [(path, path.parent.name) for path in folders]
+        folders = sorted(path.name for path in (self.place / own).glob("*") if path.is_dir())
+        folders = [name for name in folders if not name.startswith(".")]
+        # a class at a time, so that a million paths are never held at once
+        labelled = ((p, name) for name in folders for p in find_files(self.place / own / name, "*", IMAGES))
         if own == "val" and not folders:
-            labelled = self._flat(problems)
-        for name in sorted({name for _, name in labelled} - self.indices.keys()):
+            labelled = iter(self._flat(problems))
+        items, unknown = [], set()
+        for path, name in labelled:
+            if name in self.indices:
+                items.append(Item(self.identifier(path), split, path, known=self.indices[name]))
+            else:
+                unknown.add(name)
+        for name in sorted(unknown):
             remedy = "Complete train, or move the images away."
             problems.add(self.name(self.place / own), f"class '{name}'", "a folder of train", remedy)
-        if not labelled:
+        if not items and not problems:
             problems.add(self.name(self.place / own), "no image", "*.JPEG", "Unpack the archive.")
-        return [
-            Item(self.identifier(path), split, path, known=self.indices[name])
-            for path, name in labelled
-            if name in self.indices
-        ]
+        return items
 
     def _flat(self, problems: Problems) -> list[tuple[Path, str]]:
         """Flat validation images with their classes, by the development kit or the list of the Kaggle archive."""
@@ -108,7 +112,7 @@ class IlsvrcReader(Reader):
             synsets = np.atleast_1d(read_mat(kit / "meta.mat")["synsets"])
             names = {int(one.ILSVRC2012_ID): str(one.WNID) for one in synsets}
             return [(path, names[int(number)]) for path, number in zip(images, numbers, strict=True)]
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DatasetError(
                 f"Dataset '{self.dataset}': {kit} does not tell the classes ({error}). Expected meta.mat with synsets: "
                 "fetch ILSVRC2012_devkit_t12.tar.gz anew."

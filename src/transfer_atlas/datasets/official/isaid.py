@@ -73,7 +73,7 @@ class IsaidReader(PatchReader):
             if "_instance_" not in path.name
         ]
         kept = [path for path in images if not path.name.startswith(tuple(self.settings.left_out) or ("\0",))]
-        self.passed_over["images that the authors leave out"] += len(images) - len(kept)
+        problems.pass_over("images that the authors leave out", len(images) - len(kept))
         if not kept:
             remedy = "Unpack DOTA's images there, or correct `path`."
             problems.add(self.name(self.place / f"{own}/images"), "no image", "P*.png", remedy)

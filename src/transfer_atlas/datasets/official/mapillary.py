@@ -71,10 +71,11 @@ class MapillaryReader(MaskReader):
             path = self.place / name
             if path.is_file():
                 content = read_json(path, self.dataset)
-                listed = [str(entry.get("readable")) for entry in content.get("labels", [])]
-                if len(listed) != len(own):
+                listed = content.get("labels") if isinstance(content, dict) else None
+                number = len(listed) if isinstance(listed, list) else "no"
+                if number != len(own):
                     raise DatasetError(
-                        f"Dataset '{self.dataset}': {path} lists {len(listed)} classes. Expected {len(own)}, those of "
+                        f"Dataset '{self.dataset}': {path} lists {number} classes. Expected {len(own)}, those of "
                         "version 1.2: fetch its labels."
                     )
                 return

@@ -138,22 +138,12 @@ class MpiiReader(Reader):
     def _of_mat(self, own: str, problems: Problems) -> dict[str, list[dict[str, Any]]]:
         """People by image, of the official file's training images; videos are kept together."""
         try:
-            release = read_mat(self.mat)["RELEASE"]
-            images = np.atleast_1d(release.annolist)
-        except (ValueError, KeyError, AttributeError) as error:
+            found = _people_of(read_mat(self.mat)["RELEASE"])
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise DatasetError(
                 f"Dataset '{self.dataset}': {self.mat} is no release of MPII ({error}). Expected "
                 "mpii_human_pose_v1_u12_1.mat: fetch it anew."
             ) from error
-        training = np.atleast_1d(getattr(release, "img_train", np.ones(len(images))))
-        found: dict[str, tuple[str, list[dict[str, Any]]]] = {}
-        for image, trained in zip(images, training, strict=True):
-            people = [_person(one) for one in np.atleast_1d(getattr(image, "annorect", []))]
-            people = [person for person in people if person is not None]
-            if trained and any(person["points"].any() for person in people):
-                name = str(image.image.name)
-                video = np.atleast_1d(getattr(image, "vididx", []))
-                found[name] = (f"video {int(video[0])}" if video.size else name, people)
         if not found:
             problems.add(self.name(self.mat), "no training image with joints", "some", "Fetch the file anew.")
         groups = {group for group, _ in found.values()}
@@ -172,7 +162,7 @@ class MpiiReader(Reader):
             points[points[:, 2] > 0, :2] -= self.settings.first_pixel
             box = self._box(points, person)
             if box is None:
-                self.passed_over["people without joints, centre and scale"] += 1
+                problems.pass_over("people without joints, centre and scale", 1)
             else:
                 found.add(box, crowd=not points[:, 2].any(), keypoints=points)
         return found.objects()
@@ -191,6 +181,21 @@ class MpiiReader(Reader):
         low, high = given.min(axis=0), given.max(axis=0)
         more = max(self.settings.padding * float((high - low).max()), 1.0)
         return (low[0] - more, low[1] - more, high[0] + more, high[1] + more)
+
+
+def _people_of(release: Any) -> dict[str, tuple[str, list[dict[str, Any]]]]:
+    """Name of each training image with joints -> the video it is of (itself if that is not told), and its people."""
+    images = np.atleast_1d(release.annolist)
+    training = np.atleast_1d(getattr(release, "img_train", np.ones(len(images))))
+    found: dict[str, tuple[str, list[dict[str, Any]]]] = {}
+    for image, trained in zip(images, training, strict=True):
+        people = [_person(one) for one in np.atleast_1d(getattr(image, "annorect", []))]
+        people = [person for person in people if person is not None]
+        if trained and any(person["points"].any() for person in people):
+            name = str(image.image.name)
+            video = np.atleast_1d(getattr(image, "vididx", []))
+            found[name] = (f"video {int(video[0])}" if video.size else name, people)
+    return found
 
 
 def _person(rectangle: Any) -> dict[str, Any] | None:

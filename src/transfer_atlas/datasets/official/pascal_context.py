@@ -77,14 +77,12 @@ class PascalContextReader(MaskReader):
         return self.present(chosen, problems)
 
     def _names(self, own: str, suffix: str) -> list[str]:
-        """The fixed list, or the archive's (restricted to what is annotated) where no image of the fixed one is."""
-        fixed = listed(f"pascal_context_{own}")
-        images = self.place / "JPEGImages"
-        lists = self.place / f"ImageSets/Main/{own}.txt"
-        if any((images / f"{name}.jpg").is_file() for name in fixed) or not lists.is_file():
-            return sorted(fixed)
-        names = [line.split()[0] for line in read_lines(lists, self.dataset)]
-        return sorted(name for name in set(names) if (self.masks / f"{name}.{suffix}").is_file())
+        """The fixed list; where the archive's own list names other annotated images, that."""
+        fixed, path = set(listed(f"pascal_context_{own}")), self.place / f"ImageSets/Main/{own}.txt"
+        lines = read_lines(path, self.dataset) if path.is_file() else []
+        theirs = {line.split()[0] for line in lines}
+        theirs = {name for name in theirs if (self.masks / f"{name}.{suffix}").is_file()}
+        return sorted(fixed if theirs <= fixed else theirs)
 
     def values(self, item: Item, problems: Problems) -> np.ndarray | None:
         """Values as stored; LabelMap has up to 459, which 8 bits cannot hold."""
@@ -93,7 +91,7 @@ class PascalContextReader(MaskReader):
             return self.stored(item, problems)
         try:
             return np.atleast_2d(read_mat(path)["LabelMap"]).astype(np.int64)
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             remedy = "Fetch trainval.tar.gz anew, or correct `path`."
             problems.add(self.name(path), f"no mask ({error})", "a .mat file with LabelMap", remedy)
             return None

@@ -75,36 +75,35 @@ class PascalVocReader(MaskReader):
     def items(self, split: str, problems: Problems) -> list[Item]:
         """Images of the list, sorted by name."""
         own = split_on_disk(self.settings, split, ("train", "val"), self.dataset)
-        names = self._names(own)
-        images = {name: self.place / f"JPEGImages/{name}.jpg" for name in names}
-        chosen = [
-            Item(
-                id=self.identifier(path),
-                split=split,
-                image=path,
-                files={"mask": self._mask_file(name, own)},
-            )
-            for name, path in images.items()
-        ]
-        return self.present(chosen, problems)
+        images = {name: self.place / f"JPEGImages/{name}.jpg" for name in self._names(own)}
+        items = self.present(
+            [Item(self.identifier(path), split, path, known=name) for name, path in images.items()], problems
+        )
+        for item in items:
+            item.files = {"mask": self._mask_file(item.known, own)}
+        return items
 
     def _names(self, own: str) -> list[str]:
-        """The fixed list; of a folder that has none of its images, the archives' own lists by the same rule."""
+        """The fixed list; where the archives' own lists name other images, theirs, by the rule it was made by."""
         lists = self.place / "ImageSets/Segmentation"
         if own == "train" and self.settings.train == "voc":
             return sorted(read_lines(lists / "train.txt", self.dataset))
-        fixed = listed(f"voc2012_{own}")
-        if any((self.place / f"JPEGImages/{name}.jpg").is_file() for name in fixed):
-            return sorted(fixed)
+        fixed, theirs = set(listed(f"voc2012_{own}")), self._listed(lists, own)
+        return sorted(fixed if theirs <= fixed else theirs)
+
+    def _listed(self, lists: Path, own: str) -> set[str]:
+        """Images by the archives' lists: VOC's and SBD's training and validation images but VOC's validation images."""
+        val = self._lines(lists / "val.txt")
         if own == "val":
-            return sorted(read_lines(lists / "val.txt", self.dataset))
-        if (lists / "trainaug.txt").is_file():
-            return sorted(read_lines(lists / "trainaug.txt", self.dataset))
-        names = set(read_lines(lists / "train.txt", self.dataset))
-        for name in ("train.txt", "val.txt"):  # SBD's own split is another one
-            if (self.sbd / name).is_file():
-                names |= set(read_lines(self.sbd / name, self.dataset))
-        return sorted(names - set(read_lines(lists / "val.txt", self.dataset)))
+            return val
+        if (lists / "trainaug.txt").is_file():  # as others made it
+            return self._lines(lists / "trainaug.txt")
+        # SBD's own split is another one
+        sbd = self._lines(self.sbd / "train.txt") | self._lines(self.sbd / "val.txt")
+        return (self._lines(lists / "train.txt") | sbd) - val
+
+    def _lines(self, path: Path) -> set[str]:
+        return set(read_lines(path, self.dataset)) if path.is_file() else set()
 
     def _mask_file(self, name: str, own: str) -> Path:
         """SegmentationClassAug where somebody made it, else VOC's own mask, else SBD's."""
@@ -123,7 +122,7 @@ class PascalVocReader(MaskReader):
             return self.stored(item, problems)
         try:
             return np.atleast_2d(read_mat(path)["GTcls"].Segmentation).astype(np.int64)
-        except (ValueError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             remedy = "Fetch SBD's benchmark.tgz (anew), or correct `path`."
             problems.add(self.name(path), f"no mask ({error})", "SBD's GTcls.Segmentation", remedy)
             return None

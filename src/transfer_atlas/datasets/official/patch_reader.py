@@ -57,9 +57,9 @@ class PatchReader(MaskReader):
 
     def _cut(self, path: Path, window: Window, what: str, problems: Problems) -> np.ndarray | None:
         try:
-            return cut(path, window)
+            return cut(path, window, self.settings.largest_megapixels)
         except (ValueError, OSError) as error:
-            problems.add(
+            problems.broken(
                 self.name(path),
                 f"the {what} cannot be read ({error})",
                 "the file as distributed",

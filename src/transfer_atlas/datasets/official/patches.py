@@ -28,20 +28,22 @@ def windows(width: int, height: int, size: int = SIZE, overlap: int = OVERLAP) -
     return [(y, y + size, x, x + size) for y in starts(height) for x in starts(width)]
 
 
-def cut(path: Path, window: Window) -> np.ndarray:
-    """One square of an image in colours, (h, w, 3) uint8; ValueError if the file is damaged.
+def cut(path: Path, window: Window, largest: float) -> np.ndarray:
+    """One square of an image in colours, (h, w, 3) uint8; ValueError if the file is damaged, or larger.
+
+    largest: megapixels of the whole image.
 
     The last two images stay in memory, since their squares are read one after another.
     """
     status = path.stat()
     y0, y1, x0, x1 = window
-    return _whole(path, status.st_size, status.st_mtime_ns)[y0:y1, x0:x1]
+    return _whole(path, status.st_size, status.st_mtime_ns, largest)[y0:y1, x0:x1]
 
 
 @functools.lru_cache(maxsize=2)
-def _whole(path: Path, size: int, changed: int) -> np.ndarray:
+def _whole(path: Path, size: int, changed: int, largest: float) -> np.ndarray:
     """The image; size and time of change tell an edited file from the one remembered."""
-    return decoded(path, "colours")
+    return decoded(path, "colours", largest)
 
 
 def patch_name(base: str, window: Window) -> str:

@@ -107,7 +107,7 @@ class StanfordDogsReader(Reader):
             image = self.place / "Images" / name
             size, about = image_size(image) if image.is_file() else None, dogs[name]
             if size is not None and size != (about[0]["img_width"], about[0]["img_height"]):
-                self.passed_over["entries whose image is of another size"] += 1
+                problems.pass_over("entries whose image is of another size", 1)
                 continue
             chosen.append(Item(self.identifier(image), split, image, known=about))
         return self.present(chosen, problems, "images that StanfordExtra names")
@@ -118,7 +118,7 @@ class StanfordDogsReader(Reader):
         if path is not None:
             try:
                 listed = {str(name) for name in np.atleast_1d(read_mat(path)["file_list"])}
-            except (ValueError, KeyError) as error:
+            except (ValueError, KeyError, TypeError) as error:
                 raise DatasetError(
                     f"Dataset '{self.dataset}': {path} is no list ({error}). Expected file_list: fetch lists.tar anew."
                 ) from error
@@ -142,7 +142,7 @@ class StanfordDogsReader(Reader):
             try:
                 joints = np.array(entry["joints"], np.float64)[:POINTS].reshape(POINTS, 3)
                 x, y, width, height = (float(value) for value in entry["img_bbox"])
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, IndexError) as error:
                 where = f"{self.name(self.file)}, {item.image.name}"
                 problems.add(
                     where, f"no such numbers ({error})", "24 joints and a box", "Fetch the file anew."

@@ -15,7 +15,7 @@ from transfer_atlas.datasets.official.base import (
     decoded_values,
     split_on_disk,
 )
-from transfer_atlas.datasets.official.cityscapes import disparity_to_depth
+from transfer_atlas.datasets.official.disparity import disparity_to_depth
 from transfer_atlas.datasets.official.files import find_files, read_lines, unpacked
 from transfer_atlas.datasets.official.splits import held_out
 from transfer_atlas.datasets.problems import Problems

@@ -88,7 +88,7 @@ class SuimReader(MaskReader):
             height, width = values.shape[:2]
             if height >= size[1] and width >= size[0]:
                 values = values[: size[1], : size[0]]
-                self.passed_over["masks larger than their image, cropped"] += 1
+                problems.pass_over("masks larger than their image, cropped", 1)
         return np.where(values < 128, 0, 255).astype(np.uint8) if self.settings.threshold else values
 
 

@@ -98,7 +98,7 @@ class SunRgbdReader(MaskReader):
         if own == "test" and val == "mseg":
             wanted = {int(name) for name in listed("sunrgbd_val")}
             left = {number: path for number, path in images.items() if number in wanted}
-            self.passed_over["test images that are not on MSeg's list"] += len(images) - len(left)
+            problems.pass_over("test images that are not on MSeg's list", len(images) - len(left))
             images = left
         if not images:
             remedy = "Unpack the images, correct `path`, or set `val: official`."

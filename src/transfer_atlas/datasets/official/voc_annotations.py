@@ -45,7 +45,7 @@ def voc_objects(
             x_min, y_min, x_max, y_max = (float(entry.findtext(f"bndbox/{c}") or "none") for c in CORNERS)
             label = index((entry.findtext("name") or "").strip())
             if label is None:
-                reader.passed_over[f"boxes of '{(entry.findtext('name') or '').strip()}'"] += 1
+                problems.pass_over(f"boxes of '{(entry.findtext('name') or '').strip()}'", 1)
                 continue
             first, last = first_pixel, first_pixel - 1
             difficult = (entry.findtext("difficult") or "0").strip().lower() in ("1", "true")
@@ -53,5 +53,5 @@ def voc_objects(
     except ValueError as error:
         problems.add(where, str(error), "an annotation in Pascal VOC's layout", "Fetch the file anew.")
         return None
-    reader.passed_over["boxes without an area"] += found.dropped
+    problems.pass_over("boxes without an area", found.dropped)
     return found.objects()

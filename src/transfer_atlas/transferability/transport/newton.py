@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import block_array, csr_matrix, diags_array
+from scipy.sparse.linalg import splu
 
 STEPS = 60  # Newton steps per collection of entries
 INNER = 200  # conjugate gradient steps per Newton step
 TINY = {np.dtype(np.float64): 1e-100, np.dtype(np.float32): 1e-30}  # a mass below this is none
+DIRECT_PER_ROW = 12  # entries of a plan that is factorised
+FOREST = 1e-10  # share of a row's mass that an entry of it has at least
+RIDGE = 1e-9  # of column sums, relative to their mean
 FAR = 30.0  # in units of epsilon: potentials that have moved further get a plan of their own
 SINKHORN = 5  # Sinkhorn iterations between Newton steps
 
@@ -151,16 +155,18 @@ def maximise(dual: Dual, state: DualState, tolerance: float, limit: float = np.i
     most STEPS, fewer where rounding lets nothing rise any more.
     """
     radius = 4 * dual.epsilon
-    start = state.column
+    start, factorise = state.column, True
     for step in range(STEPS):
         state = _sinkhorn(dual, state)
         if column_error(state) <= tolerance or _moved(state.column - start) > limit:
             return state, step
-        direction, expected, edge = _newton_step(dual, state, radius, tolerance)
+        found = _direct_step(dual, state, radius) if factorise else None
+        direction, expected, edge = found or _newton_step(dual, state, radius, tolerance)
         trial = dual.evaluate(state.column + direction, near=state)
         ratio = _ratio(state, trial, expected)
         if ratio > 0.1:
             state = trial
+        factorise = ratio > 0.1 or not factorise  # what one solution gets wrong, the other may not
         radius = radius * 2 if ratio > 0.7 and edge else radius / 3 if ratio < 0.3 else radius
         if radius < 1e-6 * dual.epsilon:
             return state, step + 1
@@ -200,6 +206,46 @@ def _sinkhorn(dual: Dual, state: DualState) -> DualState:
     if not reached.all():  # below what floating point holds: the hard minimum over rows of c_ij - f_i instead
         raised[~reached] = dual.raised(state.row, np.flatnonzero(~reached))
     return dual.evaluate(raised, near=state)
+
+
+def _direct_step(dual: Dual, state: DualState, radius: float) -> tuple[np.ndarray, float, bool] | None:
+    """As `_newton_step`, by a sparse factorisation; None where the plan is not sparse enough for that.
+
+    A plan far below its costs is a forest but for few entries, whose weak links conjugate gradients do not see. With
+    A the entries above 1e-10 of a row's mass, r and c the sums of its rows and columns, the equations
+    [diag(r) A; A' diag(c)] [-; g] = [0; gradient] fill in next to nothing.
+    """
+    base = state.base.plan
+    if not isinstance(base, csr_matrix):
+        return None
+    height, width = base.shape
+    data = base.data * state.right[base.indices] * np.repeat(state.left, np.diff(base.indptr))
+    kept = np.flatnonzero(data > FOREST / height)
+    if len(kept) > DIRECT_PER_ROW * height:
+        return None
+    rows = np.searchsorted(base.indptr, kept, side="right") - 1
+    entries = csr_matrix((data[kept], (rows, base.indices[kept])), shape=base.shape)
+    ridge = RIDGE / width
+    own = diags_array(np.asarray(entries.sum(axis=1)).ravel() + ridge)
+    other = diags_array(np.asarray(entries.sum(axis=0)).ravel() + ridge)
+    system = block_array([[own, entries], [entries.T, other]], format="csc")
+    gradient = 1 / width - state.columns
+    gradient -= gradient.mean()
+    right = np.concatenate([np.zeros(height), gradient * dual.epsilon])
+    position = splu(system, permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}).solve(right)[height:]
+    if not np.isfinite(position).all():
+        return None
+    position -= position.mean()
+    length = float(np.sqrt((position**2).mean()))
+    edge = length > radius
+    if edge:
+        position *= radius / length
+    product = state.columns * position
+    turned = base.T
+    inner = state.left**2 * times(base, state.right * position)
+    product -= height * state.right * times(turned, inner)
+    expected = float(gradient @ position - position @ product / (2 * dual.epsilon))
+    return (position, expected, edge) if expected > 0 else None
 
 
 def _newton_step(

@@ -13,11 +13,11 @@ collapsed features) most entries matter, and it needs tens. So here
 3. if these are more than a thousand a row or a quarter of all, the plan is dense and all entries are held
    (`dense.py`); else the sparse part only;
 4. Sinkhorn steps on what is held, with Newton steps in a trust region between them, which move mass between clusters,
-   where Sinkhorn's iteration is slow (`newton.py`);
+   where Sinkhorn's iteration is slow (`newton.py`), by a factorisation where the plan is a forest but for few entries;
 5. for a sparse plan, one more pass over the costs sums up the marginals of the whole, what was not collected
    included; steps 2 to 4 repeat until they are as asked for, with more entries where too much was left out;
 6. errors of the marginals do not bound those of what is computed from the plan: small errors can add up along a chain
-   of samples. So the marginals are tightened until `Watch.value` no longer moves.
+   of samples. So the marginals are tightened until `Watch.value` no longer moves, or is that of the exact plan.
 
 Where costs exceed epsilon so far that float64 does not tell the entropic plan from the exact one, that is taken; and
 where the iteration does not end, if the duality gap shows that the two are the same.
@@ -130,10 +130,10 @@ def entropic_plan(
     ratio = _mean_cost(source, target) / epsilon
     if ratio > INDISTINCT:
         return exact_plan(source, target)
-    column = _start(source, target, epsilon, ratio)
+    column, exactly = _start(source, target, epsilon, ratio, watch)
     groups = nearest_representatives(target, GROUPS)
     try:
-        return _sparse(source, target, column, groups, epsilon, tolerance, watch)
+        return _sparse(source, target, column, groups, epsilon, tolerance, watch, exactly)
     except _Unsettled as ended:
         exact = exact_plan(source, target)
         # what an exact plan costs beyond the dual's value is its divergence from the entropic plan, or more
@@ -148,12 +148,17 @@ def entropic_plan(
         ) from None
 
 
-def _start(source: Array, target: Array, epsilon: float, ratio: float) -> np.ndarray:
+def _start(
+    source: Array, target: Array, epsilon: float, ratio: float, watch: Watch | None
+) -> tuple[np.ndarray, float]:
+    """First potentials (n_t,), and what is watched in the limit of small epsilon, nan where that is not known."""
     if ratio <= UNIFORM:
-        return np.zeros(len(target))
+        return np.zeros(len(target)), math.nan
     if ratio > FAR_APART:
-        return exact_plan(source, target).column
-    return coarse_potential(source, target, epsilon)
+        exact = exact_plan(source, target)
+        known = math.nan if watch is None else watch.value(exact.masses(watch.first, watch.second))
+        return exact.column, known
+    return coarse_potential(source, target, epsilon), math.nan
 
 
 def _sparse(
@@ -164,6 +169,7 @@ def _sparse(
     epsilon: float,
     tolerance: float,
     watch: Watch | None,
+    exactly: float,
 ) -> EntropicPlan:
     """Rounds of steps 2 to 6 above, which go on with the dense plan where the sparse one holds too much."""
     row, steps, error, depth, passes = None, 0, math.inf, NEGLIGIBLE, 0
@@ -176,7 +182,7 @@ def _sparse(
             entries = collect_entries(source, target, row, column, epsilon, depth, FEWEST_PER_ROW, most)
             passes += 2
         if entries is None:
-            return _dense(source, target, column, groups, epsilon, tolerance, watch, steps, passes)
+            return _dense(source, target, column, groups, epsilon, tolerance, watch, exactly, steps, passes)
         dual = SparseDual(entries.indptr, entries.indices, entries.cost, groups, len(target), epsilon)
         state = dual.evaluate(column)
         limit = 2 * entries.depth * epsilon
@@ -189,7 +195,7 @@ def _sparse(
             continue
         if error > tolerance:
             continue  # stopped where other entries matter
-        state, taken, settled = _settle(dual, state, limit, watch)
+        state, taken, settled = _settle(dual, state, limit, watch, exactly)
         steps += taken
         row, column = state.row, state.column
         mass, error = whole_plan(source, target, row, column, epsilon)
@@ -210,6 +216,7 @@ def _dense(
     epsilon: float,
     tolerance: float,
     watch: Watch | None,
+    exactly: float,
     steps: int,
     passes: int,
 ) -> EntropicPlan:
@@ -219,7 +226,7 @@ def _dense(
     steps += taken
     if column_error(state) > tolerance:
         raise _Unsettled(state, column_error(state), steps)
-    state, taken, settled = _settle(dual, state, np.inf, watch)
+    state, taken, settled = _settle(dual, state, np.inf, watch, exactly)
     error = column_error(state)
     if not settled or error > tolerance:
         raise _Unsettled(state, error, steps + taken)
@@ -227,15 +234,20 @@ def _dense(
     return EntropicPlan(plan, _linear_cost(plan, source, target), error, steps + taken, passes)
 
 
-def _settle(dual: Dual, state: DualState, limit: float, watch: Watch | None) -> tuple[DualState, int, bool]:
+def _settle(
+    dual: Dual, state: DualState, limit: float, watch: Watch | None, exactly: float
+) -> tuple[DualState, int, bool]:
     """Tighten the marginals until what is watched no longer moves: the state, Newton steps, and whether it has settled.
 
-    It has as well where rounding leaves nothing to tighten.
+    It has as well where rounding leaves nothing to tighten, or where it is what the exact plan gives (`exactly`, nan if
+    unknown): that plan and the entropic one of marginals this close are either side of the one that is sought.
     """
     if watch is None:
         return state, 0, True
     floor = _floor(dual, state)
     value, steps = _watched(state, watch), 0
+    if abs(value - exactly) <= SETTLED:
+        return state, 0, True
     for _ in range(TIGHTENINGS):
         error = column_error(state)
         if error <= floor:

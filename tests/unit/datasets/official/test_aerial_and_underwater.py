@@ -112,6 +112,7 @@ def test_suim_crops_masks_and_passes_over_folders_of_single_classes(tmp_path):
             "FV: Fish and vertebrates",
             "SR: Sand/sea-floor (& rocks)",
         ]
+    np.testing.assert_array_equal(found["f_r_829_"].mask, found["n_l_5_"].mask)
     assert found["d_r_1_"].mask[0, 0] == 255, "a colour of no class"
     assert records("suim", tmp_path, threshold=True)["d_r_1_"].mask[0, 0] == 4, "red: a robot"
     (folder / "TEST").rename(folder / "test")  # as the authors' data code has it

@@ -15,7 +15,7 @@ def test_cityscapes_label_ids(tmp_path):
     classes = described("cityscapes", tmp_path)["segmentation"]["classes"]
     assert {split: len(names) for split, names in splits_of(found).items()} == {"train": 4, "val": 2}
     assert len(classes) == 32
-    bands = column(found["aachen_000000_000019_leftImg8bit"])
+    bands = column(found["aachen_000000_000019"])
     names = ["ignored" if value == 255 else classes[value] for value in bands]
     assert names == ["ignored", "ego vehicle", "ignored", "static", "road", "bicycle"]
     assert len(described("cityscapes", tmp_path, ignore_background=False)["segmentation"]["classes"]) == 33
@@ -25,14 +25,14 @@ def test_cityscapes_nineteen_classes_of_the_benchmark(tmp_path):
     drawn("cityscapes", tmp_path)
     classes = described("cityscapes", tmp_path, labels="train_ids")["segmentation"]["classes"]
     assert len(classes) == 19 and (classes[0], classes[18]) == ("road", "bicycle")
-    bands = column(records("cityscapes", tmp_path, labels="train_ids")["aachen_000000_000019_leftImg8bit"])
+    bands = column(records("cityscapes", tmp_path, labels="train_ids")["aachen_000000_000019"])
     assert bands == [255, 0, 18]
 
 
 def test_cityscapes_depth_is_baseline_times_focal_length_by_disparity(tmp_path):
     drawn("cityscapes", tmp_path)
     found = records("cityscapes", tmp_path, task_types=["segmentation", "depth"])
-    depth = found["frankfurt_000000_000294_leftImg8bit"].depth
+    depth = found["frankfurt_000000_000294"].depth
     np.testing.assert_allclose(depth[[0, 6, 12, 18], 0], [0, 0, 40.0, 400 / 100.5], rtol=1e-6)
     assert described("cityscapes", tmp_path, task_types=["depth"]).keys() == {"depth", "source", "licence"}
 
@@ -46,6 +46,13 @@ def test_cityscapes_one_city_is_divided_by_seed(tmp_path):
     assert any(other != first for other in others)
     evaluated = splits_of(records("cityscapes", tmp_path, cities=["frankfurt"], held_out=0.5))
     assert {split: len(names) for split, names in evaluated.items()} == {"train": 1, "val": 1}
+    every = records("cityscapes", tmp_path, cities="all", held_out=0.34)
+    assert {name for name in every if name.startswith("aachen_")} == {
+        name for names in first.values() for name in names
+    }
+    assert {every[name].split for name in every if name.startswith("frankfurt_")} == {"train", "val"}
+    with pytest.raises(DatasetError, match="cities: none"):
+        records("cityscapes", tmp_path, cities=[])
     with pytest.raises(DatasetError, match="atlantis"):
         records("cityscapes", tmp_path, cities=["atlantis"])
 

@@ -31,6 +31,7 @@ def test_sun_rgbd_rotates_depth_and_takes_msegs_test_images(tmp_path):
     assert len(records("sun_rgbd", tmp_path, val="official")) == 5
 
 
+@pytest.mark.filterwarnings("ignore:Dataset .* passed over")
 def test_sun_rgbd_depth_alone_is_evaluated_on_all_test_images(tmp_path):
     drawn("sun_rgbd", tmp_path)
     opened = open_dataset("sun_rgbd", tmp_path, "val", "depth")

@@ -11,7 +11,8 @@ from official_examples import OFFICIAL, drawn
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.planning.content_versions import absent_datasets, content_versions
 from transfer_atlas.planning.plan import make_plan
-from transfer_atlas.running.execute import execute, request
+from transfer_atlas.planning.request import request
+from transfer_atlas.running.execute import execute
 from transfer_atlas.study.study import parse_study
 
 STUDY = Path(__file__).parents[4] / "studies" / "paper.yaml"
