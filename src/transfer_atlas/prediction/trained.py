@@ -14,10 +14,10 @@ from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.checkpoints import load_checkpoint, load_weights
 from transfer_atlas.models.expected_input import ExpectedInput, whitening
 from transfer_atlas.models.model import Model
+from transfer_atlas.store.store import MODEL_FILE
 from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.tasks.settings import EvaluationSettings
 
-MODEL_FILE = "model.safetensors"
 NEEDED = ("backbone", "task_type", "expects", "datasets")
 
 
@@ -30,17 +30,6 @@ class Trained:
     description: DatasetDescription
     resolution: tuple[int, int]
     scoring: EvaluationSettings | None
-
-
-def describe_dataset(
-    description: DatasetDescription, resolution: tuple[int, int], evaluation: dict[str, Any] | None
-) -> dict[str, Any]:
-    """What a checkpoint keeps of a dataset, so that its model can be used without it."""
-    return {
-        "description": description.model_dump(mode="json"),
-        "resolution": list(resolution),
-        "evaluation": evaluation,
-    }
 
 
 def load_trained(path: Path, dataset: str | None = None) -> Trained:

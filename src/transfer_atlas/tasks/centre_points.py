@@ -19,6 +19,8 @@ from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.models.backbone import STRIDE
 
 SIZE_WEIGHT = 0.1  # of the loss of width and height, which is in cells (Objects as Points, section 4)
+SIZE_UNIT = 8.0  # cells, 32 pixels: what COCO calls small ends there; every size map begins at it
+STEEPEST = 2.5  # 97 cells
 PRIOR = 0.1  # probability of a peak at first; keeps the many cells without one from swamping the first steps
 MINIMUM_OVERLAP = 0.7  # that a box moved by a Gaussian's radius would still have (CornerNet, section 3.2)
 FULL_WIDTH, FULL_CHANNELS = 256, 720  # channels between two 3 x 3 convolutions, for HRNetV2-W48
@@ -36,7 +38,7 @@ def hidden_width(channels: int) -> int:
 class PredictionMaps(nn.Module):
     """For each map a 3x3 convolution, ReLU, and another 3x3 convolution (paper, sections 4.4 and 4.5).
 
-    features (B, channels, h, w) -> {name: (B, outputs, h, w)}. Maps named `heat...` are logits.
+    features (B, channels, h, w) -> {name: (B, outputs, h, w)}. Maps named `heat...` are logits; `size` is in cells.
     The first convolutions of all maps are computed as one.
     """
 
@@ -62,7 +64,19 @@ class PredictionMaps(nn.Module):
 
     def _maps(self, features: Tensor) -> dict[str, Tensor]:
         hidden = F.relu(self.first(features)).chunk(len(self.last), dim=1)
-        return {name: last(part) for (name, last), part in zip(self.last.items(), hidden, strict=True)}
+        maps = {name: last(part) for (name, last), part in zip(self.last.items(), hidden, strict=True)}
+        return maps | {"size": size_in_cells(maps["size"])} if "size" in maps else maps
+
+
+def size_in_cells(outputs: Tensor) -> Tensor:
+    """Width and height in cells from the outputs of a map, which are their logarithm in units of SIZE_UNIT cells.
+
+    In cells themselves, as Objects as Points has it, an object of 30 cells asks for an output of 30 and one of 3 for 3,
+    and few steps leave all near the mean; here their outputs are 1.3 and -1. Above the logarithm STEEPEST it goes on as
+    a straight line, so that nothing explodes.
+    """
+    outputs = outputs.float()
+    return SIZE_UNIT * outputs.clamp(max=STEEPEST).exp() * (1 + (outputs - STEEPEST).clamp(min=0))
 
 
 # Targets: small tables of fixed size on the host, maps drawn from them on the device

@@ -28,7 +28,8 @@ def set_training_mode(model: Model | MultiHeadModel, settings: TrainingSettings)
 def activations_computed_again(body: nn.Module, wanted: bool) -> Iterator[None]:
     """While this lasts, the blocks of a backbone's network keep their inputs only, if it is wanted.
 
-    Each block is computed again in the backward pass, to the same result: batch statistics count once.
+    Each block is computed again in the backward pass, to the same result but for the order of sums; batch statistics
+    count once.
     """
     blocks = blocks_of(body) if wanted else []
     for block in blocks:

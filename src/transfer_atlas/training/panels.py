@@ -12,8 +12,8 @@ from PIL import Image
 
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.models.model import Model
-from transfer_atlas.prediction.answers import annotated_answer, answers_of
-from transfer_atlas.prediction.drawing import draw, draw_error, side_by_side
+from transfer_atlas.tasks.answers import annotated_answer, answers_of
+from transfer_atlas.tasks.drawing import draw, draw_error, side_by_side
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.tasks.settings import EvaluationSettings
 from transfer_atlas.training.geometry import complete_images

@@ -106,3 +106,14 @@ def need_images(indices: np.ndarray, request: dict[str, Any]) -> None:
     """Raise LegitimateFailure("no_training_images") where there is none."""
     if not len(indices):
         raise LegitimateFailure("no_training_images", f"{request['name']}: the training split holds no image")
+
+
+def describe_dataset(
+    description: DatasetDescription, resolution: tuple[int, int], evaluation: dict[str, Any] | None
+) -> dict[str, Any]:
+    """What a checkpoint keeps of a dataset, so that its model can be used without it."""
+    return {
+        "description": description.model_dump(mode="json"),
+        "resolution": list(resolution),
+        "evaluation": evaluation,
+    }

@@ -13,7 +13,6 @@ from transfer_atlas.models import origins
 from transfer_atlas.models.backbone import Backbone, build_backbone
 from transfer_atlas.models.checkpoints import save_checkpoint
 from transfer_atlas.models.model import MultiHeadModel
-from transfer_atlas.prediction.trained import describe_dataset
 from transfer_atlas.progress import Progress
 from transfer_atlas.store.files import move_into, write_json
 from transfer_atlas.store.store import MODEL_FILE, parent_record
@@ -26,6 +25,7 @@ from transfer_atlas.training.evaluate import evaluate
 from transfer_atlas.training.fit import fit
 from transfer_atlas.training.notes import RATE_AT_EDGE, rate_at_edge
 from transfer_atlas.training.requested import (
+    describe_dataset,
     described,
     hold_out,
     need_images,

@@ -15,10 +15,11 @@ from transfer_atlas.models.checkpoints import save_checkpoint, save_no_model
 from transfer_atlas.models.expected_input import WHITENED
 from transfer_atlas.prediction import export as exporting
 from transfer_atlas.prediction import predict as predicting
-from transfer_atlas.prediction.trained import describe_dataset, load_trained
+from transfer_atlas.prediction.trained import load_trained
 from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.training.device import make_accelerator
 from transfer_atlas.training.evaluate import evaluate
+from transfer_atlas.training.requested import describe_dataset
 
 SIZES = ((64, 64), (48, 80))
 

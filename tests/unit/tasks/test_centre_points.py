@@ -207,3 +207,20 @@ def test_maps_are_two_convolutions_each():
 
 def test_a_small_backbone_gets_narrow_maps():
     assert [centre_points.hidden_width(channels) for channels in (720, 270, 120, 3840)] == [256, 96, 32, 256]
+
+
+# Sizes
+
+
+def test_sizes_begin_at_their_unit_and_are_logarithms_below_a_straight_line():
+    outputs = torch.tensor([0.0, 1.0, -2.0, 2.6, 3.5, 100.0], requires_grad=True)
+    sizes = centre_points.size_in_cells(outputs)
+    steepest = 8 * math.exp(2.5)
+    wanted = [8.0, 8 * math.e, 8 * math.exp(-2), 1.1 * steepest, 2 * steepest, 98.5 * steepest]
+    assert sizes.tolist() == pytest.approx(wanted, rel=1e-5)
+    sizes.sum().backward()
+    assert outputs.grad[[0, 3, 4, 5]].tolist() == pytest.approx([8.0, *[steepest] * 3], rel=1e-4)
+    maps = centre_points.PredictionMaps(4, 4, {"heat": 1, "size": 2}).eval()(torch.zeros(1, 4, 3, 3))
+    assert torch.allclose(maps["size"], torch.tensor(8.0), rtol=0.01)
+    nothing = centre_points.size_in_cells(torch.tensor([float("nan"), float("inf")]))
+    assert not nothing.isfinite().any()  # what is not finite stays so, and is found out

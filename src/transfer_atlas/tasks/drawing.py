@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from PIL import Image, ImageDraw
 
 from transfer_atlas.datasets.prepared import DatasetDescription
-from transfer_atlas.prediction.answers import Answer
+from transfer_atlas.tasks.answers import Answer
 
 COVER = 0.55  # share of the colour of a class over the picture
 UNKNOWN = (128, 128, 128)
