@@ -2,9 +2,9 @@
 
     python tests/support/kills.py [--kills 24] [--seed 0]        also `make faults`
 
-Every kill is drawn from a seed: when, and which process (Snakemake, a job, the warm process or a fork of it). After each,
-what was published must be there still, byte for byte; in the end nothing may be left to do, and the tables must be those
-of an undisturbed study. Prints a line per kill, and what was lost: which should be nothing.
+Every kill is drawn from a seed: when, and which process (Snakemake, a job, the warm process or a fork of it). After
+each, what was published must be there still, byte for byte; in the end nothing may be left to do, and the tables must
+be those of an undisturbed study. Prints a line per kill, and what was lost: which should be nothing.
 """
 
 from __future__ import annotations
