@@ -28,8 +28,7 @@ def set_training_mode(model: Model | MultiHeadModel, settings: TrainingSettings)
 def activations_computed_again(body: nn.Module, wanted: bool) -> Iterator[None]:
     """While this lasts, the blocks of a backbone's network keep their inputs only, if it is wanted.
 
-    Each block is computed again in the backward pass, to the same result but for the order of sums; batch statistics
-    count once.
+    Each block is computed again in the backward pass, to the same result; batch statistics count once.
     """
     blocks = blocks_of(body) if wanted else []
     for block in blocks:
@@ -58,10 +57,14 @@ def _checkpointed(block: nn.Module) -> Any:
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         return nullcontext(), _statistics_left_alone(block)
 
+    def untouched(*values: Any) -> Any:
+        # HRNet's modules write into the list of branches that they are given, which is needed again
+        return own(*(list(value) if isinstance(value, list) else value for value in values))
+
     def forward(*values: Any) -> Any:
         if not block.training:
             return own(*values)
-        return checkpoint(own, *values, use_reentrant=False, context_fn=contexts)
+        return checkpoint(untouched, *values, use_reentrant=False, context_fn=contexts)
 
     return forward
 

@@ -101,7 +101,7 @@ class TrainingSettings(Strict):
     checkpoint_activations: Annotated[bool, Introduced(False)] = Field(
         False,
         description="Compute activations of the backbone's blocks again in the backward pass in place of keeping them: "
-        "a third more time, a fraction of the memory, the same result but for rounding.",
+        "a third more time, a fraction of the memory, the same result.",
     )
     warm_up: Annotated[int, Introduced(0)] = Field(
         0, ge=0, description="First steps over which the rate rises linearly to that of the schedule."

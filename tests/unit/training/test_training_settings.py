@@ -118,15 +118,12 @@ def test_an_accumulation_that_does_not_divide_the_batch_is_refused():
 
 
 @pytest.mark.parametrize("name", ["segmentation", "detection"])
-def test_activations_computed_again_give_the_same_step(name, dataset):
+def test_activations_computed_again_give_the_same_step_to_the_bit(name, dataset):
     loss, kept = stepped(dataset, name, batch_size=6)
     again, weights = stepped(dataset, name, batch_size=6, checkpoint_activations=True)
     assert torch.equal(loss, again)
-    for key, value in kept.items():
-        if "running" in key or "batches" in key:  # batch statistics count once
-            assert torch.equal(value, weights[key]), key
-        else:  # gradients of several branches are summed in another order
-            torch.testing.assert_close(weights[key], value, atol=1e-6, rtol=1e-5, msg=key)
+    differing = [key for key, value in kept.items() if not torch.equal(value, weights[key])]
+    assert not differing  # batch statistics among them
 
 
 @pytest.mark.parametrize("name", ["hrnet_tiny", "tf_efficientnet_lite0", "resnet18", "test_vit"])
