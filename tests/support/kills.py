@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from clones import Clone, checkout, commit
+from clones import Clone, checkout
 from tiny_data import draw_all
 
 TABLES = [f"results/tables/{name}.parquet" for name in ("transfers", "gains", "effects", "best_sources")]
@@ -87,7 +87,6 @@ def blank(folder: Path) -> Clone:
     """A clone with raw data of which nothing has been run."""
     clone = checkout(folder)
     draw_all(clone.folder / "data")
-    commit(clone.folder, "Data")
     return clone
 
 

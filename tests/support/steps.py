@@ -34,8 +34,8 @@ def edit_loss(clone: Clone) -> None:
     """Change what the segmentation loss computes."""
     clone.replace(
         "src/transfer_atlas/tasks/segmentation.py",
-        "annotated.sum().clamp(min=1)",
-        "annotated.sum().clamp(min=2)",
+        '(targets["mask"] < outputs.shape[1]).sum().clamp(min=1)',
+        '(targets["mask"] < outputs.shape[1]).sum().clamp(min=2)',
     )
 
 
