@@ -15,7 +15,7 @@ WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := study
-.PHONY: study plan test check coverage environment hooks lock clean-environment help readable
+.PHONY: study plan test check faults coverage environment hooks lock clean-environment help readable
 
 study: readable ## compute what is missing of a study (STUDY=file.yaml; else the miniature study), tables, figures
 	$(RUN) snakemake $(CONFIGFILES) $(ARGUMENTS)
@@ -35,6 +35,9 @@ check: $(READY) ## what needs no run: style, format, imports, types, generated d
 	$(RUN) transfer-atlas docs --check
 	$(RUN) transfer-atlas catalogue --check
 	$(RUN) transfer-atlas code
+
+faults: $(READY) ## a small study while its processes are killed at random (KILLS=24 SEED=0): nothing may be lost
+	$(RUN) PYTHONPATH=src:tests/support python tests/support/kills.py --kills $(or $(KILLS),24) --seed $(or $(SEED),0)
 
 coverage: $(READY) ## how much of the rooms that decide what runs is reached by their unit tests; fails below a floor
 	$(RUN) python -m pytest tests/unit/study tests/unit/planning tests/unit/store tests/unit/running \

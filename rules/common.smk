@@ -260,11 +260,13 @@ def planned_table(wildcards):
     """The plan as text."""
     from transfer_atlas.planning.content_versions import absent_datasets
     from transfer_atlas.planning.estimates import plan_table, regime_table
+    from transfer_atlas.sharing.other_versions import told_of_others
 
     cores = max(1, workflow.resource_settings.cores or 1)
     absent = absent_datasets(FLOW.study, FLOW.plan)
     tables = [plan_table(FLOW.plan, FLOW.study.store, cores), regime_table(FLOW.plan)]
-    return "\n\n".join([*tables, absent] if absent else tables)
+    others = told_of_others(FLOW.missing(FLOW.plan.runs), FLOW.study.store)
+    return "\n\n".join(filter(None, [*tables, "\n".join(others), absent]))
 
 
 def things_to_pull(wildcards):

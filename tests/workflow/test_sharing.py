@@ -102,7 +102,7 @@ def test_unknown_provenance_is_not_recorded(pulled, harm):
     assert f"not recorded: {foreign.relative_to(pulled.folder)}" in said
     assert recorded(pulled, "sources") == before
     if harm == "cut_short":
-        assert "model.safetensors is damaged: it has 1000 bytes, expected 978932" in said
+        assert re.search(r"model.safetensors is damaged: it has 1000 bytes, expected \d{6}", said)
 
 
 # ------------------------------------------------------------------------------------- what a DVC user expects

@@ -137,3 +137,10 @@ def test_workflow_files_are_formatted(begun):
     command = [str(Path(sys.executable).with_name("snakefmt")), "--check", "."]
     call = subprocess.run(command, cwd=begun.folder, capture_output=True, text=True)
     assert call.returncode == 0, call.stdout + call.stderr
+
+
+def test_plan_tells_of_results_of_other_versions(done):
+    assert "of other versions" not in done.snakemake("plan").well().stdout
+    done.change(lambda study: study.update(source_seed=5))
+    said = done.snakemake("plan").well().stdout
+    assert "2 source results of other versions lie here; they differ in seed: 0 -> 5" in said

@@ -10,7 +10,7 @@ from transfer_atlas.planning.plan import Plan
 from transfer_atlas.planning.run import Run
 from transfer_atlas.planning.scores import Scoring
 from transfer_atlas.planning.transfers import Builder
-from transfer_atlas.scoring.metrics import METRICS
+from transfer_atlas.scoring.metrics import RECOMMENDED
 from transfer_atlas.scoring.settings import TransferabilitySettings
 from transfer_atlas.study.study import Study
 from transfer_atlas.study.task import Task
@@ -23,10 +23,9 @@ REGIME = "small_target"
 def recommendation_settings(study: Study) -> TransferabilitySettings:
     """Settings of the scores of `recommend`: those of the study with fewer samples and one draw."""
     settings = study.transferability or TransferabilitySettings()
-    asked = [name for name, metric in METRICS.items() if metric.recommended]
     return settings.model_copy(
         update={
-            "metrics": sorted(asked),
+            "metrics": sorted(RECOMMENDED),
             "pixels": min(PIXELS, settings.pixels),
             "samples": min(SAMPLES, settings.samples),
             "repeats": 1,

@@ -10,7 +10,15 @@ from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.planning.identity import PAIR, Wanted, wanted
 from transfer_atlas.planning.run import Run
 from transfer_atlas.planning.transfers import Builder, named_limits
-from transfer_atlas.scoring.metrics import DRAWS, METRICS
+from transfer_atlas.scoring.metrics import (
+    BY_COVARIANCE,
+    DRAWS,
+    METRICS,
+    SETTINGS,
+    module_of,
+    needs_source,
+    stage_of,
+)
 from transfer_atlas.scoring.settings import TransferabilitySettings
 from transfer_atlas.study.study import Study
 from transfer_atlas.study.task import Task, task_of
@@ -20,7 +28,7 @@ SAMPLING = ("sampling", "pixels", "depth_bins", "seed")  # settings of samples
 
 def metric_stages() -> set[str]:
     """Stages of code that enter the keys of scores."""
-    return {"scores", *(metric.stage for metric in METRICS.values())}
+    return {"scores", *map(stage_of, METRICS)}
 
 
 @dataclass(frozen=True)
@@ -59,18 +67,18 @@ class Scoring:
         """
         found = {}
         for name in self.settings.metrics:
-            metric = METRICS[name]
-            own = {setting: getattr(self.settings, setting) for setting in (*DRAWS, *metric.settings)}
-            if metric.by_covariance:
+            asked = (*DRAWS, *SETTINGS.get(name, ()))
+            own = {setting: getattr(self.settings, setting) for setting in asked}
+            if name in BY_COVARIANCE:
                 own["covariance"] = "spherical" if task.type == "classification" else "diagonal"
             parents = {"features": features}
-            if metric.source_samples and own_samples and "dataset" in source.parents:
+            if needs_source(name) and own_samples and "dataset" in source.parents:
                 parents["source_features"] = self._of_source(source)
             found[name] = Run(
                 kind="score",
                 name=f"{features.name}--{name.replace('_', '-')}",
                 settings={"metric": name, **own},
-                code=self.build.code("score", metric=metric.module),
+                code=self.build.code("score", metric=module_of(name)),
                 parents=parents,
             )
         return found

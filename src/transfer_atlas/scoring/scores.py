@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -12,20 +13,14 @@ from typing import Any
 import numpy as np
 
 from transfer_atlas.errors import LegitimateFailure
+from transfer_atlas.scoring.metrics import BY_COVARIANCE, METRICS, SETTINGS
 from transfer_atlas.scoring.sample_files import load_samples
 from transfer_atlas.transferability.arrays import MetricInputError, UnconvergedError
-from transfer_atlas.transferability.gbc import gbc_of
-from transfer_atlas.transferability.h_score import h_score_of, shrinkage_h_score_of
-from transfer_atlas.transferability.leep import leep, nce
-from transfer_atlas.transferability.logme import logme, logme_of, logme_regression
 from transfer_atlas.transferability.moments import ClassMoments, class_moments
-from transfer_atlas.transferability.n_leep import n_leep_of
-from transfer_atlas.transferability.otce import otce
-from transfer_atlas.transferability.parc import parc
-from transfer_atlas.transferability.transrate import transrate
 
 Samples = Mapping[str, np.ndarray]
 Settings = Mapping[str, Any]  # of one score, as they are in its key
+PARTS = {"otce": ("domain_difference", "marginal_error")}  # what else a metric tells, for tables
 
 
 @dataclass(frozen=True)
@@ -76,7 +71,7 @@ def score_of(metric: str, draws: Sequence[Draw], settings: Settings) -> dict[str
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of few samples, which docs/metrics.md tells
-            values = [METHODS[metric](draw, settings) for draw in draws]
+            values = [_values(metric, _smaller(metric, draw, settings), settings) for draw in draws]
     except UnconvergedError as problem:
         raise LegitimateFailure("unconverged", str(problem)) from None
     except MetricInputError as problem:
@@ -93,6 +88,14 @@ def score_of(metric: str, draws: Sequence[Draw], settings: Settings) -> dict[str
     }
 
 
+def _smaller(metric: str, draw: Draw, settings: Settings) -> Draw:
+    """A draw with fewer target samples, for a metric that compares all pairs of them."""
+    if "parc_samples" not in SETTINGS.get(metric, ()):
+        return draw
+    few = _subset(draw.target, settings["parc_samples"], np.random.default_rng([draw.seed, 1]))
+    return Draw(few, draw.source, draw.seed)
+
+
 def _subset(samples: Samples, number: int, generator: np.random.Generator) -> Samples:
     if len(samples["labels"]) <= number:
         return samples
@@ -100,75 +103,50 @@ def _subset(samples: Samples, number: int, generator: np.random.Generator) -> Sa
     return {name: array[rows] for name, array in samples.items()}
 
 
-def _probabilities(draw: Draw) -> np.ndarray:
-    if "probabilities" not in draw.target:
-        raise LegitimateFailure("not_applicable", "the source has no head with classes")
-    return draw.target["probabilities"]
+def _values(name: str, draw: Draw, settings: Settings) -> dict[str, float]:
+    """What a metric says of a draw: its value under its name, and further parts, such as W_D of OTCE."""
+    metric = METRICS[name]
+    given = [_input(need, draw) for need in metric.needs if need != "seed"]
+    options = {option: settings[option] for option in SETTINGS.get(name, ()) if option != "parc_samples"}
+    if name in BY_COVARIANCE:
+        options["covariance"] = settings["covariance"]
+    if "seed" in metric.needs:
+        options["seed"] = draw.seed
+    shared = metric.load_from_moments()
+    if shared is not None and _moments_suffice(name, draw):
+        takes = [
+            each for each in inspect.signature(shared).parameters.values() if each.kind != each.KEYWORD_ONLY
+        ]
+        found = shared(draw.moments, *given[: len(takes) - 1], **options)
+    else:
+        found = metric.load()(*given, **options)
+    if isinstance(found, float):
+        return {name: found}
+    parts = {part: float(getattr(found, part)) for part in PARTS.get(name, ())}
+    return {name: float(found.score), **{f"{name}_{part}": value for part, value in parts.items()}}
 
 
-def _leep(draw: Draw, settings: Settings) -> dict[str, float]:
-    return {"leep": leep(_probabilities(draw), draw.target["labels"])}
+def _moments_suffice(name: str, draw: Draw) -> bool:
+    """LogME of fewer samples than dimensions is computed from the features."""
+    return name != "logme" or draw.moments.samples >= draw.moments.dimensions
 
 
-def _nce(draw: Draw, settings: Settings) -> dict[str, float]:
-    return {"nce": nce(_probabilities(draw).argmax(axis=1), draw.target["labels"])}
-
-
-def _n_leep(draw: Draw, settings: Settings) -> dict[str, float]:
-    features, labels = draw.target["features"], draw.target["labels"]
-    return {"n_leep": n_leep_of(draw.moments, features, labels, seed=draw.seed)}
-
-
-def _logme(draw: Draw, settings: Settings) -> dict[str, float]:
-    if "targets" not in draw.target:
-        if draw.moments.samples >= draw.moments.dimensions:
-            return {"logme": logme_of(draw.moments)}
-        return {"logme": logme(draw.target["features"], draw.target["labels"])}
-    depth = np.log(draw.target["targets"])  # the scale of depth differs between datasets
-    return {
-        "logme": logme_regression(draw.target["features"], (depth - depth.mean()) / max(depth.std(), 1e-12))
-    }
-
-
-def _gbc(draw: Draw, settings: Settings) -> dict[str, float]:
-    features, labels = draw.target["features"], draw.target["labels"]
-    return {"gbc": gbc_of(draw.moments, features, labels, covariance=settings["covariance"])}
-
-
-def _parc(draw: Draw, settings: Settings) -> dict[str, float]:
-    generator = np.random.default_rng([draw.seed, 1])
-    few = _subset(draw.target, settings["parc_samples"], generator)
-    return {"parc": parc(few["features"], few["labels"])}
-
-
-def _otce(draw: Draw, settings: Settings) -> dict[str, float]:
-    if draw.source is None:
-        raise LegitimateFailure("not_applicable", "the source has no dataset of its own to draw samples from")
-    found = otce(
-        draw.source["features"],
-        draw.source["labels"],
-        draw.target["features"],
-        draw.target["labels"],
-        epsilon=settings["epsilon"],
-    )
-    return {
-        "otce": found.score,
-        "otce_domain_difference": found.domain_difference,
-        "otce_marginal_error": found.marginal_error,
-    }
-
-
-METHODS: dict[str, Callable[[Draw, Settings], dict[str, float]]] = {
-    "leep": _leep,
-    "nce": _nce,
-    "n_leep": _n_leep,
-    "h_score": lambda draw, settings: {"h_score": h_score_of(draw.moments)},
-    "shrinkage_h_score": lambda draw, settings: {"shrinkage_h_score": shrinkage_h_score_of(draw.moments)},
-    "logme": _logme,
-    "gbc": _gbc,
-    "transrate": lambda draw, settings: {
-        "transrate": transrate(draw.target["features"], draw.target["labels"])
-    },
-    "parc": _parc,
-    "otce": _otce,
-}
+def _input(need: str, draw: Draw) -> np.ndarray:
+    """What a metric needs of a draw. Raises LegitimateFailure("not_applicable") where there is none."""
+    if need in ("source_features", "source_labels"):
+        if draw.source is None:
+            raise LegitimateFailure(
+                "not_applicable", "the source has no dataset of its own to draw samples from"
+            )
+        return draw.source[need.removeprefix("source_")]
+    if need in ("probabilities", "source_classes"):
+        if "probabilities" not in draw.target:
+            raise LegitimateFailure("not_applicable", "the source has no head with classes")
+        probabilities = draw.target["probabilities"]
+        return probabilities if need == "probabilities" else probabilities.argmax(axis=1)
+    if need == "targets":
+        if "targets" not in draw.target:
+            raise LegitimateFailure("not_applicable", "the target has classes, no values")
+        depth = np.log(draw.target["targets"])  # the scale of depth differs between datasets
+        return (depth - depth.mean()) / max(depth.std(), 1e-12)
+    return draw.target[need]

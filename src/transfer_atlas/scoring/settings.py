@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, field_validator
 
-from transfer_atlas.scoring.metrics import METRICS
+from transfer_atlas.scoring.metrics import METRICS, USUAL
 from transfer_atlas.strict import Strict
 from transfer_atlas.training.settings import Size
 
@@ -20,7 +20,7 @@ class TransferabilitySettings(Strict):
     """Scores of every source of the experiments for every target, without fine-tuning (docs/metrics.md)."""
 
     metrics: list[MetricName] = Field(
-        sorted(METRICS), min_length=1, description="Metrics to score with; their order means nothing."
+        sorted(USUAL), min_length=1, description="Metrics to score with; their order means nothing."
     )
     sampling: Literal["class_balanced", "uniform", "boundary"] = Field(
         "class_balanced", description="Which pixels of a segmentation target are scored."

@@ -27,7 +27,6 @@ HEADER = """# Configuration reference
 Generated from the models in `src/transfer_atlas/study/` by `transfer-atlas docs`; a test fails if it is stale. A study
 is one YAML file; unknown keys are refused, and the nearest known key is named.
 The same in machine-readable form, for completion in editors: [config.schema.json](config.schema.json).
-Numbers with an exponent need a decimal point (`1.0e-3`), or YAML reads them as text.
 """
 
 

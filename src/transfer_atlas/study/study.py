@@ -43,7 +43,9 @@ class Study(Strict):
     study: Name = Field(description="Name of the study.")
     data_root: Path = Field(Path("data"), description="Folder of the raw datasets.")
     store: Path = Field(
-        Path("store"), description="Where results live, named by their keys; shared by studies."
+        Path("store"),
+        description="Where results live, named by their keys; shared by studies. Only `store` itself, the default, is "
+        "under DVC: of another folder nothing is recorded or pulled.",
     )
     scratch: Path = Field(Path("scratch"), description="Where unfinished runs keep their state.")
     results: Path = Field(Path("results"), description="Where tables and figures of this study are written.")

@@ -250,7 +250,8 @@ def test_every_weight_of_the_package_arrives(lite0):
 def test_backbone_features_are_the_classifiers_own_bit_for_bit(lite0):
     backbone = origins.backbone_from_package("tf_efficientnet_lite0", LITE0).eval()
     with torch.inference_mode():
-        x = lite0.bn1(lite0.conv_stem(images()))
+        # what the weights were trained on in place of whitened images
+        x = lite0.bn1(lite0.conv_stem(backbone.network_input(images())))
         stages = []
         for stage in lite0.blocks:
             x = stage(x)

@@ -7,7 +7,7 @@ import study_examples as examples
 
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.planning.identity import PAIR
-from transfer_atlas.scoring.metrics import METRICS
+from transfer_atlas.scoring.metrics import USUAL
 
 SECTION = {"pixels": 50, "samples": 200, "repeats": 2}
 
@@ -28,7 +28,7 @@ def test_one_score_per_metric_source_target_and_regime():
         if "source" in each.run.parents
     }
     assert {each.names[1:] for each in plan.wanted_of("score")} == {
-        (*pair, metric) for pair in pairs for metric in METRICS
+        (*pair, metric) for pair in pairs for metric in USUAL
     }
     for each in plan.wanted_of("score"):
         features = each.run.parents["features"]

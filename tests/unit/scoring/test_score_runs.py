@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from transfer_atlas.planning.request import request
 from transfer_atlas.planning.run import Run
 from transfer_atlas.running import execute as runs
 from transfer_atlas.scoring.features import Sampling, extract_samples, pooled_features
-from transfer_atlas.scoring.metrics import METRICS
+from transfer_atlas.scoring.metrics import METRICS, USUAL, needs_source
 from transfer_atlas.scoring.sample_files import load_samples
 from transfer_atlas.scoring.scores import draws_of, score_of
 from transfer_atlas.scoring.source_heads import source_head
@@ -45,20 +46,25 @@ def samples(seed: int, n: int = 200, heads: int | None = 4) -> dict[str, np.ndar
     return arrays
 
 
+def with_depths(seed):
+    found = samples(seed)
+    return found | {"targets": np.exp(found["features"][:, 0].astype(float))}
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_metric_has_a_value_and_a_deviation(metric):
-    found = scored(metric, samples(0), samples(1))
+    found = scored(metric, with_depths(0), samples(1))
     assert found["repeats"] == 2 and found["deviation"] >= 0 and found["samples"] == 150
     assert set(found["parts"]) == (
         {"otce_domain_difference", "otce_marginal_error"} if metric == "otce" else set()
     )
-    assert found == scored(metric, samples(0), samples(1))
+    assert found == scored(metric, with_depths(0), samples(1))
 
 
-@pytest.mark.parametrize("metric", [name for name, metric in METRICS.items() if not metric.source_samples])
+@pytest.mark.parametrize("metric", [name for name in METRICS if not needs_source(name)])
 def test_whether_there_are_source_samples_changes_no_other_metric(metric):
     # a pair's scores are keyed one by one: they may be computed with or without OTCE beside them
-    assert scored(metric, samples(0), samples(1)) == scored(metric, samples(0), None)
+    assert scored(metric, with_depths(0), samples(1)) == scored(metric, with_depths(0), None)
 
 
 def test_few_samples_are_taken_as_they_are():
@@ -89,7 +95,7 @@ def test_an_unconverged_plan_is_a_result(monkeypatch):
     def refuse(*arguments, **options):
         raise UnconvergedError("after 3 rounds")
 
-    monkeypatch.setattr("transfer_atlas.scoring.scores.otce", refuse)
+    monkeypatch.setattr(sys.modules["transfer_atlas.transferability.otce"], "otce", refuse)
     with pytest.raises(LegitimateFailure, match="after 3 rounds") as caught:
         scored("otce", samples(0), samples(1))
     assert caught.value.status == "unconverged"
@@ -97,8 +103,11 @@ def test_an_unconverged_plan_is_a_result(monkeypatch):
 
 def test_depth_is_scored_as_classes_and_as_regression():
     target = samples(0, heads=None)
+    with pytest.raises(LegitimateFailure, match="the target has classes, no values"):
+        scored("logme_regression", target, None)
     target["targets"] = np.exp(target["features"][:, 0].astype(float))
-    assert scored("logme", target, None)["value"] > -2
+    found = {name: scored(name, target, None)["value"] for name in ("logme", "logme_regression")}
+    assert found["logme_regression"] > -2 and found["logme"] != found["logme_regression"]
 
 
 def test_extraction_sees_the_same_cells_for_every_source(tmp_path):
@@ -156,7 +165,7 @@ def test_the_runs_of_a_study_end_to_end(tmp_path):
         return json.loads((folder / "run.json").read_text())
 
     scores = plan.of_kind("score")
-    assert len(scores) == len(METRICS)
+    assert len(scores) == len(USUAL)
     values = {}
     for score in scores:
         record = carry_out(score)

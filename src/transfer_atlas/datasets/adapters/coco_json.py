@@ -352,7 +352,8 @@ class _ObjectReader:
             return points
         if self.settings.outside == "clip":
             return np.where(out[:, None], np.float32(0), points)
-        first = points[np.flatnonzero(out)[0]].tolist()
+        shift = 0.5 if self.settings.keypoints.coordinates == "indices" else 0.0
+        first = (points[np.flatnonzero(out)[0]] - shift).tolist()  # as the file has it
         found = f"keypoint {int(np.flatnonzero(out)[0])} at [{first[0]:g}, {first[1]:g}] (x, y)"
         remedy = "Correct it, or set `outside: clip`, which leaves such keypoints out."
         problems.add(where, found, f"a keypoint inside the image of {width} x {height}", remedy)

@@ -1,0 +1,117 @@
+"""A study under random kills: processes of a running study are killed with -9 until it is done all the same.
+
+    python tests/support/kills.py [--kills 24] [--seed 0]        also `make faults`
+
+Every kill is drawn from a seed: when, and which process (Snakemake, a job, the warm process or a fork of it). After
+each, what was published must be there still, byte for byte; in the end nothing may be left to do, and the tables must
+be those of an undisturbed study. Prints a line per kill, and what was lost: which should be nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from clones import Clone, checkout, commit
+from tiny_data import draw_all
+
+TABLES = [f"results/tables/{name}.parquet" for name in ("transfers", "gains", "effects", "best_sources")]
+LONGEST = 900.0  # seconds for one study, however often it is killed
+
+
+@dataclass
+class Report:
+    """What came of a study under kills."""
+
+    kills: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)  # published and then gone, or changed
+    restarts: int = 0
+
+
+def under_kills(clone: Clone, kills: int, seed: int, *, pause: tuple[float, float] = (1.0, 12.0)) -> Report:
+    """Run a clone's study to the end while `kills` of its processes are killed."""
+    generator, report, began = np.random.default_rng(seed), Report(), time.monotonic()
+    known = published(clone)
+    while True:
+        process, _ = clone.start("--cores", "2")
+        while process.poll() is None and len(report.kills) < kills:
+            pause_until = time.monotonic() + generator.uniform(*pause)
+            while time.monotonic() < pause_until and process.poll() is None:
+                time.sleep(0.05)
+            victims = sorted(clone.processes())
+            if process.poll() is None and victims:
+                victim = victims[int(generator.integers(len(victims)))]
+                report.kills.append(victim.split(" ", 1)[1][:60])
+                kill(int(victim.split(" ", 1)[0]))
+            known = look(clone, known, report)
+        process.communicate(timeout=LONGEST)
+        known = look(clone, known, report)
+        if time.monotonic() - began > LONGEST:
+            raise TimeoutError(f"not done after {LONGEST:.0f} s and {len(report.kills)} kills")
+        if process.returncode == 0 and clone.planned() == set():
+            return report
+        report.restarts += 1
+
+
+def kill(process: int) -> None:
+    """Kill a process without a warning; nothing if it has just ended."""
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def published(clone: Clone) -> dict[str, bytes]:
+    """run.json of every published run, by its path."""
+    found = {}
+    for path in (clone.folder / "store").glob("[!.]*/*/*/run.json"):
+        found[path.relative_to(clone.folder).as_posix()] = path.read_bytes()
+    return found
+
+
+def look(clone: Clone, known: dict[str, bytes], report: Report) -> dict[str, bytes]:
+    """Compare what is published with what was."""
+    now = published(clone)
+    report.lost += [path for path, content in known.items() if now.get(path) != content]
+    return now
+
+
+def blank(folder: Path) -> Clone:
+    """A clone with raw data of which nothing has been run."""
+    clone = checkout(folder)
+    draw_all(clone.folder / "data")
+    commit(clone.folder, "Data")
+    return clone
+
+
+def main() -> int:
+    """Run it; 1 if anything was lost or differs."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kills", type=int, default=24)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        undisturbed = blank(Path(folder) / "undisturbed")
+        undisturbed.snakemake("--cores", "2").well()
+        clone = blank(Path(folder) / "killed")
+        report = under_kills(clone, chosen.kills, chosen.seed)
+        same = clone.files(*TABLES) == undisturbed.files(*TABLES)
+        left = clone.processes()
+    for number, victim in enumerate(report.kills, 1):
+        print(f"kill {number}: {victim}")
+    print(
+        f"{len(report.kills)} kills, {report.restarts} restarts, lost or changed results: {len(report.lost)}, "
+        f"tables {'equal' if same else 'DIFFER'}, processes left: {len(left)}"
+    )
+    return int(bool(report.lost) or not same)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
