@@ -14,21 +14,24 @@ each further one gives as much as the last measured.
 from __future__ import annotations
 
 import argparse
+import io
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from reading import free_cores
 from torchvision.transforms.v2 import functional as transforms
-from training_step import prepared
+from training_step import DESCRIBED, drawn
 
 from transfer_atlas.datasets import decoding
-from transfer_atlas.datasets.encoding import encode_image
 from transfer_atlas.datasets.reading import PreparedDataset
+from transfer_atlas.datasets.writing import write_prepared
 from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.training.batches import Batches
 from transfer_atlas.training.settings import TrainingSettings
@@ -38,6 +41,25 @@ def seconds(function: Callable[[], object]) -> float:
     began = time.perf_counter()
     function()
     return time.perf_counter() - began
+
+
+def jpeg(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def prepared(folder: Path, images: int, size: tuple[int, int]) -> list[bytes]:
+    """Write a prepared dataset of JPEGs with everything that a task type asks for. Returns its training images."""
+    records, encoded = [], []
+    for split, count in (("train", images), ("val", 1)):
+        for number in range(count):
+            record = drawn(number, split, size)
+            image = jpeg(record.image)
+            records.append(replace(record, image=image))
+            encoded += [image] if split == "train" else []
+    write_prepared(folder, {"name": "drawn", "domain": "benchmark", **DESCRIBED}, records)
+    return encoded
 
 
 def bare_loop(encoded: list[bytes], size: tuple[int, int]) -> None:
@@ -77,9 +99,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "prepared"
-        dataset = prepared(folder, chosen.images, tuple(chosen.image_size))
-        samples = dataset.read("train", range(chosen.images), "segmentation")
-        encoded = [encode_image(sample.image.permute(1, 2, 0).contiguous().numpy()) for sample in samples]
+        encoded = prepared(folder, chosen.images, tuple(chosen.image_size))
         for task_type in chosen.task_types:
             rates: dict[int, list[float]] = {workers: [] for workers in chosen.workers}
             shares: dict[int, list[float]] = {workers: [] for workers in chosen.workers}

@@ -18,6 +18,7 @@ from transfer_atlas.training.geometry import (
     random_window,
     visible_region,
 )
+from transfer_atlas.training.settings import TrainingSettings
 
 MEAN = (10.4, 20.6, 30.0)
 CROPS = st.sampled_from([(32, 32), (64, 32), (32, 96)])
@@ -206,7 +207,7 @@ def test_batches_show_an_object_and_flip_its_keypoints():
     dataset = SimpleNamespace(description=description, read=lambda split, at, task: [image] * len(at))
     seen = []
     task = SimpleNamespace(name="keypoints", encode=lambda samples: seen.extend(samples))
-    plan = SimpleNamespace(batch_size=8, resolution=(400, 400), crop=(32, 32), scale=(0.5, 2.0))
+    plan = TrainingSettings(batch_size=8, resolution=(400, 400), crop=(32, 32), scale=(0.5, 2.0))
     Batches(dataset, task, np.arange(8), plan, 0).batch(0)
     points = np.stack([each.objects.keypoints[0] for each in seen])
     assert len(seen) == 8 and (points[:, :2, 2] == 2).all()
