@@ -16,16 +16,19 @@ from __future__ import annotations
 
 import argparse
 import ast
-import functools
+import contextlib
 import hashlib
+import json
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from transfer_atlas.errors import AtlasError, CodeVersionError
+from transfer_atlas.store.files import cache_folder, write_json
 from transfer_atlas.store.keys import canonical
 
 PACKAGE = Path(__file__).resolve().parent
@@ -73,8 +76,7 @@ def fingerprint(modules: Iterable[str], package: Path = PACKAGE) -> str:
     """Hash of what some files do: comments, docstrings and formatting do not count; YAML counts by its contents."""
     digest = hashlib.sha256()
     for path in sorted(package / module for module in modules):
-        meaning = _meaning(path.read_text(encoding="utf-8"), path.suffix)
-        digest.update(f"{path.relative_to(package).as_posix()}\0{meaning}\0".encode())
+        digest.update(f"{path.relative_to(package).as_posix()}\0{_facts(path).meaning}\0".encode())
     return digest.hexdigest()[:16]
 
 
@@ -83,13 +85,71 @@ def imported(path: Path, package: Path = PACKAGE) -> list[Path]:
     if path.suffix != ".py":
         return []
     found = []
-    for name in _imported_names(path.read_text(encoding="utf-8"), package.name):
-        *parents, last = name.split(".")[1:] or [""]
+    for name in _facts(path).imports:
+        top, *parents, last = name.split(".") if "." in name else [name, ""]
+        if top != package.name:
+            continue
         place = package.joinpath(*parents)
         for candidate in (place / f"{last}.py", place / last / "__init__.py"):
             if candidate.is_file():
                 found.append(candidate)
     return found
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a file says: a hash of its meaning, and the dotted names that it imports."""
+
+    meaning: str
+    imports: tuple[str, ...]
+
+
+class _Memory:
+    """Facts of files, kept between processes in the user's cache: parsing all code takes seconds, a look does not."""
+
+    def __init__(self) -> None:
+        self.path = cache_folder() / "code.json"
+        self.known: dict[str, Any] | None = None
+        self.changed = False
+
+    def facts(self, path: Path) -> _Facts:
+        """Facts of a file, from memory if it is the file that they were taken of."""
+        if self.known is None:
+            self.known = _remembered(self.path)
+        status = path.stat()
+        stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, FORM]
+        entry = self.known.get(str(path))
+        if not (isinstance(entry, list) and len(entry) == 3 and entry[0] == stamp):
+            text = path.read_text(encoding="utf-8")
+            meaning = hashlib.sha256(_meaning(text, path.suffix).encode()).hexdigest()
+            entry = [stamp, meaning, _imported_names(text) if path.suffix == ".py" else []]
+            self.known[str(path)], self.changed = entry, True
+        return _Facts(str(entry[1]), tuple(entry[2]))
+
+    def keep(self) -> None:
+        """Write down what is new; nothing where the cache cannot be written."""
+        if self.changed and self.known is not None:
+            self.changed = False
+            with contextlib.suppress(OSError):
+                write_json(
+                    self.path, {path: entry for path, entry in self.known.items() if Path(path).exists()}
+                )
+
+
+_MEMORY = _Memory()
+FORM = 1  # of the facts: raised when what is kept of a file changes
+
+
+def _facts(path: Path) -> _Facts:
+    return _MEMORY.facts(path)
+
+
+def _remembered(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def versions(
@@ -109,6 +169,7 @@ def versions(
         )
     files = stage_modules(chosen, record, package)
     edited = [s for s in chosen if fingerprint(files[s], package) != declared[s].get("fingerprint")]
+    _MEMORY.keep()
     if edited:
         listed = "\n".join(
             f"  {stage}: {_told_files(declared[stage]['roots'], files[stage])}" for stage in edited
@@ -153,20 +214,17 @@ def _files(patterns: Iterable[str], package: Path) -> list[Path]:
     return sorted(files)
 
 
-@functools.cache
-def _imported_names(text: str, package: str) -> list[str]:
-    """Dotted names below the package that a module imports: modules, and names that may be modules."""
+def _imported_names(text: str) -> list[str]:
+    """Dotted names that a module imports: modules, and names that may be modules."""
     found = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            modules = [f"{node.module}.{alias.name}" for alias in node.names]
-            found += [node.module, *modules]
-    return [name for name in found if name.split(".")[0] == package]
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return found
 
 
-@functools.cache  # a plan asks for the same files several times
 def _meaning(text: str, suffix: str) -> str:
     """What a file says to the interpreter, as text."""
     if suffix == ".yaml":

@@ -1,13 +1,13 @@
 """The metrics that a study can score with: those of the registry whose inputs a pair's samples hold.
 
-To add a metric: its file in `transferability/`, its entry in `transferability/registry.py`, and its stage in
+To add a metric: its file in `transferability/`, its entry in `scoring/registry.py`, and its stage in
 `code_versions.yaml`.
 """
 
 from __future__ import annotations
 
-from transfer_atlas.transferability.registry import METRICS as REGISTRY
-from transfer_atlas.transferability.registry import Metric
+from transfer_atlas.scoring.registry import METRICS as REGISTRY
+from transfer_atlas.scoring.registry import Metric
 
 # What samples hold (`features.py`); a metric that needs more, such as boxes or logits, cannot be asked for yet.
 HELD = {

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from metric_examples import labelled, predictions
 
+from transfer_atlas.scoring.registry import COMBINED, METRICS, values_of
 from transfer_atlas.transferability import MetricInputError, class_moments
 from transfer_atlas.transferability import __all__ as public
-from transfer_atlas.transferability.registry import COMBINED, METRICS, values_of
 from transfer_atlas.transferability.ties import rounded
 
 
@@ -89,13 +89,13 @@ def test_reading_the_table_imports_no_heavy_library():
         "package = types.ModuleType('transfer_atlas.transferability')\n"
         "package.__path__ = [str(pathlib.Path(transfer_atlas.__file__).parent / 'transferability')]\n"
         "sys.modules['transfer_atlas.transferability'] = package\n"
-        "import transfer_atlas.transferability.registry as table\n"
+        "import transfer_atlas.scoring.registry as table\n"
         "assert len(table.METRICS) > 20\n"
         "assert not {'torch', 'ot', 'scipy', 'sklearn', 'numpy', 'pandas'} & set(sys.modules), set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     whole = (
-        "import sys, transfer_atlas.transferability.registry\n"
+        "import sys, transfer_atlas.scoring.registry\n"
         "assert not {'torch', 'ot', 'sklearn'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", whole], check=True)

@@ -42,7 +42,7 @@ class Metric:
     Attributes
     ----------
     function
-        "module:function", relative to this package.
+        "module:function", relative to `transferability`.
     needs
         What the function is called with, in its order; "seed" as a keyword.
     higher_is_better
