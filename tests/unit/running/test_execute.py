@@ -191,12 +191,14 @@ def test_held_out_images_pick_the_rate_and_the_best_model_is_kept_if_asked(chain
     assert 0 < moved < 0.5  # fine-tuned from its parent's weights
 
 
-def test_one_image_cannot_be_fitted_and_held_out(chain, raw, tmp_path):
-    _, root, _ = chain
-    shutil.copytree(root / "store", tmp_path / "store")
-    plan = plan_of(raw, ("select_on", "held_out"), ("regimes", {"small_target": {"target_images": 1}}))
+def test_one_image_cannot_be_fitted_and_held_out(tmp_path):
+    root = tmp_path / "raw"
+    run_examples.segmentation_folders(root, "suim", train=1)
+    run_examples.segmentation_folders(root, "camvid")
+    run_examples.class_folders(root, "ilsvrc")
+    plan = plan_of(root, ("select_on", "held_out"))
     run = one(plan, source="scratch", target=TARGET)
-    record = carry_out(plan, tmp_path, lambda each: each is run)[run.name]
+    record = carry_out(plan, tmp_path, lambda each: each in (run, run.parents["dataset"]))[run.name]
     assert record["status"] == "no_training_images" and "held out" in record["reason"]
 
 

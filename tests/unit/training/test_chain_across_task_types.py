@@ -46,8 +46,8 @@ def test_a_chain_across_task_types_on_the_miniature_world(tmp_path):
     assert {record["status"] for record in records.values()} == {"finished"}
     source = records["keypoints-coco"]
     assert source["metrics"]["primary"] == "ap50" and 0 <= source["metrics"]["value"] <= 1
-    assert set(source["code_versions"]) == {"backbone", "training", "task_keypoints"}
-    transfer = records["keypoints-coco--detection-coco--full_target--seed0"]
+    assert set(source["code_versions"]) == {"backbone", "images", "training", "task_keypoints"}
+    transfer = records["keypoints-coco--detection-coco--all-images--seed0"]
     assert transfer["metrics"]["primary"] == "ap50" and len(transfer["metrics"]["grid"]) == 3
     assert transfer["settings"]["evaluation"] == {"measure": "ap50", "nms": 0.3}
     assert transfer["settings"]["training"]["optimizer"]["name"] == "adam"
