@@ -73,9 +73,10 @@ def study(*changes: tuple[str, Any]) -> Study:
 def plan(
     *changes: tuple[str, Any], versions: dict[str, str] | None = None, origin: str | None = None
 ) -> Plan:
-    """Its plan; every dataset is at version 1 if not said otherwise."""
+    """Its plan; datasets whose files are there have their true version, others version 1, if not said otherwise."""
     chosen = study(*changes)
-    return make_plan(chosen, dict.fromkeys(chosen.datasets, "1") | (versions or {}), origin)
+    known = dict.fromkeys(chosen.datasets, "1") | versions_of(*changes) | (versions or {})
+    return make_plan(chosen, known, origin)
 
 
 def versions_of(*changes: tuple[str, Any]) -> dict[str, str]:

