@@ -6,6 +6,7 @@ A key vouches for the content that its version names. So the files are counted a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,13 +26,16 @@ class CheckedFiles:
     dataset: str
     found: RawFiles
     md5s: dict[str, str]
+    patterns: Sequence[str] | None = None  # of a part of the dataset
 
     def check_unchanged(self, cache_file: Path | None = None) -> None:
         """Raise DatasetError if a file was changed, added or removed since."""
-        now = list_raw_files(self.found.folder)
+        now = _listed(self.found.folder, self.patterns)
         if now.files == self.found.files:
             return
-        md5s = hash_files(now, cache_file)  # times may have changed, and nothing else
+        md5s = hash_files(
+            now, cache_file, whole=self.patterns is None
+        )  # times may have changed, and nothing else
         changed = sorted(
             name for name in md5s.keys() | self.md5s.keys() if md5s.get(name) != self.md5s.get(name)
         )
@@ -42,10 +46,22 @@ class CheckedFiles:
             )
 
 
+def _listed(folder: Path, patterns: Sequence[str] | None) -> RawFiles:
+    found = list_raw_files(folder)
+    return found if patterns is None else found.only(patterns)
+
+
 def check_raw_files(
-    path: Path, version: str, *, dataset: str, cache_file: Path | None = None
+    path: Path,
+    version: str,
+    *,
+    dataset: str,
+    cache_file: Path | None = None,
+    patterns: Sequence[str] | None = None,
 ) -> CheckedFiles | None:
     """Return the files of the raw dataset at `path`, which are of this version; None if `path` is no folder.
+
+    patterns: of the files that count, for a part of a dataset.
 
     Raises DatasetError if files are missing, too many, changed or unreadable: what was found, what is recorded, and
     what to do.
@@ -54,10 +70,10 @@ def check_raw_files(
     if not path.is_dir():
         return None  # the adapter says what it expects there
     record = recorded(path)
-    found = list_raw_files(path)
-    if record is not None and record.folder == path:
+    found = _listed(path, patterns)
+    if record is not None and record.folder == path and patterns is None:
         _compare_with_record(found, record, version, dataset)
-    md5s = hash_files(found, cache_file)
+    md5s = hash_files(found, cache_file, whole=patterns is None)
     unreadable = sorted(name for name, md5 in md5s.items() if md5 == UNREADABLE)
     if unreadable:
         raise DatasetError(
@@ -71,9 +87,15 @@ def check_raw_files(
             "and record them again."
         )
     is_version = folder_md5(md5s.items())
+    if is_version != version and patterns is not None:
+        raise DatasetError(
+            f"Dataset '{dataset}': the {len(md5s)} files in {path} that match {', '.join(patterns)} are of version "
+            f"{is_version}; the run was planned with {version}. Bring the files that are missing, or run snakemake "
+            "again if they were changed."
+        )
     if is_version != version:
         raise DatasetError(_difference(path, record, version, is_version, md5s, dataset))
-    return CheckedFiles(dataset, found, md5s)
+    return CheckedFiles(dataset, found, md5s, patterns)
 
 
 def _compare_with_record(found: RawFiles, record: Recorded, version: str, dataset: str) -> None:

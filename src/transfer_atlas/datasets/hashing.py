@@ -23,8 +23,11 @@ def folder_md5(entries: Iterable[tuple[str, str]]) -> str:
     return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
 
 
-def hash_files(found: RawFiles, cache_file: Path | None = None) -> dict[str, str]:
-    """Md5 of each file by its relative path. cache_file: JSON in which they are kept, shared by any datasets."""
+def hash_files(found: RawFiles, cache_file: Path | None = None, *, whole: bool = True) -> dict[str, str]:
+    """Md5 of each file by its relative path. cache_file: JSON in which they are kept, shared by any datasets.
+
+    whole: whether these are all files of the folder; of a part, what is known of the others is kept.
+    """
     caches = _load(cache_file)
     name = Path(os.path.abspath(found.folder)).as_posix()  # noqa: PTH100 (as it is called, not where it leads)
     cache = caches.get(name)
@@ -34,6 +37,8 @@ def hash_files(found: RawFiles, cache_file: Path | None = None) -> dict[str, str
     with ThreadPoolExecutor(THREADS) as pool:
         known |= dict(zip(new, pool.map(_md5, new), strict=True))
     used = {file.key: digest for file, digest in known.items() if digest != UNREADABLE}
+    if not whole:
+        used = cache | used
     if cache_file is not None and used != cache:
         _save(cache_file, _load(cache_file) | {name: used})
     return {file.relative: digest for file, digest in known.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
@@ -10,7 +11,7 @@ from typing import Any, TextIO
 
 from pydantic import TypeAdapter
 
-from transfer_atlas.datasets.checking import check_raw_files
+from transfer_atlas.datasets.checking import CheckedFiles, check_raw_files
 from transfer_atlas.datasets.encoding import LARGEST_MEGAPIXELS
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.problems import Problems
@@ -35,7 +36,8 @@ def prepare_dataset(
 
     version: content version that the files must be of, before and after; by default whatever is there.
     cache_file: where md5s of files are remembered. workers, unfinished, progress: see `write_prepared`.
-    part: which images to take, of a part of the dataset: {"images": patterns of ids}.
+    part: of a part of the dataset, which images to take and which files it is made of, if not of all:
+        {"images": patterns of ids, "files": patterns of paths}. The adapter sees these files and no others.
 
     Raises DatasetError with up to 20 problems: file, what was found, what was expected, and a remedy; or if the
     files are not of the version.
@@ -45,7 +47,15 @@ def prepare_dataset(
     adapter, path = ADAPTERS[settings.name], raw_path(settings)
     checked = None
     if version is not None and path is not None:
-        checked = check_raw_files(Path(root) / path, version, dataset=dataset, cache_file=cache_file)
+        checked = check_raw_files(
+            Path(root) / path,
+            version,
+            dataset=dataset,
+            cache_file=cache_file,
+            patterns=(part or {}).get("files"),
+        )
+    if checked is not None and checked.patterns is not None:
+        root = _only(checked, path, folder.with_name("files_of_the_part"))
     problems = Problems(dataset, tolerate=getattr(settings, "tolerate_broken", 0.0))
     description = adapter.describe(settings, Path(root), dataset) | {"name": dataset}
     records = adapter.records(settings, Path(root), problems)
@@ -64,6 +74,16 @@ def prepare_dataset(
     if checked is not None:
         checked.check_unchanged(cache_file)
     return written
+
+
+def _only(checked: CheckedFiles, path: str, root: Path) -> Path:
+    """A data root of links to the files of a part: what is read is what was hashed."""
+    shutil.rmtree(root, ignore_errors=True)
+    for file in checked.found.files:
+        link = root / path / file.relative
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(Path(file.path).resolve())
+    return root
 
 
 def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:

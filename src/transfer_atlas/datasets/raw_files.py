@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
@@ -46,6 +47,15 @@ class RawFiles:
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
+
+    def only(self, patterns: Sequence[str]) -> RawFiles:
+        """Those of the files that a part of the dataset is made of, by patterns of relative paths."""
+        return replace(self, files=tuple(file for file in self.files if belongs(file.relative, patterns)))
+
+
+def belongs(relative: str, patterns: Sequence[str]) -> bool:
+    """Whether a file belongs to a part of a dataset; `*` in a pattern also stands for folders below."""
+    return any(fnmatchcase(relative, pattern) for pattern in patterns)
 
 
 def repository_of(path: Path) -> Path | None:

@@ -7,10 +7,11 @@ is used already changes no key.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from transfer_atlas.datasets.hashing import folder_md5, hash_files
-from transfer_atlas.datasets.raw_files import list_raw_files
+from transfer_atlas.datasets.raw_files import belongs, list_raw_files
 from transfer_atlas.datasets.recorded import Recorded, listed_files, recorded
 from transfer_atlas.errors import DatasetError
 
@@ -56,6 +57,31 @@ def dataset_version(path: Path, cache_file: Path | None = None) -> str:
 def _below(record: Recorded, path: Path) -> str:
     absolute = Path(os.path.abspath(path))  # noqa: PTH100
     return absolute.relative_to(record.folder).as_posix()
+
+
+def version_of_files(path: Path, patterns: Sequence[str], cache_file: Path | None = None) -> str:
+    """Content version of some files of the raw dataset at `path`: the md5 that a folder of only these would have.
+
+    patterns: of relative paths; `*` also stands for folders below. From DVC's list of the folder if it is recorded
+    and the list is here, else from the files; with neither, the version of all with the patterns, enough to plan with.
+    Raises DatasetError where no file belongs.
+    """
+    path = Path(path)
+    record = recorded(path)
+    listed = None
+    if record is not None:
+        listed = listed_files(record) if record.folder == path else part_of(record, path)
+    if listed is None and path.is_dir():
+        listed = hash_files(list_raw_files(path).only(patterns), cache_file, whole=False)
+    if listed is None:
+        return f"{dataset_version(path, cache_file)}?{','.join(sorted(patterns))}"
+    chosen = {name: md5 for name, md5 in listed.items() if belongs(name, patterns)}
+    if not chosen:
+        raise DatasetError(
+            f"No file of the raw dataset {path} matches {', '.join(patterns)}. Expected patterns of paths relative to "
+            "it, such as */aachen/*: correct `files` of the part."
+        )
+    return folder_md5(chosen.items())
 
 
 def part_of(record: Recorded, path: Path) -> dict[str, str] | None:

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from transfer_atlas.datasets.registry import raw_folder
-from transfer_atlas.datasets.versions import ABSENT, CACHE_FILE, dataset_version, is_absent
+from transfer_atlas.datasets.versions import ABSENT, CACHE_FILE, dataset_version, is_absent, version_of_files
 from transfer_atlas.errors import CheckpointError
 from transfer_atlas.models.packages import package_version
 from transfer_atlas.planning.plan import Plan, used_datasets
@@ -22,7 +22,10 @@ def content_versions(study: Study) -> tuple[dict[str, str], str | None]:
     Hashes of files are kept in the scratch folder, so that only changed files are read again.
     Raises DatasetError for a raw dataset that is empty or no folder, CheckpointError for a checkpoint that is missing.
     """
-    versions = {name: version_of(study, name) for name in used_datasets(study)}
+    versions = {}
+    for name in used_datasets(study):
+        versions[name] = version_of(study, name)
+        versions |= _versions_of_parts(study, name)
     origin = None
     if isinstance(study.ilsvrc, PackageOrigin):
         origin = package_version(study.ilsvrc.package)
@@ -44,6 +47,19 @@ def version_of(study: Study, dataset: str) -> str:
         return "generated"
     cache = Path(study.scratch) / CACHE_FILE
     return ABSENT if is_absent(path) else dataset_version(path, cache)
+
+
+def _versions_of_parts(study: Study, dataset: str) -> dict[str, str]:
+    """Versions of those parts of a dataset that are made of some of its files only, as `dataset@part`."""
+    path = raw_folder(study.datasets[dataset].adapter, study.data_root)
+    if path is None or is_absent(path):
+        return {}
+    cache = Path(study.scratch) / CACHE_FILE
+    return {
+        f"{dataset}@{name}": version_of_files(path, part.files, cache)
+        for name, part in study.datasets[dataset].parts.items()
+        if part.files is not None
+    }
 
 
 def absent_datasets(study: Study, plan: Plan) -> str:

@@ -53,7 +53,9 @@ class Builder:
                 name=readable,
                 settings={"name": readable, "adapter": settings, **chosen},
                 code=self.code("prepared", adapter=dataset.adapter.name),
-                versions={"dataset": self.dataset_versions[name]},
+                versions={
+                    "dataset": self.dataset_versions.get(f"{name}@{part}", self.dataset_versions[name])
+                },
                 location=location,
             )
         return self._made["prepared", name, part]

@@ -72,10 +72,17 @@ class PartSettings(Strict):
         min_length=1,
         description="Patterns of the ids of its images, such as `aachen_*`; an image is taken if one matches.",
     )
+    files: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Patterns of the raw files that the part is made of, relative to the dataset's folder, such as "
+        "`*/aachen/*`: only these are read and in its version, so that others may change. All if absent.",
+    )
 
     def hashed(self, **options: Any) -> dict[str, Any]:
         """As every section; the order of patterns means nothing."""
-        return super().hashed(**options) | {"images": sorted(set(self.images))}
+        files = {} if self.files is None else {"files": sorted(set(self.files))}
+        return {"images": sorted(set(self.images)), **files}
 
 
 class DatasetSettings(Strict):

@@ -15,7 +15,8 @@ from transfer_atlas.errors import DatasetError
 from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.checkpoints import load_checkpoint, save_checkpoint
 from transfer_atlas.models.packages import package_version
-from transfer_atlas.planning.plan import Plan
+from transfer_atlas.planning.content_versions import content_versions
+from transfer_atlas.planning.plan import Plan, make_plan
 from transfer_atlas.planning.request import request
 from transfer_atlas.planning.run import Run
 from transfer_atlas.running.execute import execute
@@ -297,3 +298,46 @@ def test_a_rewritten_shard_is_refused_before_it_is_used(chain, tmp_path):
     with pytest.raises(StoreError, match=rf"{shard.name} is damaged: its sha256 is not the one"):
         carry_out(plan, tmp_path, lambda each: each is run)
     assert not run.folder(tmp_path / "store").exists()
+
+
+def test_a_part_of_a_dataset_is_made_of_its_own_files_only(raw, tmp_path):
+    root = tmp_path / "raw"
+    shutil.copytree(raw, root)
+    for split in ("train", "val"):  # two scenes of one dataset, told apart by the names of their files
+        for kind, suffix in (("images", "jpg"), ("masks", "png")):
+            for number, path in enumerate(sorted((root / "camvid" / kind / split).iterdir())):
+                path.rename(path.with_name(f"{'morning' if number % 2 else 'night'}_{number}.{suffix}"))
+    parts = {name: {"images": [f"*{name}_*"], "files": [f"*/{name}_*"]} for name in ("morning", "night")}
+    chosen = (
+        ("datasets.camvid.parts", parts),
+        ("data_root", str(root)),
+        ("scratch", str(tmp_path / "scratch")),
+        (
+            "experiments",
+            [{"sources": ["segmentation/camvid@morning"], "targets": ["segmentation/camvid@night"]}],
+        ),
+    )
+
+    def planned():
+        study = examples.study(*CHANGES, *chosen)
+        plan = make_plan(study, *content_versions(study))
+        return {run.name: run for run in plan.of_kind("prepared")}
+
+    before = planned()
+    record = carry_out_all([before["camvid.morning"]], tmp_path)["camvid.morning"]
+    assert record["metrics"]["counts"] == {"train": 4, "val": 2}
+    (root / "camvid/masks/train/night_0.png").write_bytes(
+        (root / "camvid/masks/train/night_2.png").read_bytes()
+    )
+    after = planned()
+    assert after["camvid.morning"].key == before["camvid.morning"].key  # other files than its own may change
+    assert after["camvid.night"].key != before["camvid.night"].key
+    with pytest.raises(DatasetError, match=r"files in .* that match \*/night_\* are of version"):
+        carry_out_all([before["camvid.night"]], tmp_path)
+
+
+def carry_out_all(runs, root: Path) -> dict[str, dict]:
+    """Carry out some runs; records by name."""
+    for run in runs:
+        execute(request(run, root / "store", root / "scratch"), io.StringIO())
+    return {run.name: read_run(run.folder(root / "store")) for run in runs}
