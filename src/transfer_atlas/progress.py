@@ -33,5 +33,5 @@ class Progress:
             return
         self.shown = now
         speed = (done - self.skipped) / max(now - self.began, 1e-9)
-        left = f"{(self.total - done) / speed:.0f} s left" if speed > 0 else ""
-        print(f"  {self.name}: step {done} of {self.total}, {what}, {left}", file=self.stream, flush=True)
+        left = f", {(self.total - done) / speed:.0f} s left" if speed > 0 else ""
+        print(f"  {self.name}: step {done} of {self.total}, {what}{left}", file=self.stream, flush=True)
