@@ -112,6 +112,7 @@ def _pull(repository: Repository, folders: Iterable[Path], only: tuple[str, ...]
     for _, files in lacking.values():
         cache.discard_damaged(repository, files)  # of another size: DVC would take it for there
     said = fetch(repository, recordings, lacking, result, whole=only is None) if lacking else ""
+    came = any(not cache.missing(repository, files) for _, files in lacking.values())  # whole or damaged
     absent: dict[str, dict[str, str]] = {}
     for run, (layer, files) in sorted(wanted.items()):
         if names := cache.missing(repository, files):
@@ -129,7 +130,6 @@ def _pull(repository: Repository, folders: Iterable[Path], only: tuple[str, ...]
             result.runs.append(run)
     if not result.failed:  # else the one problem says it all
         result.problems += _reasons(absent, said)
-    came = any(cache.is_cached(repository, files) for _, files in lacking.values())
     result.failed |= bool(lacking) and not came and not _names_missing(said)
     return result
 
