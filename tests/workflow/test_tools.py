@@ -11,6 +11,10 @@ import yaml
 from clones import REPOSITORY, Clone, transfer
 from steps import pull, with_desert
 
+from transfer_atlas.datasets.registry import raw_folder
+from transfer_atlas.datasets.versions import is_absent
+from transfer_atlas.study.study import load_study
+
 STUDIES = sorted((REPOSITORY / "studies").glob("*.yaml"))
 REAL_IMAGES = REPOSITORY.parent / "shared/real"
 
@@ -98,9 +102,9 @@ def test_every_study_file_can_be_planned(begun, study):
         if not REAL_IMAGES.is_dir():
             pytest.skip(f"{study.name} needs the real images")
         arguments = ["--config", f"data_root={REAL_IMAGES}"]
-    paths = [entry["adapter"].get("path") for entry in values["datasets"].values()]
-    folder = REAL_IMAGES if arguments else REPOSITORY / root
-    absent = [path for path in paths if path and not any(folder.glob(f"{path}*"))]
+    root = REAL_IMAGES if arguments else REPOSITORY / root
+    folders = [raw_folder(dataset.adapter, root) for dataset in load_study(study).datasets.values()]
+    absent = [folder.name for folder in folders if folder is not None and is_absent(folder)]
     if absent:
         pytest.skip(f"{study.name} needs raw datasets that are not here: {', '.join(absent)}")
     jobs = begun.planned(*arguments, study=f"studies/{study.name}")
