@@ -11,8 +11,8 @@ ATLAS = Path(str(workflow.current_basedir)).resolve()
 
 # The library is that of this checkout, in this process and in every job's.
 sys.path.insert(0, str(ATLAS / "src"))
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [str(ATLAS / "src"), *filter(None, [os.getenv("PYTHONPATH")])]
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(filter(None, [sys.path[0], os.getenv("PYTHONPATH")]))
 )
 
 

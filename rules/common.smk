@@ -149,6 +149,12 @@ def job_of(kind):
     return params
 
 
+def threads_of_prepared(wildcards):
+    """Processes that write shards: generated images are drawn in one, raw files are read in several."""
+    run = FLOW.run("prepared", wildcards.name, wildcards.key)
+    return 1 if run.settings["adapter"]["name"] == "miniature" else 4
+
+
 def memory_of(kind):
     """Resource function: host memory in MB, more at each attempt."""
 

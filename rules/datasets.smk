@@ -1,12 +1,6 @@
 # Prepared datasets: raw files (or the miniature generator) to Parquet shards.
 
 
-def threads_of_prepared(wildcards):
-    """Processes that write shards: generated images are drawn in one, raw files are read in several."""
-    run = FLOW.run("prepared", wildcards.name, wildcards.key)
-    return 1 if run.settings["adapter"]["name"] == "miniature" else 4
-
-
 # Carries out a run: the pattern of all rules that do. A new kind of run uses it as the others do.
 rule prepare_dataset:
     output:
