@@ -3,6 +3,7 @@ import os
 import sys
 from pathlib import Path
 
+from snakemake.settings.enums import RerunTrigger
 from transfer_atlas.errors import AtlasError
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.workflow import (
@@ -32,6 +33,17 @@ def say(text):
 def stands_alone(config):
     """Whether a study was given, as a file or by another workflow; else settings go over the default study."""
     return bool(workflow.overwrite_configfiles) or is_study(config)
+
+
+def let_missing_outputs_decide():
+    """Results are named by their keys: neither code nor parameters nor the set of inputs, which are those that are
+    missing, make a job run again. Said here, for it must hold under any profile, and where inputs are asked for,
+    before which Snakemake has no such setting; what is needed is decided after that. A workflow that uses this one as
+    a module has rules of its own, and keeps its setting.
+    """
+    is_main = Path(str(workflow.main_snakefile)).resolve() == ATLAS / "Snakefile"
+    if is_main:
+        workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.MTIME})
 
 
 def load(config):
@@ -75,6 +87,7 @@ def everything_counts():
 
 def wanted(runs, may_pull=True):
     """Those of some runs that jobs are to carry out, after pulling what is recorded where the study says so."""
+    let_missing_outputs_decide()
     if everything_counts():
         return FLOW.jobs_for(runs)
     if FLOW.study.pull and may_pull and workflow.is_main_process:

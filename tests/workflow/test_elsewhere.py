@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import yaml
 from clones import TABLES_AND_FIGURES, Clone
 
@@ -63,9 +62,6 @@ def test_single_settings_go_over_the_default_study(begun):
     assert {job for job in call.jobs if job.startswith("prepare_dataset")} > {"prepare_dataset coco"}
 
 
-@pytest.mark.xfail(
-    reason="without this profile's rerun-triggers, Snakemake writes the tables again", strict=True
-)
 def test_a_finished_study_is_finished_under_any_profile(done):
     call = done.snakemake("-n", "--workflow-profile", "none").well()
     assert call.jobs == set() and "Nothing to be done" in call.said
