@@ -35,7 +35,9 @@ def test_scores_are_added_evaluated_and_recommend_for_a_new_dataset(done):
     distances = pd.read_parquet(tables / "domain_distances.parquet")
     assert len(distances) == 3 * 2 * 4 and (distances["distance"] > 0).all()
     evaluation = pd.read_parquet(tables / "metric_evaluation.parquet")
-    assert evaluation.empty and "statistic" in evaluation.columns  # two sources are no order that can be compared
+    assert (
+        evaluation.empty and "statistic" in evaluation.columns
+    )  # two sources are no order that can be compared
 
     def with_a_new_dataset(study):
         desert = {**study["datasets"]["harbour"]["adapter"], "path": "desert"}
