@@ -8,6 +8,9 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+
+from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models import origins
 from transfer_atlas.models.backbone import Backbone, build_backbone
@@ -74,10 +77,26 @@ def _train(
     """Train backbone and a new head, evaluate, and leave the checkpoint in the run's output."""
     settings = request["settings"]
     training = TrainingSettings.from_hashed(settings["training"])
-    task = TASK_TYPES[task_type]
     dataset = open_dataset(request)
     indices = selected_images(dataset, settings)
     need_images(indices, request)
+    return _train_and_keep(
+        request, TASK_TYPES[task_type], backbone, training, dataset, indices, scratch, progress_to
+    )
+
+
+def _train_and_keep(
+    request: dict[str, Any],
+    task: TaskType,
+    backbone: Backbone,
+    training: TrainingSettings,
+    dataset: PreparedDataset,
+    indices: np.ndarray,
+    scratch: Path,
+    progress_to: TextIO,
+) -> dict[str, Any]:
+    """Train on some images at the settings' rate, evaluate, and keep the model among the run's files; its metrics."""
+    settings = request["settings"]
     model = with_head(backbone, task, dataset, training, settings["seed"])
     accelerator = make_accelerator(training.precision, tf32=training.tf32)
     progress = Progress(request["name"], training.steps, progress_to)
@@ -268,42 +287,9 @@ def target_model(request: dict[str, Any], scratch: Path, progress_to: TextIO) ->
     fitted, _ = hold_out(
         selected_images(dataset, settings), settings["held_out_fraction"], settings["selection_seed"] or 0
     )
-    accelerator = make_accelerator(training.precision, tf32=training.tf32)
-    progress = Progress(request["name"], training.steps, progress_to)
-    model = with_head(start(request, settings["seed"]), task, dataset, training, settings["seed"])
-    curve = fit(
-        model,
-        task,
-        Batches(dataset, task, fitted, training, settings["seed"]),
-        training,
-        learning_rate=training.learning_rate,
-        accelerator=accelerator,
-        state=scratch / "state.safetensors",
-        watch=lambda done, loss: progress.show(done, f"loss {loss:.3f}"),
-    )
-    metrics = assess(
-        model,
-        task,
-        dataset,
-        training,
-        fitted,
-        curve,
-        accelerator=accelerator,
-        scoring=scoring_of(settings),
-        output=scratch / "output",
-        seed=settings["seed"],
-    )
-    about = {dataset.description.name: describe_dataset(*trained_on(dataset, training, settings))}
-    save_checkpoint(
-        scratch / "output" / MODEL_FILE,
-        model.state_dict(),
-        described(request, model.backbone, task, training, about),
-    )
-    return _metrics(task, metrics) | {
-        "images": len(fitted),
-        "curve": curve,
-        "transfer_value": found["value"],
-    }
+    backbone = start(request, settings["seed"])
+    metrics = _train_and_keep(request, task, backbone, training, dataset, fitted, scratch, progress_to)
+    return metrics | {"transfer_value": found["value"]}
 
 
 def _anew(folder: Path) -> Path:
