@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.adapters.base import existing_folder, relative_to
-from transfer_atlas.datasets.adapters.box_files import ROUNDING, BoxFiles, ClassNames, fit
+from transfer_atlas.datasets.adapters.box_files import BoxFiles
 from transfer_atlas.datasets.adapters.coco_files import CocoFile, read_coco
+from transfer_atlas.datasets.adapters.coco_objects import ObjectReader, are_numbers
 from transfer_atlas.datasets.adapters.coco_outlines import OutlineMasks, OutlineReader, describe_outlines
 from transfer_atlas.datasets.adapters.depth_files import DepthFiles, DepthReader, describe_depth
 from transfer_atlas.datasets.adapters.image_bytes import ReadImage, read_image
@@ -21,11 +21,12 @@ from transfer_atlas.datasets.adapters.image_files import ListedImageFiles, ident
 from transfer_atlas.datasets.adapters.json_images import check_annotation_files, images_listed, on_disk
 from transfer_atlas.datasets.adapters.keypoint_files import KeypointFiles, describe_keypoints
 from transfer_atlas.datasets.adapters.mask_files import MaskFiles, MaskReader, describe_masks
-from transfer_atlas.datasets.adapters.masks import known_values
 from transfer_atlas.datasets.adapters.patterns import Pattern, fill
-from transfer_atlas.datasets.prepared import Entry, Objects, Record, TaskType
+from transfer_atlas.datasets.prepared import Entry, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
+
+UNKNOWN_SIZE = (65535, 65535)  # of an image that cannot be read, which is told elsewhere
 
 
 class Settings(BoxFiles, ListedImageFiles):
@@ -190,7 +191,10 @@ class _Reader:
         parts = {"split": on_disk(settings, split)}
         outlines = settings.outlines is not None
         self.file = read_coco(folder / fill(settings.annotations, parts), root, dataset, outlines)
-        self.objects = _ObjectReader(settings, described, self.file, problems)
+        points = len(described.keypoints["names"]) if described.keypoints else None
+        self.objects = ObjectReader(
+            settings, described.classes, settings.keypoints, points, self.file, problems
+        )
         if settings.keypoints is not None and settings.keypoints.annotations is not None:
             path = folder / fill(settings.keypoints.annotations, parts)
             self.objects.add_keypoints(read_coco(path, root, dataset), problems)
@@ -239,7 +243,7 @@ def _checked_size(
         if isinstance(value, str) and value.strip().replace(".", "", 1).isdigit():
             stated[at] = float(value)
     said = [value for value in stated if value not in (None, 0)]
-    usable = len(said) == 2 and _numbers(said) and all(0 < value < math.inf for value in said)
+    usable = len(said) == 2 and are_numbers(said) and all(0 < value < math.inf for value in said)
     if said and not usable:
         found = f"width {str(listed.get('width'))[:40]} and height {str(listed.get('height'))[:40]}"
         where_said = f"{file}, image {listed['id']}"
@@ -251,168 +255,3 @@ def _checked_size(
         remedy = "Fetch the image anew, or scale its annotations."
         problems.add(where, f"an image of {image.size[0]} x {image.size[1]}", expected, remedy)
     return image.size
-
-
-LARGEST = 1e300  # whole numbers in JSON have no end
-UNKNOWN_SIZE = (65535, 65535)  # of an image that cannot be read, which is told elsewhere
-
-
-class _ObjectReader:
-    """Turns the annotations of an image into its objects."""
-
-    def __init__(self, settings: Settings, described: _Described, file: CocoFile, problems: Problems) -> None:
-        self.settings, self.file = settings, file
-        if file.is_panoptic:
-            raise DatasetError(
-                f"Dataset '{problems.dataset}': {file.name} is in COCO's panoptic format (its annotations have "
-                "segments_info). Expected boxes: read it with the adapter coco_panoptic, or correct `annotations`."
-            )
-        self.names = file.category_names()
-        self.classes = ClassNames(settings, described.classes)
-        self.points = len(described.keypoints["names"]) if described.keypoints else None
-        self.elsewhere: dict[str, list[float]] | None = None
-
-    def add_keypoints(self, file: CocoFile, problems: Problems) -> None:
-        """Take the keypoints from a file of their own, whose annotations have the same ids."""
-        self.elsewhere = {str(entry.get("id")): entry.get("keypoints", []) for entry in file.annotations}
-        unknown = self.elsewhere.keys() - {str(entry.get("id")) for entry in self.file.annotations}
-        if unknown:
-            found = (
-                f"{len(unknown)} annotation ids, such as {min(unknown, key=str)}, that {self.file.name} lacks"
-            )
-            problems.add(file.name, found, "the same ids in both", "Use files of the same release.")
-
-    def read(
-        self, annotations: list[dict[str, Any]], size: tuple[int, int], image: str, problems: Problems
-    ) -> Objects | None:
-        """Return the objects; None, and a problem, if one of them is not in order."""
-        before, kept = len(problems.texts), []
-        for annotation in annotations:
-            where = f"{self.file.name}, annotation {annotation.get('id', 'without id')} of {image}"
-            label = self._label(annotation, where, problems)
-            box = None if label is None else self._box(annotation, size, where, problems)
-            if box is not None:
-                area = annotation.get("area")  # of the outline, where it is known
-                area = (
-                    area
-                    if _numbers([area]) and 0 < area < math.inf
-                    else (box[2] - box[0]) * (box[3] - box[1])
-                )
-                points = None if self.points is None else self._keypoints(annotation, where, problems)
-                crowd = self._crowd(annotation, where, problems)
-                if points is not None:
-                    points = self._inside(points, size, where, problems)
-                kept.append((box, label, crowd, float(area), points))
-        if len(problems.texts) > before:
-            return None
-        boxes, labels, crowd, area, points = zip(*kept, strict=True) if kept else ((),) * 5
-        return Objects(
-            boxes=np.array(boxes, np.float32).reshape(-1, 4),
-            labels=np.array(labels, np.int64),
-            crowd=np.array(crowd, bool),
-            area=np.array(area, np.float32),
-            keypoints=None
-            if self.points is None
-            else np.array(points, np.float32).reshape(-1, self.points, 3),
-        )
-
-    def labelled(
-        self, annotations: list[dict[str, Any]], image: str
-    ) -> list[tuple[dict[str, Any], int, bool, str]]:
-        """Annotations of a class with their class, whether they are crowds, and how messages call them.
-
-        Those are meant that `read` has found in order.
-        """
-        found, unheard = [], Problems("")
-        for annotation in annotations:
-            where = f"{self.file.name}, annotation {annotation.get('id', 'without id')} of {image}"
-            label = self._label(annotation, where, unheard)
-            if label is not None:
-                found.append((annotation, label, self._crowd(annotation, where, unheard), where))
-        return found
-
-    def _crowd(self, annotation: dict[str, Any], where: str, problems: Problems) -> bool:
-        """Whether an annotation is of a crowd: 0 or 1, also as text or as truth value."""
-        value = annotation.get("iscrowd")
-        known = {None: False, 0: False, 1: True, "0": False, "1": True, "": False}
-        if isinstance(value, (list, dict)) or value not in known:
-            problems.add(where, f"iscrowd {value!r}", "0 or 1", "Correct the annotation.")
-            return False
-        return known[value]
-
-    def _inside(
-        self, points: np.ndarray, size: tuple[int, int], where: str, problems: Problems
-    ) -> np.ndarray:
-        """Keypoints (K, 3) none of which is outside the image by more than rounding; those are left out or told."""
-        width, height = size
-        x, y = points[:, 0], points[:, 1]
-        out = np.maximum(np.maximum(-x, x - width), np.maximum(-y, y - height)) > ROUNDING
-        out &= points[:, 2] > 0
-        if not out.any():
-            return points
-        if self.settings.outside == "clip":
-            return np.where(out[:, None], np.float32(0), points)
-        shift = 0.5 if self.settings.keypoints.coordinates == "indices" else 0.0
-        first = (points[np.flatnonzero(out)[0]] - shift).tolist()  # as the file has it
-        found = f"keypoint {int(np.flatnonzero(out)[0])} at [{first[0]:g}, {first[1]:g}] (x, y)"
-        remedy = "Correct it, or set `outside: clip`, which leaves such keypoints out."
-        problems.add(where, found, f"a keypoint inside the image of {width} x {height}", remedy)
-        return points
-
-    def _label(self, annotation: dict[str, Any], where: str, problems: Problems) -> int | None:
-        identifier = annotation.get("category_id")
-        if identifier not in self.names:
-            known = known_values(self.names)
-            remedy = "Add the category to `categories`, or correct the annotation."
-            problems.add(where, f"category_id {identifier!r}", f"one of {known}", remedy)
-            return None
-        return self.classes.index(self.names[identifier], where, problems)
-
-    def _box(
-        self, annotation: dict[str, Any], size: tuple[int, int], where: str, problems: Problems
-    ) -> tuple[float, float, float, float] | None:
-        box = annotation.get("bbox")
-        if not _numbers(box) or len(box) != 4:
-            expected = "bbox as four numbers: x, y, width, height"
-            problems.add(where, f"bbox {str(box)[:60]}", expected, "Correct the annotation.")
-            return None
-        if not all(abs(value) < 1e9 for value in box):  # not a number included
-            problems.add(where, f"bbox {str(box)[:60]}", "numbers of pixels", "Correct the annotation.")
-            return None
-        x, y, width, height = map(float, box)
-        return fit((x, y, x + width, y + height), size, self.settings, where, problems)
-
-    def _keypoints(self, annotation: dict[str, Any], where: str, problems: Problems) -> np.ndarray:
-        """Keypoints (K, 3) float32; none annotated where the annotation holds none."""
-        values = annotation.get("keypoints") or []
-        if self.elsewhere is not None:
-            values = self.elsewhere.get(str(annotation.get("id")), [])
-        nothing = np.zeros((self.points, 3), np.float32)
-        if not values:
-            return nothing
-        if not _numbers(values) or len(values) != 3 * self.points:
-            found = (
-                f"{len(values)} numbers for keypoints"
-                if _numbers(values)
-                else "keypoints that are no numbers"
-            )
-            expected = f"{3 * self.points}: x, y, visibility of each of {self.points}"
-            problems.add(where, found, expected, "Correct the annotation, or `keypoints.names`.")
-            return nothing
-        values = [value if abs(value) < 1e9 else math.nan for value in values]
-        points = np.array(values, np.float32).reshape(self.points, 3)
-        if not np.isin(points[:, 2], (0, 1, 2)).all() or not np.isfinite(points).all():
-            found = f"visibilities {sorted(set(points[:, 2].tolist()))}"
-            problems.add(where, found, "0, 1 or 2, and finite x and y", "Correct the annotation.")
-            return nothing
-        if self.settings.keypoints.coordinates == "indices":  # to the centres of the pixels that they name
-            points[:, :2] += 0.5 * (points[:, 2:] > 0)
-        return points
-
-
-def _numbers(values: Any) -> bool:
-    """Whether this is a list of numbers that fit into a float."""
-    return isinstance(values, list) and all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) and not abs(value) > LARGEST
-        for value in values
-    )
