@@ -162,6 +162,12 @@ def panoptic(root: Path, segments) -> None:
 SEGMENTS = [{"id": 5 + 256 + 2 * 65536, "category_id": 3}, {"id": 9, "category_id": 5}]
 
 
+def test_numbers_of_segments_may_be_text(tmp_path):
+    panoptic(tmp_path, [{name: str(value) for name, value in segment.items()} for segment in SEGMENTS])
+    mask = open_dataset("coco_panoptic", tmp_path / "toy", "train", "segmentation")[0].mask
+    assert set(np.unique(mask)) == {0, 1, 255}
+
+
 def test_panoptic_segments_become_classes_and_void_is_ignored(tmp_path):
     panoptic(tmp_path, SEGMENTS)
     opened = open_dataset("coco_panoptic", tmp_path / "toy", "train", "segmentation")
@@ -172,9 +178,21 @@ def test_panoptic_segments_become_classes_and_void_is_ignored(tmp_path):
 
 @pytest.mark.parametrize(
     ("segments", "said"),
-    [(SEGMENTS[:1], r"segments \[9\]"), ([*SEGMENTS[:1], {"id": 9, "category_id": 7}], "category_id 7")],
+    [
+        (SEGMENTS[:1], r"segments \[9\]"),
+        ([*SEGMENTS[:1], {"id": 9, "category_id": 7}], "category_id 7"),
+        ([{"id": 9, "category_id": [3]}], r"category_id \[3\]"),
+        ([{"id": 9}], "category_id None"),
+        ([{"category_id": 3}], "the segment {'category_id': 3}"),
+        ([{"id": {}, "category_id": 3}], "the segment"),
+        ([{"id": "x", "category_id": 3}], "the segment"),
+        ([{"id": 1e400, "category_id": 3}], "the segment"),
+        ([5], "the segment 5"),
+        (None, "segments_info None"),
+        ("abc", "segments_info abc"),
+    ],
 )
-def test_segments_without_a_class_are_refused(tmp_path, segments, said):
+def test_wrong_segments_are_named(tmp_path, segments, said):
     panoptic(tmp_path, segments)
     with pytest.raises(DatasetError, match=said):
         records_of(parse({"name": "coco_panoptic", "path": "toy"}), tmp_path)

@@ -120,17 +120,23 @@ def read_coco(path: Path, root: Path, dataset: str, outlines: bool = False) -> C
     return CocoFile(name, content["images"], content["annotations"], content["categories"])
 
 
-def _identifier(value: Any, where: str, field: str, dataset: str) -> Identifier:
+def as_identifier(value: Any) -> Identifier | None:
+    """An id as a whole number or text, where text that is a whole number is the number; None if it is neither."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value.strip()):
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
+    return None if isinstance(value, bool) or not isinstance(value, (int, str)) else value
+
+
+def _identifier(value: Any, where: str, field: str, dataset: str) -> Identifier:
+    found = as_identifier(value)
+    if found is None:
         raise DatasetError(
             f"Dataset '{dataset}': {where} has the {field} {str(value)[:60]} ({type(value).__name__}). Expected a "
             "whole number or text: correct the file."
         )
-    return value
+    return found
 
 
 USED = ("id", "image_id", "category_id", "bbox", "iscrowd", "area", "keypoints", "segments_info", "file_name")

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.adapters.base import existing_folder, relative_to
 from transfer_atlas.datasets.adapters.box_files import ClassNames, NamedClasses
-from transfer_atlas.datasets.adapters.coco_files import CocoFile, read_coco
+from transfer_atlas.datasets.adapters.coco_files import CocoFile, as_identifier, read_coco
 from transfer_atlas.datasets.adapters.image_bytes import read_image
 from transfer_atlas.datasets.adapters.image_files import ListedImageFiles, identifier_of
 from transfer_atlas.datasets.adapters.json_images import check_annotation_files, images_listed, on_disk
@@ -179,14 +179,25 @@ class _Reader:
         values = np.asarray(picture)[..., :3].astype(np.int64)
         numbers = values[..., 0] + 256 * values[..., 1] + 65536 * values[..., 2]
         labels, before = {VOID: self.ignore}, len(problems.texts)
-        for segment in annotation["segments_info"]:
-            category = segment.get("category_id")
+        segments = annotation.get("segments_info")
+        if not isinstance(segments, list):
+            remedy = "Correct the file."
+            problems.add(where, f"segments_info {str(segments)[:60]}", "a list of segments", remedy)
+            return None
+        for segment in segments:
+            number = as_identifier(segment.get("id")) if isinstance(segment, dict) else None
+            if not isinstance(number, int):
+                expected = "a mapping with id, a whole number, and category_id"
+                problems.add(where, f"the segment {str(segment)[:80]}", expected, "Correct the file.")
+                continue
+            category = as_identifier(segment.get("category_id"))
             if category not in self.names:
                 remedy = "Add it to `categories`, or correct the file."
-                problems.add(where, f"category_id {category!r}", f"one of {known_values(self.names)}", remedy)
+                found = f"category_id {str(segment.get('category_id'))[:60]}"
+                problems.add(where, found, f"one of {known_values(self.names)}", remedy)
                 continue
             label = self.classes.index(self.names[category], where, problems)
-            labels[int(segment["id"])] = self.ignore if label is None else label
+            labels[number] = self.ignore if label is None else label
         present, places = np.unique(numbers, return_inverse=True)
         unlisted = [int(number) for number in present if int(number) not in labels]
         if unlisted and len(problems.texts) == before:
