@@ -22,6 +22,8 @@ import yaml
 
 from transfer_atlas.planning.content_versions import content_versions
 from transfer_atlas.planning.plan import make_plan
+from transfer_atlas.planning.shown import write_stamp
+from transfer_atlas.planning.workflow import TABLES, load_workflow
 from transfer_atlas.study.study import parse_study
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -62,23 +64,23 @@ def study_of(transfers: int, folder: Path) -> dict:
 
 
 def finish(study_file: Path) -> None:
-    """Put an empty file wherever the study declares an output."""
-    study = parse_study(yaml.safe_load(study_file.read_text(encoding="utf-8")))
-    plan = make_plan(study, *content_versions(study))
+    """Put a file wherever the study declares an output: empty ones, and stamps that say which runs are shown."""
+    flow = load_workflow(yaml.safe_load(study_file.read_text(encoding="utf-8")), without_data=False)
     names = {"prepared": "dataset.json", "ilsvrc": "model.safetensors", "source": "model.safetensors"}
-    for run in plan:
-        folder = run.folder(study.store)
+    for run in flow.plan:
+        folder = run.folder(flow.study.store)
         folder.mkdir(parents=True)
         for name in {"run.json", names.get(run.kind, "run.json")}:
             (folder / name).touch()
-    key, results = plan.table_key(), Path(study.results)
-    tables = ("runs", "transfers", "seed_gains", "gains", "effects", "best_effects", "best_sources")
-    figures = ("effects_small_target", "gains_segmentation_small_target")
-    files = [f"tables/{name}.parquet" for name in tables] + ["tables/tables.html", f".shows/tables-{key}"]
-    files += [f"figures/{name}.{suffix}" for name in figures for suffix in ("png", "svg")]
-    for file in [*files, *(f".shows/{name}-{key}" for name in figures)]:
+    results = Path(flow.study.results)
+    files = [f"tables/{name}.parquet" for name in TABLES] + ["tables/tables.html"]
+    files += [f"figures/{name}.{suffix}" for name in flow.figures for suffix in ("png", "svg")]
+    for file in files:
         (results / file).parent.mkdir(parents=True, exist_ok=True)
         (results / file).touch()
+    folders = [str(run.folder(flow.study.store)) for run in flow.plan]
+    for name in ("tables", *flow.figures):
+        write_stamp(flow.shown.stamp(name), folders, flow.study.store)
 
 
 def dry_run(study_file: Path, expected: str) -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transfer_atlas.planning.plan import Plan
+from transfer_atlas.planning.presence import Presence
 from transfer_atlas.planning.run import Run
 from transfer_atlas.store.files import RememberedDigests, write_json
 from transfer_atlas.store.store import RUN_FILE
@@ -25,6 +26,7 @@ class Shown:
     study: Study
     plan: Plan
     key: str
+    present: Presence
 
     def stamp(self, name: str) -> Path:
         """The stamp of a table or figure."""
@@ -39,6 +41,7 @@ class Shown:
         if not stamps:
             return
         now = digests_of(self.plan.runs, self.study.store)
+        self._remember_presence(now)
         for stamp in stamps:
             shown = read_stamp(stamp)
             kinds = {run.split("/")[0] for run in shown or {}}
@@ -46,12 +49,22 @@ class Shown:
             if not shown or any(shown.get(run) != md5 for run, md5 in like.items()):
                 stamp.unlink(missing_ok=True)
 
+    def _remember_presence(self, digests: dict[str, str]) -> None:
+        """Whoever looked at a run's only declared file knows that the run is there: nobody needs to ask again."""
+        for run in self.plan.runs:
+            if _name(run, self.study.store) in digests and not run.described.files:
+                self.present.add(run)
+
 
 def digests_of(runs: Iterable[Run], store: Path) -> dict[str, str]:
     """md5 of the run.json of those runs that are in the store, by `kind/name/key`."""
-    files = [f"{run.folder(store).relative_to(store).as_posix()}/{RUN_FILE}" for run in runs]
+    files = [f"{_name(run, store)}/{RUN_FILE}" for run in runs]
     hashed = RememberedDigests("md5").of(store, files, missing_too=True)
     return {file.removesuffix(f"/{RUN_FILE}"): md5 for file, md5 in hashed.items()}
+
+
+def _name(run: Run, store: Path) -> str:
+    return run.folder(store).relative_to(store).as_posix()
 
 
 def write_stamp(stamp: Path, folders: Iterable[str], store: Path) -> None:

@@ -64,7 +64,7 @@ class Workflow:
         found = with_ancestry([*self.plan.runs, *(each.run for each in self.recommendation)])
         self.runs = {(run.kind, run.key): run for run in found}
         self.key = self.plan.table_key()
-        self.shown = Shown(self.study, self.plan, self.key)
+        self.shown = Shown(self.study, self.plan, self.key, self.present)
 
     def run(self, kind: str, name: str, key: str) -> Run:
         """The run of the plan that a path belongs to."""
