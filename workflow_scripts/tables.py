@@ -16,6 +16,7 @@ from transfer_atlas.analysis.tables.details import (
 from transfer_atlas.analysis.tables.effects import best_effects_table, effects_table
 from transfer_atlas.analysis.tables.files import write_page, write_table
 from transfer_atlas.analysis.tables.records import dataset_facts, read_records
+from transfer_atlas.analysis.tables.surroundings import told_of_differences
 from transfer_atlas.analysis.tables.transfers import (
     gains_table,
     runs_table,
@@ -52,5 +53,6 @@ shown = [folder for _, folder in facts["transfers"]]
 shown += [folder for folders in facts["others"].values() for folder in folders]
 seeds = transfers["seed"].nunique()
 results = Path(snakemake.output.gains).parents[1]
-print(answers_as_text(tables["best_sources"], results, seeds), file=terminal, flush=True)
+differing = told_of_differences(transfers)
+print(answers_as_text(tables["best_sources"], results, seeds, differing), file=terminal, flush=True)
 write_stamp(Path(snakemake.output.stamp), shown, Path(snakemake.params.store))

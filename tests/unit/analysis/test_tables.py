@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from transfer_atlas.analysis.tables import effects
 from transfer_atlas.analysis.tables import transfers as tables
+from transfer_atlas.analysis.tables.surroundings import told_of_differences
 from transfer_atlas.errors import ConfigurationError
 
 positive_values = st.floats(1e-3, 1e3)
@@ -102,8 +103,6 @@ def test_transfers_hold_nothing_that_varies_between_repetitions():
         "seconds": 9.0,
         "created": "2030-01-01T00:00:00+00:00",
         "git_commit": "1" * 40,
-        "device": "cuda",
-        "packages": {"torch": "3"},
         "peak_memory_host_bytes": 7,
     }
     first, second = (tables.transfers_table([r], DATASETS) for r in (record, again))
@@ -313,3 +312,45 @@ def test_finding_a5_from_the_published_gains():
     assert len(multi) == 10 and (multi > 0).all()
     better_multi = (multi - best[multi.index])[lambda difference: difference > 2]
     assert set(better_multi.index) == {"segmentation/isprs", "segmentation/sun_rgbd"}
+
+
+def test_runs_that_were_computed_otherwise_say_so_where_they_are_compared():
+    """A transfer from another device and another torch than its baseline's."""
+    like = {"device": "H100", "packages": {"torch": "2.15", "timm": "1.0"}}
+    other = {"device": "cpu", "packages": {"torch": "2.14", "timm": "1.0"}}
+    halved = {"settings": {"training": {"precision": "bfloat16"}}}
+    target = "segmentation/camvid"
+    records = [
+        transfer_record("ilsvrc", target, 0.4) | like,
+        transfer_record("segmentation/coco", target, 0.5) | other,
+        transfer_record("segmentation/sun", target, 0.5) | like | halved,
+        transfer_record("scratch", target, 0.1) | like,
+    ]
+    transfers = tables.transfers_table(records, DATASETS)
+    assert list(transfers.set_index("source").loc["segmentation/coco", ["device", "precision"]]) == [
+        "cpu",
+        "float32",
+    ]
+    expected = {"segmentation/coco": "device, torch", "segmentation/sun": "precision"}
+    for table in (tables.seed_gains_table(transfers), tables.gains_table(transfers)):
+        found = table.set_index("source")["differs_in"].dropna().to_dict()
+        assert found == expected
+    assert told_of_differences(transfers) == [
+        "device: 3 of H100, 1 of cpu",
+        "precision: 3 of float32, 1 of bfloat16",
+        "torch: 3 of 2.15, 1 of 2.14",
+    ]
+    alike = transfers[transfers["source"].isin(["ilsvrc", "scratch"])]
+    assert told_of_differences(alike) == []
+
+
+def test_another_seed_that_was_computed_otherwise_is_told_in_the_mean():
+    target = "segmentation/camvid"
+    records = [
+        transfer_record(source, target, 0.4, seed=seed, device=f"device {seed}")
+        for source in ("ilsvrc", "segmentation/coco")
+        for seed in (0, 1)
+    ]
+    transfers = tables.transfers_table(records, DATASETS)
+    assert tables.seed_gains_table(transfers)["differs_in"].isna().all()
+    assert set(tables.gains_table(transfers)["differs_in"]) == {"device"}

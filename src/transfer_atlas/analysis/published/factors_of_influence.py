@@ -78,7 +78,7 @@ def published_gains(folder: Path | str) -> pd.DataFrame:
         row["value"] = float(iou.get((cell.regime, cell.target, cell.source), math.nan))
         row["baseline"] = float(iou.get((absolute, cell.target, "ilsvrc"), math.nan))
         row |= {"baseline_at_chance": False, "status": "finished", "reason": None}
-        row |= {"seeds": [0], "keys": [None], "baseline_keys": [None]}
+        row |= {"seeds": [0], "keys": [None], "baseline_keys": [None], "differs_in": None}
         rows.append(row)
     return GAINS.conform(pd.DataFrame(rows))
 

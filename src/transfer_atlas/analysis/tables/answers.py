@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 
-def answers_as_text(best_sources: pd.DataFrame, results: Path, seeds: int) -> str:
+def answers_as_text(
+    best_sources: pd.DataFrame, results: Path, seeds: int, differing: Iterable[str] = ()
+) -> str:
     """What to start from for every target, with gain and interval and the runner-up, and where the rest lies.
 
-    best_sources: the table of that name; seeds: how many seeds the study's transfers have.
+    best_sources: the table of that name; seeds: how many seeds the study's transfers have; differing: in what these
+    differ besides their settings (`told_of_differences`).
     """
     lines = ["", "What to start from, by target:"]
     for regime, rows in best_sources.groupby("regime", sort=False):
@@ -23,6 +27,9 @@ def answers_as_text(best_sources: pd.DataFrame, results: Path, seeds: int) -> st
         lines.append(
             "One seed: what is a few percent may be chance. More seeds: `seeds: [0, 1, 2]` in the study."
         )
+    differing = list(differing)
+    if differing:
+        lines.append(f"Transfers of this study were not computed alike: {'; '.join(differing)}.")
     lines.append("For a dataset of your own: snakemake recommend --configfile STUDY --config target=TASK")
     return "\n".join([*lines, ""])
 

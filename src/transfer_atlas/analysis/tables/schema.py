@@ -129,6 +129,19 @@ _RELATION = (
     ),
 )
 
+SURROUNDINGS = (
+    Column("device", "text", "", "What it ran on; empty where there is no run"),
+    Column("precision", "text", "", "Precision of the arithmetic of training; empty where there is no run"),
+    Column("packages", "text", "JSON", "Versions of the installed packages; empty where there is no run"),
+)
+DIFFERS_IN = Column(
+    "differs_in",
+    "text",
+    "",
+    "In what the runs compared here differ besides their source: `device`, `precision`, names of packages of "
+    "which they had other versions; empty if in nothing",
+)
+
 RUNS = Table(
     "runs",
     "Every run of the study, of every kind. The only table whose times, memory and versions may differ "
@@ -188,6 +201,7 @@ TRANSFERS = Table(
         Column(
             "source_key", "text", "", "Key of the run that made the starting weights; empty for `scratch`"
         ),
+        *SURROUNDINGS,
     ),
 )
 
@@ -221,6 +235,7 @@ SEED_GAINS = Table(
         Column("reason", "text", "", "The failure in words; empty if finished"),
         Column("key", "text", "", "Key of the transfer"),
         Column("baseline_key", "text", "", "Key of the baseline transfer; empty if missing"),
+        DIFFERS_IN,
     ),
 )
 
@@ -298,6 +313,7 @@ GAINS = Table(
         Column(
             "baseline_keys", "texts", "", "Keys of the baselines, in the order of `seeds`; empty if missing"
         ),
+        DIFFERS_IN,
     ),
 )
 

@@ -32,6 +32,8 @@ SCORES = Table(
         ),
         Column("reason", "text", "", "Why there is no score, in words"),
         Column("key", "text", "", "Key of the run"),
+        Column("device", "text", "", "What it ran on"),
+        Column("packages", "text", "JSON", "Versions of the installed packages"),
     ),
 )
 

@@ -20,6 +20,7 @@ from transfer_atlas.analysis.tables.score_schema import (
     METRIC_STABILITY,
     SCORES,
 )
+from transfer_atlas.analysis.tables.surroundings import surroundings_of
 from transfer_atlas.analysis.tables.transfers import frame_of
 from transfer_atlas.transferability.arrays import MetricInputError
 from transfer_atlas.transferability.domain_distance import domain_distance
@@ -69,6 +70,7 @@ def scores_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
                     "status": record["status"],
                     "reason": record["reason"],
                     "key": record["key"],
+                    **{column: surroundings_of(record)[column] for column in ("device", "packages")},
                 }
             )
     return frame_of(SCORES, rows)

@@ -17,6 +17,8 @@ import pandas as pd
 from transfer_atlas.analysis.tables import schema
 from transfer_atlas.analysis.tables.chance import at_chance
 from transfer_atlas.analysis.tables.image_bootstrap import Results, image_variances
+from transfer_atlas.analysis.tables.surroundings import COLUMNS as SURROUNDINGS
+from transfer_atlas.analysis.tables.surroundings import differences_of, surroundings_of
 from transfer_atlas.analysis.tables.uncertainty import (
     NEGATIVE,
     POSITIVE,
@@ -89,6 +91,7 @@ def transfers_table(
         row["best_learning_rate"] = (record.get("metrics") or {}).get("best_learning_rate")
         row |= {name: record.get(name) for name in ("status", "reason", "key")}
         row["source_key"] = (record.get("parents") or {}).get("source")
+        row |= surroundings_of(record)
         rows.append(row)
     seen: dict[tuple, str] = {}
     for row in rows:
@@ -106,6 +109,7 @@ def transfers_table(
         row |= _describe_source(row["source"], datasets) | _describe_target(row["target"], datasets)
         row |= {"metric": None, "value": math.nan, "higher_is_better": None, "best_learning_rate": None}
         row |= {"status": "missing", "reason": "there is no run yet", "key": None, "source_key": None}
+        row |= dict.fromkeys(SURROUNDINGS)
         rows.append(row)
     table = frame_of(schema.TRANSFERS, rows)
     refuse_mixed_keys(table)
@@ -155,6 +159,7 @@ def seed_gains_table(transfers: pd.DataFrame) -> pd.DataFrame:
             gain = relative_transfer_gain(value, baseline, bool(known.higher_is_better))
         row |= {"value": value, "baseline": baseline, "gain": gain, "effect": effect(gain)}
         row |= {"status": status, "reason": reason, "baseline_key": None if base is None else base.key}
+        row["differs_in"] = differences_of(each._asdict() for each in (transfer, base) if each is not None)
         rows.append(row)
     return frame_of(schema.SEED_GAINS, rows)
 
@@ -172,6 +177,7 @@ def gains_table(
     (`chance_levels`; without them, only average precision has one).
     """
     rows = []
+    runs = {row["key"]: row for row in transfers[["key", *SURROUNDINGS]].to_dict("records")}
     groups = seed_gains_table(transfers).groupby(["regime", "target", "source"], sort=True)
     for (regime, target, source), seeds in groups:
         first = seeds.iloc[0]
@@ -199,6 +205,9 @@ def gains_table(
         row["reason"] = None if lost.empty else lost["reason"].iloc[0]
         row |= {"seeds": [int(seed) for seed in seeds["seed"]], "keys": list(seeds["key"])}
         row["baseline_keys"] = [None if pd.isna(key) else key for key in seeds["baseline_key"]]
+        row["differs_in"] = differences_of(
+            runs[key] for key in [*row["keys"], *row["baseline_keys"]] if key in runs
+        )
         rows.append(row)
     if not rows:
         return frame_of(schema.GAINS, rows)
