@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from transfer_atlas.transferability.arrays import Array
-from transfer_atlas.transferability.transport.blocks import (
-    largest_of_columns,
-    precision_for,
-    score_blocks,
-)
+from transfer_atlas.transferability.transport.blocks import largest_of_columns
+from transfer_atlas.transferability.transport.costs import Costs
 from transfer_atlas.transferability.transport.newton import FAR, Base, DualState, state_near
 
 EXACT_ENTRIES = 16_000_000  # of a plan that is held in float64 (128 MB); a larger one in float32
@@ -20,20 +17,19 @@ BLOCK_ENTRIES = 8_000_000  # of a plan that is scaled at a time
 
 @dataclass(frozen=True)
 class DenseDual:
-    """As `SparseDual`, with all entries (i, j) of samples `source` (n_s, d) and `target` (n_t, d).
+    """As `SparseDual`, with all entries (i, j) of the costs (n_s, n_t).
 
     4 n_s n_t bytes; 8 below 16 million entries. groups (n_t,): as there.
     """
 
-    source: Array
-    target: Array
+    costs: Costs
     groups: np.ndarray
     epsilon: float
 
     @property
     def precision(self) -> type:
         """In which the plan is held. float32 tells marginals to about 1e-6."""
-        return np.float64 if len(self.source) * len(self.target) <= EXACT_ENTRIES else np.float32
+        return np.float64 if math.prod(self.costs.shape) <= EXACT_ENTRIES else np.float32
 
     def evaluate(self, column: np.ndarray, near: DualState | None = None) -> DualState:
         """The state at potentials g (n_t,), from the base of a state nearby if there is one."""
@@ -43,15 +39,11 @@ class DenseDual:
 
     def _base(self, column: np.ndarray) -> Base:
         """The plan of potentials g (n_t,), in the logarithmic domain, one pass over blocks of the costs."""
-        height, width = len(self.source), len(self.target)
+        height, width = self.costs.shape
         plan = np.empty((height, width), self.precision)
         row = np.empty(height)
-        computed = (
-            np.float64
-            if plan.dtype == np.float64
-            else precision_for(self.source, self.target, 1e-4 * self.epsilon)
-        )
-        for start, scores in score_blocks(self.source, self.target, column, self.epsilon, computed):
+        computed = np.float64 if plan.dtype == np.float64 else self.costs.precision_for(1e-4 * self.epsilon)
+        for start, scores in self.costs.scores(column, self.epsilon, computed):
             part = slice(start, start + len(scores))
             top = scores.max(axis=1)
             scores -= top[:, None]
@@ -64,9 +56,8 @@ class DenseDual:
 
     def raised(self, row: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """min_i (c_ij - f_i) of the given columns j."""
-        rows, costs = largest_of_columns(
-            self.source, self.target[columns], row, np.zeros(len(columns)), self.epsilon
-        )
+        chosen = self.costs.of_columns(columns)
+        rows, costs = largest_of_columns(chosen, row, np.zeros(len(columns)), self.epsilon)
         return costs - row[rows]
 
     def shares(self, state: DualState) -> tuple[np.ndarray, np.ndarray]:

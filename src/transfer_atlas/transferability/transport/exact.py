@@ -9,11 +9,12 @@ from scipy.sparse import coo_array, csr_matrix
 
 from transfer_atlas.transferability.arrays import Array, UnconvergedError, double, to_numpy
 from transfer_atlas.transferability.domain_distance import squared_distances
-from transfer_atlas.transferability.transport.blocks import precision_for, score_blocks
 from transfer_atlas.transferability.transport.coarse import coarse_potential
+from transfer_atlas.transferability.transport.costs import Costs
 
 COMPLETE_ENTRIES = 2_000_000  # up to here the network simplex gets all of them
 CANDIDATES = 20  # cheapest entries of every row and every column that a larger problem starts with
+SETS = 10  # times as many sets of entries, whose maxima bound those that are asked for
 ROUNDS = 12  # of candidates
 SHORTFALL = 1e-6  # share of the cost that candidates may leave on the table
 NEAR = 1e-2  # of the median cost: candidates this close to use stay
@@ -75,7 +76,7 @@ class ExactPlan:
         return float(entries.data[used] @ np.log(entries.data[used] / even[used]))
 
 
-def exact_plan(source: Array, target: Array) -> ExactPlan:
+def exact_plan(source: Array, target: Array, costs: Costs | None = None) -> ExactPlan:
     """Minimise sum c_ij p_ij by the network simplex (POT), over all entries or over candidates.
 
     Beyond two million entries, the simplex gets some twenty of every row and column that are cheapest by the
@@ -83,35 +84,37 @@ def exact_plan(source: Array, target: Array) -> ExactPlan:
     a plan. Potentials of what it finds show which entries were missing: if by these all the others together could
     save more than 1e-6 of the cost, those cheapest by the new potentials join, at most 12 times.
 
-    `source` (n_s, d) and `target` (n_t, d) are centred together by the caller. Raises UnconvergedError.
+    `source` (n_s, d) and `target` (n_t, d) are centred together by the caller, who may have `costs` of them already.
+    Raises UnconvergedError.
     """
     first, second = (_distinct(to_numpy(double(side))) for side in (source, target))
     height, width = len(first.samples), len(second.samples)
     if height * width <= COMPLETE_ENTRIES:
         return _solved(squared_distances(first.samples, second.samples), first, second)
+    if costs is None or costs.shape != (height, width) or not isinstance(costs.source, np.ndarray):
+        costs = Costs(first.samples, second.samples)
+    turned = costs.turned()
     column = coarse_potential(first.samples, second.samples, _smoothing(first, second))
-    row, at_rows = _cheapest(first.samples, second.samples, column)
+    row, own = _cheapest(costs, column)
     connected = _staircase(first.weights, second.weights)  # or potentials of parts would not be comparable
     keys, missed, found = connected, np.inf, None
     for _ in range(ROUNDS):
-        _, at_columns = _cheapest(second.samples, first.samples, row)
-        others = at_columns.astype(np.int64) * width + np.arange(width)[:, None]
-        own = at_rows.astype(np.int64) + np.arange(height)[:, None] * width
-        keys = np.unique(np.concatenate([keys, own.ravel(), others.ravel()]))
+        _, others = _cheapest(turned, row)
+        keys = np.unique(np.concatenate([keys, own, others % height * width + others // height]))
         rows, columns = np.divmod(keys, width)
-        costs = _costs(first.samples, second.samples, rows, columns)
-        found = _solved(coo_array((costs, (rows, columns)), shape=(height, width)), first, second)
+        values = _costs(first.samples, second.samples, rows, columns)
+        found = _solved(coo_array((values, (rows, columns)), shape=(height, width)), first, second)
         row, column = (
             _of_distinct(potential, side) for potential, side in ((found.row, first), (found.column, second))
         )
-        least, at_rows = _cheapest(first.samples, second.samples, column)
+        least, own = _cheapest(costs, column)
         missed = float(np.maximum(0, row - least) @ first.weights)
         if missed <= SHORTFALL * found.linear_cost:
             return found
         used = found.plan.tocoo()
-        near = costs - row[rows] - column[columns] <= NEAR * np.median(costs)
-        own = used.row.astype(np.int64) * width + used.col
-        keys = np.concatenate([connected, own, keys[near]])
+        near = values - row[rows] - column[columns] <= NEAR * np.median(values)
+        taken = used.row.astype(np.int64) * width + used.col
+        keys = np.concatenate([connected, taken, keys[near]])
     raise UnconvergedError(
         f"the exact plan between {height} and {width} samples was not found: after {ROUNDS} rounds of candidates, "
         f"others could still save {missed:.3g} of the cost {found.linear_cost:.3g}. Use fewer samples, or a larger "
@@ -171,22 +174,37 @@ def _smoothing(first: Distinct, second: Distinct) -> float:
     return max(1e-3 * sum(squares), np.finfo(np.float64).tiny)
 
 
-def _cheapest(first: np.ndarray, second: np.ndarray, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """min_j (c_ij - g_j) of every row (n_s,), and the columns (n_s, 20) of its least such entries."""
-    number = min(CANDIDATES, len(second))
+def _cheapest(costs: Costs, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """min_j (c_ij - g_j) of every row (n_s,), and at least its 20 least such entries, as i n_t + j."""
+    width = costs.shape[1]
+    mean = sum(float((side**2).sum(axis=1).mean()) for side in (costs.source, costs.target))
     least, places = [], []
-    for start, block in score_blocks(first, second, column, 1.0, _precision(first, second)):
-        places.append(np.argpartition(block, -number, axis=1)[:, -number:])
+    for start, block in costs.scores(column, 1.0, costs.precision_for(1e-5 * mean)):
+        places.append(_largest(block, min(CANDIDATES, width)) + start * width)
         best = block.argmax(axis=1)
         rows = np.arange(start, start + len(block))
-        least.append(_costs(first, second, rows, best) - column[best])  # with the digits that float32 lacks
+        # with the digits that float32 lacks
+        least.append(_costs(costs.source, costs.target, rows, best) - column[best])
     return np.concatenate(least), np.concatenate(places)
 
 
-def _precision(first: np.ndarray, second: np.ndarray) -> type:
-    """float32 where it rounds costs by less than 1e-5 of their mean."""
-    mean = (first**2).sum(axis=1).mean() + (second**2).sum(axis=1).mean()
-    return precision_for(first, second, 1e-5 * float(mean))
+def _largest(block: np.ndarray, number: int) -> np.ndarray:
+    """At least the `number` largest entries of every row of a block (m, k), and about as many; flat positions.
+
+    The number-th largest of the maxima of ten times as many sets of columns is a lower bound that takes one reading of
+    the block. Where many entries are equal, more would pass it than are asked for: then they are counted out.
+    """
+    rows, width = block.shape
+    sets = SETS * number
+    if width >= 2 * sets:
+        whole = width // sets * sets
+        maxima = block[:, :whole].reshape(rows, -1, sets).max(axis=1)
+        bound = np.partition(maxima, sets - number, axis=1)[:, sets - number]
+        places = np.flatnonzero(block >= bound[:, None])
+        if len(places) <= 4 * number * rows:
+            return places
+    within = np.argpartition(block, -number, axis=1)[:, -number:]
+    return (within + np.arange(rows)[:, None] * width).ravel()
 
 
 def _staircase(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

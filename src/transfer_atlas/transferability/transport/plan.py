@@ -38,6 +38,7 @@ from scipy.sparse import csr_matrix
 from transfer_atlas.transferability.arrays import Array, UnconvergedError, double, to_numpy
 from transfer_atlas.transferability.transport.blocks import collect_entries, whole_plan
 from transfer_atlas.transferability.transport.coarse import coarse_potential, nearest_representatives
+from transfer_atlas.transferability.transport.costs import Costs
 from transfer_atlas.transferability.transport.dense import DenseDual
 from transfer_atlas.transferability.transport.exact import ExactPlan, exact_plan
 from transfer_atlas.transferability.transport.newton import (
@@ -124,18 +125,20 @@ def entropic_plan(
 
     `source` (n_s, d) and `target` (n_t, d) are centred together by the caller, in one library. The marginal error
     ends at or below `tolerance`, and what is watched has settled to 1e-4; else UnconvergedError is raised. Memory:
-    blocks of 40 MB and 20 bytes per collected entry of a sparse plan, of which there are some hundred per row; 4 n_s
+    blocks of 40 MB, 8 n_s n_t bytes up to 1 GB from 100 dimensions on, and 20 bytes per collected entry of a sparse
+    plan, of which there are some hundred per row; 4 n_s
     n_t bytes of a dense one (8 below 16 million entries). An ExactPlan where costs exceed epsilon too far.
     """
     ratio = _mean_cost(source, target) / epsilon
     if ratio > INDISTINCT:
         return exact_plan(source, target)
-    column, exactly = _start(source, target, epsilon, ratio, watch)
+    costs = Costs(source, target)
+    column, exactly = _start(costs, epsilon, ratio, watch)
     groups = nearest_representatives(target, GROUPS)
     try:
-        return _sparse(source, target, column, groups, epsilon, tolerance, watch, exactly)
+        return _sparse(costs, column, groups, epsilon, tolerance, watch, exactly)
     except _Unsettled as ended:
-        exact = exact_plan(source, target)
+        exact = exact_plan(source, target, costs)
         # what an exact plan costs beyond the dual's value is its divergence from the entropic plan, or more
         gap = (exact.linear_cost - ended.state.value) / epsilon + exact.entropy
         if gap <= SAME:
@@ -148,22 +151,19 @@ def entropic_plan(
         ) from None
 
 
-def _start(
-    source: Array, target: Array, epsilon: float, ratio: float, watch: Watch | None
-) -> tuple[np.ndarray, float]:
+def _start(costs: Costs, epsilon: float, ratio: float, watch: Watch | None) -> tuple[np.ndarray, float]:
     """First potentials (n_t,), and what is watched in the limit of small epsilon, nan where that is not known."""
     if ratio <= UNIFORM:
-        return np.zeros(len(target)), math.nan
+        return np.zeros(costs.shape[1]), math.nan
     if ratio > FAR_APART:
-        exact = exact_plan(source, target)
+        exact = exact_plan(costs.source, costs.target, costs)
         known = math.nan if watch is None else watch.value(exact.masses(watch.first, watch.second))
         return exact.column, known
-    return coarse_potential(source, target, epsilon), math.nan
+    return coarse_potential(costs.source, costs.target, epsilon), math.nan
 
 
 def _sparse(
-    source: Array,
-    target: Array,
+    costs: Costs,
     column: np.ndarray,
     groups: np.ndarray,
     epsilon: float,
@@ -173,17 +173,17 @@ def _sparse(
 ) -> EntropicPlan:
     """Rounds of steps 2 to 6 above, which go on with the dense plan where the sparse one holds too much."""
     row, steps, error, depth, passes = None, 0, math.inf, NEGLIGIBLE, 0
-    state = None
-    largest = min(MOST_PER_ROW, len(target) // MOST_SHARE)
+    state, width = None, costs.shape[1]
+    largest = min(MOST_PER_ROW, width // MOST_SHARE)
     most = min(FIRST_PER_ROW, largest)
     for _ in range(ROUNDS):
         entries = None
-        if len(target) > FEW_SAMPLES:
-            entries = collect_entries(source, target, row, column, epsilon, depth, FEWEST_PER_ROW, most)
+        if width > FEW_SAMPLES:
+            entries = collect_entries(costs, row, column, epsilon, depth, FEWEST_PER_ROW, most)
             passes += 2
         if entries is None:
-            return _dense(source, target, column, groups, epsilon, tolerance, watch, exactly, steps, passes)
-        dual = SparseDual(entries.indptr, entries.indices, entries.cost, groups, len(target), epsilon)
+            return _dense(costs, column, groups, epsilon, tolerance, watch, exactly, steps, passes)
+        dual = SparseDual(entries.indptr, entries.indices, entries.cost, groups, width, epsilon)
         state = dual.evaluate(column)
         limit = 2 * entries.depth * epsilon
         state, taken = maximise(dual, state, tolerance / 2, limit)
@@ -198,7 +198,7 @@ def _sparse(
         state, taken, settled = _settle(dual, state, limit, watch, exactly)
         steps += taken
         row, column = state.row, state.column
-        mass, error = whole_plan(source, target, row, column, epsilon)
+        mass, error = whole_plan(costs, row, column, epsilon)
         passes += 1
         if error <= tolerance and mass - 1 <= LEFT_OUT + tolerance / 10 and settled:
             plan = dual.plan(state)
@@ -209,8 +209,7 @@ def _sparse(
 
 
 def _dense(
-    source: Array,
-    target: Array,
+    costs: Costs,
     column: np.ndarray,
     groups: np.ndarray,
     epsilon: float,
@@ -221,7 +220,7 @@ def _dense(
     passes: int,
 ) -> EntropicPlan:
     """Steps 4 and 6 with all entries."""
-    dual = DenseDual(source, target, groups, epsilon)
+    dual = DenseDual(costs, groups, epsilon)
     state, taken = maximise(dual, dual.evaluate(column), tolerance / 2)
     steps += taken
     if column_error(state) > tolerance:
@@ -231,7 +230,7 @@ def _dense(
     if not settled or error > tolerance:
         raise _Unsettled(state, error, steps + taken)
     plan = dual.plan(state)
-    return EntropicPlan(plan, _linear_cost(plan, source, target), error, steps + taken, passes)
+    return EntropicPlan(plan, _linear_cost(plan, costs.source, costs.target), error, steps + taken, passes)
 
 
 def _settle(
