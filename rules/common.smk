@@ -3,6 +3,7 @@ import os
 import sys
 from pathlib import Path
 
+from snakemake.resources import Resource
 from snakemake.settings.enums import RerunTrigger
 from transfer_atlas.errors import AtlasError
 from transfer_atlas.planning.kinds import KINDS
@@ -13,7 +14,7 @@ from transfer_atlas.planning.workflow import (
     is_study,
     load_workflow,
 )
-from transfer_atlas.running import warm
+from transfer_atlas.running import devices, warm
 from transfer_atlas.running.jobs import AGAIN_VARIABLE
 from transfer_atlas.sharing.puller import Puller, leaves
 from transfer_atlas.sharing.repository import Repository
@@ -88,6 +89,7 @@ def everything_counts():
 def wanted(runs, may_pull=True):
     """Those of some runs that jobs are to carry out, after pulling what is recorded where the study says so."""
     let_missing_outputs_decide()
+    lend_devices()
     if everything_counts():
         return FLOW.jobs_for(runs)
     if FLOW.study.pull and may_pull and workflow.is_main_process:
@@ -184,6 +186,44 @@ def minutes_of(kind):
         return KINDS[kind].minutes * attempt
 
     return minutes
+
+
+def gpus_of(kind):
+    """Resource function: GPUs of a job where there are any; `--set-resources RULE:gpu=4` gives a run several."""
+
+    def gpus(wildcards):
+        return FLOW.gpus(kind, wildcards.name, wildcards.key)
+
+    return gpus
+
+
+def lend_devices():
+    """Where jobs run on this machine: list its GPUs, which jobs then take in turn, and start no more jobs than that.
+
+    `--resources gpu=2` means two of them; `runs_per_gpu=3` lets three runs share each.
+    """
+    if not workflow.is_main_process or workflow.executor_plugin is None:
+        return
+    if not workflow.executor_plugin.common_settings.local_exec:
+        for variable in (devices.DEVICES_VARIABLE, devices.SHARING_VARIABLE):
+            os.environ.pop(variable, None)
+        return
+    if hasattr(FLOW, "devices"):
+        return
+    FLOW.devices = devices.listed()
+    limit, sharing = told_resource("gpu"), max(1, told_resource("runs_per_gpu") or 1)
+    lent = FLOW.devices if limit is None or sharing == 1 else FLOW.devices[:limit]
+    os.environ[devices.DEVICES_VARIABLE] = ",".join(lent)
+    os.environ[devices.SHARING_VARIABLE] = str(sharing)
+    if FLOW.devices:
+        count = len(FLOW.devices) if limit is None else min(limit, len(FLOW.devices))
+        workflow.global_resources["gpu"] = Resource("gpu", count * sharing)
+
+
+def told_resource(name):
+    """A resource of the whole workflow, as the profile or `--resources` tells it; None if they don't."""
+    told = workflow.global_resources.get(name)
+    return getattr(told, "value", told)
 
 
 def runs_of(*kinds):
@@ -313,8 +353,7 @@ def start_warm_process():
         kind.runner for kind in KINDS.values() if kind.uses_torch and kind.rule in rules
     ]
     elsewhere = not workflow.executor_plugin.common_settings.local_exec
-    switch = workflow.global_resources.get("warm_process")
-    switched_off = switch is not None and getattr(switch, "value", switch) == 0
+    switched_off = told_resource("warm_process") == 0
     if (
         not runners
         or elsewhere

@@ -14,6 +14,7 @@ rule prepare_dataset:
     resources:
         mem_mb=memory_of("prepared"),
         runtime=minutes_of("prepared"),
+        gpu=gpus_of("prepared"),
     params:
         job=job_of("prepared"),
     message:

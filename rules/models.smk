@@ -16,6 +16,7 @@ use rule prepare_dataset as ilsvrc_checkpoint with:
     resources:
         mem_mb=memory_of("ilsvrc"),
         runtime=minutes_of("ilsvrc"),
+        gpu=gpus_of("ilsvrc"),
     params:
         job=job_of("ilsvrc"),
     message:
@@ -37,6 +38,7 @@ use rule prepare_dataset as train_source with:
     resources:
         mem_mb=memory_of("source"),
         runtime=minutes_of("source"),
+        gpu=gpus_of("source"),
     params:
         job=job_of("source"),
     message:

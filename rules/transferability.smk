@@ -17,6 +17,7 @@ use rule prepare_dataset as image_features with:
     resources:
         mem_mb=memory_of("image_features"),
         runtime=minutes_of("image_features"),
+        gpu=gpus_of("image_features"),
     params:
         job=job_of("image_features"),
     message:
@@ -38,6 +39,7 @@ use rule prepare_dataset as features with:
     resources:
         mem_mb=memory_of("features"),
         runtime=minutes_of("features"),
+        gpu=gpus_of("features"),
     params:
         job=job_of("features"),
     message:
@@ -59,6 +61,7 @@ use rule prepare_dataset as score with:
     resources:
         mem_mb=memory_of("score"),
         runtime=minutes_of("score"),
+        gpu=gpus_of("score"),
     params:
         job=job_of("score"),
     message:

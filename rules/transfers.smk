@@ -16,6 +16,7 @@ use rule prepare_dataset as transfer with:
     resources:
         mem_mb=memory_of("transfer"),
         runtime=minutes_of("transfer"),
+        gpu=gpus_of("transfer"),
     params:
         job=job_of("transfer"),
     message:
@@ -37,6 +38,7 @@ use rule prepare_dataset as keep_target_model with:
     resources:
         mem_mb=memory_of("target_model"),
         runtime=minutes_of("target_model"),
+        gpu=gpus_of("target_model"),
     params:
         job=job_of("target_model"),
     message:

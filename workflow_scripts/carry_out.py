@@ -4,4 +4,10 @@ from pathlib import Path
 
 from transfer_atlas.running.jobs import run_job
 
-run_job(snakemake.params.job, Path(snakemake.output[0]), Path(snakemake.log[0]), snakemake.threads)
+run_job(
+    snakemake.params.job,
+    Path(snakemake.output[0]),
+    Path(snakemake.log[0]),
+    snakemake.threads,
+    snakemake.resources.get("gpu", 0),
+)

@@ -26,6 +26,10 @@ def _shared(name: str, purpose: str) -> Command:
 # In the order of the help. A new command is a line here.
 COMMANDS: dict[str, Command] = {
     "check": Command("say what is wrong with a study's file", "transfer_atlas.study.check:main"),
+    "status": Command(
+        "say where a study stands: done, at work, waiting, failed; --watch, --json",
+        "transfer_atlas.running.status.command:main",
+    ),
     "predict": Command(
         "what a kept model says of a folder of images", "transfer_atlas.prediction.predict:main"
     ),

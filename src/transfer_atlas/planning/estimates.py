@@ -131,3 +131,9 @@ def _duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def seconds_of(runs: list[Run], store: Path) -> list[float | None]:
+    """Seconds that some runs are expected to take, judged by the runs in the store; None where nothing is like one."""
+    speeds, fixed = _speeds(store)
+    return [_guess(run, speeds, fixed) for run in runs]

@@ -38,7 +38,9 @@ class Kind:
     shared
         Whether its folder is a layer of dvc.yaml.
     uses_torch
-        Whether carrying it out imports torch, and may use a GPU.
+        Whether carrying it out imports torch.
+    gpus
+        Devices that a run of it asks for where there are any; see `gpus_of`.
     together
         Whether one job computes all missing runs of this kind that share a pair: they share what is expensive.
     always_listed
@@ -56,6 +58,7 @@ class Kind:
     placeholder: str | None = None
     shared: bool = True
     uses_torch: bool = True
+    gpus: int = 1
     together: bool = False
     always_listed: bool = False
     memory_mb: int = 4000
@@ -75,6 +78,7 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         code=("prepared", "adapter_{adapter}"),
         files={"description": "dataset.json"},
         uses_torch=False,
+        gpus=0,
         always_listed=True,
         memory_mb=2000,
     ),
@@ -142,9 +146,15 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         runner="transfer_atlas.scoring.score_runs:score",
         code=("scores", "metric_{metric}"),  # of the module that computes the metric
         files={},
+        gpus=0,
         together=True,
     ),
 }
+
+
+def gpus_of(kind: str, settings: Mapping[str, Any]) -> int:
+    """GPUs that a run asks for where there are any: none for an ILSVRC checkpoint that is taken from its origin."""
+    return 0 if kind == "ilsvrc" and "training" not in settings else KINDS[kind].gpus
 
 
 def rank_of(kind: str) -> int:

@@ -16,7 +16,7 @@ from transfer_atlas.errors import ConfigurationError, DatasetError
 from transfer_atlas.models.packages import WEIGHT_PACKAGES, package_version
 from transfer_atlas.planning.content_versions import absent_datasets, content_versions, version_of
 from transfer_atlas.planning.identity import Wanted
-from transfer_atlas.planning.kinds import KINDS
+from transfer_atlas.planning.kinds import KINDS, gpus_of
 from transfer_atlas.planning.plan import NOT_SHOWN, Plan, builder, make_plan
 from transfer_atlas.planning.presence import Presence
 from transfer_atlas.planning.recommendation import check_target, recommendation_runs
@@ -113,6 +113,10 @@ class Workflow:
         """What a job needs, as one dict of built-ins: the requests of its runs."""
         runs = self.together_with(self.run(kind, name, key))
         return {"runs": [request(run, self.study.store, self.study.scratch) for run in runs]}
+
+    def gpus(self, kind: str, name: str, key: str) -> int:
+        """GPUs that a job asks for where there are any."""
+        return gpus_of(kind, self.run(kind, name, key).settings)
 
     def task_types(self, regime: str) -> list[str]:
         """Task types of the targets of a regime."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import shutil
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,10 +15,10 @@ from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.planning.kinds import KINDS, called
 from transfer_atlas.running.provenance import surroundings
 from transfer_atlas.store.leases import Holder, leased
+from transfer_atlas.store.notices import Noted, about_this_job, forget_failure
 from transfer_atlas.store.store import StoreError, is_whole, lease_of, problems_of, publish, tidy
 
 Outcome = dict[str, Any]  # metrics of a finished run
-Runner = Callable[[dict[str, Any], Path, TextIO], Outcome]
 TOLD = ("kind", "name", "key", "settings", "code_versions", "versions", "dataset_versions")
 
 
@@ -34,20 +34,23 @@ def execute(request: dict[str, Any], progress_to: TextIO = sys.stderr, *, again:
     def waiting(holder: Holder) -> None:
         print(f"  {request['name']}: {holder} is computing it; waiting", file=progress_to, flush=True)
 
-    with leased(lease_of(folder), waiting=waiting) as lease:
+    about = about_this_job(request.get("log"))
+    with leased(lease_of(folder), waiting=waiting, about=about) as lease:
         tidy(folder)
         if is_whole(folder) and not again:
             return False
         check_parents(request)
         output = Path(request["scratch"]) / "output"
-        record = _computed(request, output, progress_to)
+        with contextlib.closing(Noted(progress_to, folder)) as noted:
+            record = _computed(request, output, noted)
         lease.check()
         publish(output, folder, record, replace=again)
+        forget_failure(folder)
         shutil.rmtree(request["scratch"])
     return True
 
 
-def _computed(request: dict[str, Any], output: Path, progress_to: TextIO) -> dict[str, Any]:
+def _computed(request: dict[str, Any], output: Path, progress_to: Noted) -> dict[str, Any]:
     """Compute a run into `output`. Returns its record."""
     scratch, kind = Path(request["scratch"]), KINDS[request["kind"]]
     shutil.rmtree(output, ignore_errors=True)

@@ -12,15 +12,17 @@ from typing import Any, TextIO
 from transfer_atlas.errors import AtlasError
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.running import warm
+from transfer_atlas.running.devices import DeviceError, lent
+from transfer_atlas.store.notices import about_this_job, note_failure
 
 AGAIN_VARIABLE = "TRANSFER_ATLAS_AGAIN"  # rules whose results are computed again although they are there
 
 
-def run_job(job: dict[str, Any], done: Path, log: Path, threads: int) -> None:
+def run_job(job: dict[str, Any], done: Path, log: Path, threads: int, gpus: int = 0) -> None:
     """Carry out the runs of a job, then write the file that tells the workflow so.
 
-    job: `runs`, the requests of one run or of several that share what is expensive. In the warm process if there is
-    one. Exits the process with status 1 if it fails.
+    job: `runs`, the requests of one run or of several that share what is expensive. gpus: devices that they may use,
+    where there are any. In the warm process if there is one. Exits the process with status 1 if it fails.
     """
     requests = job["runs"]
     asked = {
@@ -30,15 +32,32 @@ def run_job(job: dict[str, Any], done: Path, log: Path, threads: int) -> None:
         "threads": threads,
         "folder": str(Path.cwd()),
         "again": again(KINDS[requests[0]["kind"]].rule),
+        "gpus": gpus,
     }
-    address = os.environ.get(warm.SOCKET_VARIABLE)
-    status = warm.ask(address, asked) if address and KINDS[requests[0]["kind"]].uses_torch else None
-    if status is None:
-        status = carry_out(asked)
-    if status:
+    if status := _on_its_devices(asked):
         sys.exit(status)
     Path(done).parent.mkdir(parents=True, exist_ok=True)
     Path(done).touch()
+
+
+def _on_its_devices(asked: dict[str, Any]) -> int:
+    """Carry out a job on devices of its own, if this machine lends any; its exit status."""
+    name, kind = asked["request"]["name"], KINDS[asked["request"]["kind"]]
+
+    def waiting(devices: int) -> None:
+        print(f"  {name}: waiting for a free one of {devices} GPUs", file=sys.stderr, flush=True)
+
+    try:
+        with lent(asked["gpus"], waiting=waiting) as loan:
+            os.environ.update(loan.environment())
+            address = os.environ.get(warm.SOCKET_VARIABLE)
+            status = warm.ask(address, asked, loan.files) if address and kind.uses_torch else None
+            return carry_out(asked) if status is None else status
+    except DeviceError as error:
+        message = f"{name} cannot be carried out: {error}"
+        print(f"\n{message}\n", file=sys.stderr)
+        note_failure(Path(asked["request"]["folder"]), about_this_job(asked["log"]), message)
+        return 1
 
 
 def again(rule: str) -> bool:
@@ -64,38 +83,35 @@ def log_to(path: str | Path) -> TextIO:
 def carry_out(job: dict[str, Any]) -> int:
     """Do the work in this process: output goes to the log, progress and the one message to the terminal."""
     terminal = log_to(job["log"])
-    request = job["request"]
+    current = job["request"]  # which of the job's runs is being carried out
+
+    def ended(message: str) -> int:
+        traceback.print_exc()
+        print(f"\n{message}\n", file=terminal)
+        note_failure(Path(current["folder"]), about_this_job(job["log"]), message)
+        return 1
+
     try:
-        if KINDS[request["kind"]].uses_torch:
+        if KINDS[current["kind"]].uses_torch:
             from transfer_atlas.training.device import use_threads
 
             use_threads(job["threads"])
         from transfer_atlas.running.execute import execute
 
         # The run that the job is named after comes last: when it is there, so are the others.
-        for each in reversed(job["requests"]):
-            execute(each | {"threads": job["threads"]}, terminal, again=job["again"])
+        for current in reversed(job["requests"]):
+            told = {"threads": job["threads"], "gpus": job["gpus"], "log": job["log"]}
+            execute(current | told, terminal, again=job["again"])
     except AtlasError as error:
-        traceback.print_exc()
-        print(f"\n{request['name']} cannot be carried out: {error}\n", file=terminal)
-        return 1
+        return ended(f"{current['name']} cannot be carried out: {error}")
     except OSError as error:
-        traceback.print_exc()
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            print(f"\n{request['name']} failed: {error}. The log is {job['log']}\n", file=terminal)
-        else:
-            print(
-                f"\n{request['name']} stopped: the disk is full ({error.filename or request['folder']}). "
-                "Finished runs are kept, and this one continues from its last saved state. "
-                "Free some space and run snakemake again.\n",
-                file=terminal,
-            )
-        return 1
-    except Exception as error:  # the job's last resort: the user sees one line, and the log has all
-        traceback.print_exc()
-        print(
-            f"\n{request['name']} failed: {type(error).__name__}: {error}. The log is {job['log']}\n",
-            file=terminal,
+            return ended(f"{current['name']} failed: {error}. The log is {job['log']}")
+        return ended(
+            f"{current['name']} stopped: the disk is full ({error.filename or current['folder']}). "
+            "Finished runs are kept, and this one continues from its last saved state. "
+            "Free some space and run snakemake again."
         )
-        return 1
+    except Exception as error:  # the job's last resort: the user sees one line, and the log has all
+        return ended(f"{current['name']} failed: {type(error).__name__}: {error}. The log is {job['log']}")
     return 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
 import resource
+import socket
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -30,6 +32,12 @@ def git_commit() -> str | None:
         return None
 
 
+def visible_gpus() -> list[str] | None:
+    """The GPUs that this process was given, by the machine's workflow or a scheduler; None if nobody said which."""
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return None if told is None else [name for name in told.split(",") if name]
+
+
 def surroundings() -> dict[str, Any]:
     """Time, commit, versions of packages, machine and device, and the peak memory of this process so far."""
     versions = {}
@@ -48,6 +56,8 @@ def surroundings() -> dict[str, Any]:
         "packages": versions,
         "python": platform.python_version(),
         "device": device,
+        "gpus": visible_gpus(),
+        "node": socket.gethostname(),
         "threads": torch.get_num_threads() if torch is not None else 1,
         "peak_memory_host_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "peak_memory_device_bytes": device_bytes,

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from typing import Any
 SOCKET_VARIABLE = "TRANSFER_ATLAS_WARM_PROCESS"
 LENGTH = struct.Struct("!Q")
 ACCEPTED = b"+"
+MOST_FILES = 250  # that the kernel passes at once, less some
 LONGEST_ADDRESS = 90  # bytes; the kernel takes 107 for a Unix socket
 ALSO = {
     "transfer_atlas.scoring.score_runs": ("ot", "sklearn.cluster")
@@ -61,14 +62,17 @@ def start(runners: Iterable[str]) -> str | None:
     return None
 
 
-def ask(address: str, job: dict[str, Any]) -> int | None:
-    """Have the warm process carry out a job. None if there is none, or it did not accept the job: do it yourself."""
+def ask(address: str, job: dict[str, Any], files: Sequence[int] = ()) -> int | None:
+    """Have the warm process carry out a job. None if there is none, or it did not accept the job: do it yourself.
+
+    files: open files that the fork keeps open as long as it lives, such as those that lend it a device.
+    """
     connection = socket.socket(socket.AF_UNIX)
     with connection:
         try:
             connection.connect(address)
             payload = json.dumps(job | {"environment": dict(os.environ)}).encode()
-            socket.send_fds(connection, [LENGTH.pack(len(payload))], [2])
+            socket.send_fds(connection, [LENGTH.pack(len(payload))], [2, *files])
             connection.sendall(payload)
             if connection.recv(1) != ACCEPTED:
                 return None
@@ -118,7 +122,7 @@ def _serve_one(connection: socket.socket, carry_out: CarryOut) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     connection.settimeout(None)
-    header, terminals, _, _ = socket.recv_fds(connection, LENGTH.size, 1)
+    header, files, _, _ = socket.recv_fds(connection, LENGTH.size, MOST_FILES)
     if len(header) < LENGTH.size:
         os._exit(1)  # the job was killed while it asked
     (size,) = LENGTH.unpack(header)
@@ -132,7 +136,7 @@ def _serve_one(connection: socket.socket, carry_out: CarryOut) -> None:
     os.environ.clear()
     os.environ.update(job["environment"])  # the job's own: its device, its cluster's variables
     os.chdir(job["folder"])
-    os.dup2(terminals[0], 2)
+    os.dup2(files[0], 2)  # the others only need to stay open
     connection.sendall(ACCEPTED)
     threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
     status = carry_out(job)

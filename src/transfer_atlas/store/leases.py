@@ -64,7 +64,7 @@ class Lease:
 
     def check(self) -> None:
         """Raises LeaseLostError if another has taken it."""
-        found = _holder_of(self.path)
+        found = holder_of(self.path)
         if found is None or found.token != self.holder.token:
             by = f"by {found}" if found else "away"
             raise LeaseLostError(
@@ -75,7 +75,7 @@ class Lease:
     def release(self) -> None:
         """Give it back; nothing if another has taken it."""
         self._over.set()
-        found = _holder_of(self.path)
+        found = holder_of(self.path)
         if found is not None and found.token == self.holder.token:
             self.path.unlink(missing_ok=True)
 
@@ -92,9 +92,13 @@ def leased(
     waiting: Callable[[Holder], None] = lambda holder: None,
     patience: float = PATIENCE,
     heartbeat: float = HEARTBEAT,
+    about: dict[str, Any] | None = None,
 ) -> Iterator[Lease]:
-    """Hold the lease at `path`, waiting while a living process holds it; `waiting` is told of each such holder once."""
-    lease = _take(path, waiting, patience, heartbeat)
+    """Hold the lease at `path`, waiting while a living process holds it; `waiting` is told of each such holder once.
+
+    about: what the file tells people besides.
+    """
+    lease = _take(path, waiting, patience, heartbeat, about or {})
     lease.start()
     try:
         yield lease
@@ -102,15 +106,21 @@ def leased(
         lease.release()
 
 
-def _take(path: Path, waiting: Callable[[Holder], None], patience: float, heartbeat: float) -> Lease:
+def _take(
+    path: Path,
+    waiting: Callable[[Holder], None],
+    patience: float,
+    heartbeat: float,
+    about: dict[str, Any],
+) -> Lease:
     path.parent.mkdir(parents=True, exist_ok=True)
     told: set[str] = set()
     seen: tuple[Any, float] = (None, time.monotonic())
     while True:
         mine = Holder(this_host(), os.getpid(), start_of(os.getpid()), secrets.token_hex(8))
-        if _create(path, json.dumps(mine.__dict__)):
+        if _create(path, json.dumps(mine.__dict__ | {"about": about})):
             return Lease(path, mine, heartbeat)
-        holder, beat = _holder_of(path), _time_of_change(path)
+        holder, beat = holder_of(path), _time_of_change(path)
         if beat is None:
             continue  # it has just been given back
         sign = (holder.token if holder else None, beat)
@@ -137,7 +147,7 @@ def _break(path: Path, dead: Holder | None) -> None:
         time.sleep(POLL)
         return
     try:
-        found = _holder_of(path)
+        found = holder_of(path)
         if (found and found.token) == (dead and dead.token):
             path.unlink(missing_ok=True)
     finally:
@@ -163,7 +173,7 @@ def _create(path: Path, text: str) -> bool:
     return True
 
 
-def _holder_of(path: Path) -> Holder | None:
+def holder_of(path: Path) -> Holder | None:
     """Who holds a lease; None if nobody does, or the file does not say."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -9,6 +10,8 @@ from accelerate import Accelerator
 from torch import nn
 
 from transfer_atlas.training.settings import TrainingSettings
+
+SHARING_VARIABLE = "TRANSFER_ATLAS_RUNS_PER_GPU"  # set by the workflow: how many runs share a device
 
 
 def make_accelerator(precision: str, *, tf32: bool = False) -> Accelerator:
@@ -20,6 +23,13 @@ def make_accelerator(precision: str, *, tf32: bool = False) -> Accelerator:
     torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.allow_tf32 = tf32
     return Accelerator(mixed_precision={"float32": "no", "bfloat16": "bf16"}[precision])
+
+
+def device_memory(device: torch.device) -> int | None:
+    """Bytes of a device's memory that a run may count on: its share of it where runs share a device; None on a CPU."""
+    if device.type != "cuda":
+        return None
+    return torch.cuda.mem_get_info(device)[1] // max(1, int(os.environ.get(SHARING_VARIABLE, "1")))
 
 
 def use_threads(count: int) -> None:

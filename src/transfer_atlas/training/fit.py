@@ -17,7 +17,7 @@ from transfer_atlas.models.checkpoints import load_checkpoint, save_checkpoint
 from transfer_atlas.models.model import Model, MultiHeadModel
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.training.batches import Batches, InterleavedBatches
-from transfer_atlas.training.device import make_optimizer
+from transfer_atlas.training.device import device_memory, make_optimizer
 from transfer_atlas.training.finite import require_finite_weights
 from transfer_atlas.training.memory import require_memory
 from transfer_atlas.training.modes import activations_computed_again, set_training_mode
@@ -98,9 +98,9 @@ def fit(
     for module in (model, *parts):
         module.to(accelerator.device, memory_format=torch.channels_last)
         set_training_mode(module, settings)
-    if accelerator.device.type == "cuda":
+    if (memory := device_memory(accelerator.device)) is not None:
         for module in parts:
-            require_memory(module, settings, torch.cuda.mem_get_info(accelerator.device)[1])
+            require_memory(module, settings, memory)
     optimizer = make_optimizer(settings, model, learning_rate)
     first, curve = _resume(state, model, optimizer)
     steps = [
