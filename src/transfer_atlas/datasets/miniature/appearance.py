@@ -18,6 +18,7 @@ class Look(BaseModel):
 
     saturation: float = 0.7  # of the palette from which instances draw their colours
     contrast: float = 1.0  # of textures
+    tints: float = 0.3  # how far a random colour is drawn towards the material's natural one
     texture_scale: float = 1.0  # wavelengths of textures
     brightness: Range = (0.8, 1.15)
     gamma: Range = (0.9, 1.15)

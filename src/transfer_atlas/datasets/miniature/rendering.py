@@ -67,6 +67,7 @@ def _render_one(given: MiniatureSpecification, split: str, index: int, seed: int
             saturation=look.saturation,
             contrast=look.contrast,
             texture_scale=look.texture_scale,
+            tint_weight=look.tints,
         )
         stage = Stage(canvas, palette, rng, None, given.camera, look.shadows)
         if given.classification is not None:

@@ -163,13 +163,17 @@ def _panel(stage: Stage, material: str) -> None:
     canvas.paint(where, np.ones(rgb.shape[:2], bool), rgb, material, 45.0)
 
 
-# ILSVRC's classes: things are one centred subject, textures fill most of the image.
+# ILSVRC's classes: things are one prominent subject, textures fill most of the image. As in ILSVRC'12, whose thousand
+# classes hold nearly everything that consumer photos show, no thing of the consumer layouts is missing: a scuba diver
+# and a ballplayer, a moving van and an ox, a picket fence and a bookcase are classes there.
 SUBJECTS = (
     "car",
     "bus",
+    "truck",
     "bicycle",
     "dog",
     "horse",
+    "cow",
     "bird",
     "fish",
     "boat",
@@ -177,9 +181,28 @@ SUBJECTS = (
     "bottle",
     "chair",
     "tree",
+    "plant",
     "lamp",
+    "person",
+    "diver",
+    "ball",
+    "traffic_light",
 )
-TEXTURES = ("brick_wall", "planks", "rock", "vegetation", "terrain", "water", "building", "coral", "roof")
+TEXTURES = (
+    "brick_wall",
+    "planks",
+    "rock",
+    "vegetation",
+    "terrain",
+    "water",
+    "building",
+    "coral",
+    "roof",
+    "fence",
+    "sand",
+    "bookshelf",
+    "curtain",
+)
 ILSVRC_CLASSES = (*SUBJECTS, *TEXTURES)
 BACKGROUNDS = (
     "sky",
@@ -211,11 +234,22 @@ def single(stage: Stage, label: str) -> None:
             rgb = palette.surface(other).rgb(canvas.x, canvas.y[where[0]])
             canvas.paint(where, np.ones(rgb.shape[:2], bool), rgb, other, 40.0)
         return
-    if rng.random() < 0.5:
+    if rng.random() < 0.3:
         canvas.fill(palette.surface(str(rng.choice(BACKGROUNDS)), scale=1.2), "sky", 50.0)
+        horizon = 48.0
     else:
         far, near = rng.choice(BACKGROUNDS, 2, replace=False)
-        _setting(stage, str(far), str(near))
-    size = rng.uniform(42, 74)
+        horizon = _setting(stage, str(far), str(near))
+    if (
+        rng.random() < 0.3
+    ):  # something else stands behind, as it does in photos that are named after one thing
+        behind = str(rng.choice([name for name in ("tree", "person", "chair", "plant") if name != label]))
+        stage.show(
+            stage.thing(behind), rng.uniform(5, 91), horizon + rng.uniform(2, 20), rng.uniform(20, 45), 12.0
+        )
+    size = rng.uniform(34, 76)
     angle = float(rng.normal(0, 0.15))
-    stage.show(stage.thing(label), rng.uniform(38, 58), 48 + size / 2 + rng.uniform(-6, 10), size, 3.0, angle)
+    row = 48 + size / 2 + rng.uniform(-8, 14)
+    if stage.shadows and rng.random() < 0.5:
+        canvas.darken(48, row, 0.35 * size, 0.08 * size + 0.5, 0.4)
+    stage.show(stage.thing(label), rng.uniform(32, 64), row, size, 3.0, angle)

@@ -1,7 +1,8 @@
 """Surfaces: a texture with two colours, drawn per instance from palettes that all materials share.
 
-Colours are random on purpose. Only the texture and the shape name a material; nature's correlation of
-material and colour is kept weak (`TINT_WEIGHT`), so that a network must learn textures, shapes and layouts.
+Colours are random on purpose. Mostly the texture and the shape name a material; nature's correlation of material and
+colour is kept weak, by a dataset's `look.tints`, so that a network must learn textures, shapes and layouts. From straight
+above it is stronger, as it is on real maps of the air: grass is green and water is dark all over a town.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import numpy as np
 
 from transfer_atlas.datasets.miniature.textures import TEXTURES
 
-TINT_WEIGHT = 0.3  # how far a random colour is drawn towards the material's natural one
 LUMINANCE = np.array([0.3, 0.59, 0.11], np.float32)
 
 
@@ -67,7 +67,7 @@ class Palette:
         saturation: float = 0.6,
         contrast: float = 1.0,
         texture_scale: float = 1.0,
-        tint_weight: float = TINT_WEIGHT,
+        tint_weight: float = 0.3,
     ) -> None:
         """A palette of a dataset's saturation, with its contrast and scale of textures."""
         self.rng = rng
