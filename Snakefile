@@ -15,8 +15,22 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [sys.path[0], os.getenv("PYTHONPATH")]))
 )
 
+from transfer_atlas.running import warm
+
+# A job elsewhere imports what its run needs while Snakemake reads and plans: it is ready when they are.
+if workflow.remote_exec:
+    warm.start_in_job(sys.argv)
+
 
 include: "rules/common.smk"
+
+
+# Runs of one job of a scheduler take turns, each job by itself.
+resource_scopes:
+    turn="local",
+
+
+take_turns()
 
 
 # A study given with --configfile, or by a workflow that uses this one as a module, stands alone: the miniature study's
@@ -48,6 +62,7 @@ include: "rules/sharing.smk"
 
 
 onstart:
+    hand_over_versions()
     start_warm_process()
 
 

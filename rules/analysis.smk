@@ -25,12 +25,15 @@ rule tables:
         stamp=str(stamp("tables")),
     log:
         f"logs/tables-{FLOW.key}.log",
+    group:
+        "tables"
     conda:
         "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
+        turn=1,
     params:
         facts=facts_of_tables,
         store=str(FLOW.study.store),
@@ -55,12 +58,15 @@ rule gains_heat_map:
         stamp=str(stamp("gains_{task_type}_{regime}")),
     log:
         f"logs/gains_{{task_type}}_{{regime}}-{FLOW.key}.log",
+    group:
+        "tables"
     conda:
         "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
+        turn=1,
     message:
         "heat map of gains to {wildcards.task_type}, {wildcards.regime}"
     script:
@@ -82,12 +88,15 @@ rule effects_figure:
         stamp=str(stamp("effects_{regime}")),
     log:
         f"logs/effects_{{regime}}-{FLOW.key}.log",
+    group:
+        "tables"
     conda:
         "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
+        turn=1,
     message:
         "figure of effects, {wildcards.regime}"
     script:

@@ -7,10 +7,13 @@ from snakemake.resources import Resource
 from snakemake.settings.enums import RerunTrigger
 from transfer_atlas.errors import AtlasError
 from transfer_atlas.planning.kinds import KINDS
+from transfer_atlas.planning.resources import Experience
 from transfer_atlas.planning.workflow import (
+    HANDED_VARIABLE,
     MARKS,
     SCORE_TABLES,
     TABLES,
+    hand_over,
     is_study,
     load_workflow,
 )
@@ -50,7 +53,12 @@ def let_missing_outputs_decide():
 def load(config):
     """The planned study, with what can be pulled of it, and with stamps of what shows other results gone."""
     try:
-        flow = load_workflow(config, without_data="plan" in sys.argv)
+        handed = os.environ.get(HANDED_VARIABLE)
+        flow = load_workflow(
+            config,
+            without_data="plan" in sys.argv,
+            handed=Path(handed) if handed and workflow.remote_exec else None,
+        )
         if "recommend" in sys.argv and not flow.recommendation:
             stop(
                 "recommend needs a target: snakemake recommend --configfile STUDY --config target=segmentation/my_dataset "
@@ -90,6 +98,7 @@ def wanted(runs, may_pull=True):
     """Those of some runs that jobs are to carry out, after pulling what is recorded where the study says so."""
     let_missing_outputs_decide()
     lend_devices()
+    take_turns()
     if everything_counts():
         return FLOW.jobs_for(runs)
     if FLOW.study.pull and may_pull and workflow.is_main_process:
@@ -171,10 +180,13 @@ def threads_of_prepared(wildcards):
 
 
 def memory_of(kind):
-    """Resource function: host memory in MB, more at each attempt."""
+    """Resource function: host memory in MB, twice as much at each further attempt, as far as the site goes."""
 
     def memory(wildcards, attempt):
-        return KINDS[kind].memory_mb * 2 ** (attempt - 1)
+        first = FLOW.memory_mb(
+            kind, wildcards.name, wildcards.key, experience(), on_gpu=has_gpu(kind)
+        )
+        return within(first * 2 ** (attempt - 1), "most_memory_mb")
 
     return memory
 
@@ -183,7 +195,10 @@ def minutes_of(kind):
     """Resource function: run time in minutes, more at each attempt; an interrupted run continues where it was."""
 
     def minutes(wildcards, attempt):
-        return KINDS[kind].minutes * attempt
+        first = FLOW.minutes(
+            kind, wildcards.name, wildcards.key, experience(), on_gpu=has_gpu(kind)
+        )
+        return within(first * attempt, "longest_minutes")
 
     return minutes
 
@@ -220,10 +235,61 @@ def lend_devices():
         workflow.global_resources["gpu"] = Resource("gpu", count * sharing)
 
 
+def cores_of(kind):
+    """Resource function: processor cores, as a scheduler calls them: threads, and readers of what a GPU computes on."""
+
+    def cores(wildcards, threads):
+        return FLOW.cores(
+            kind, wildcards.name, wildcards.key, threads, on_gpu=has_gpu(kind)
+        )
+
+    return cores
+
+
+def experience():
+    """What finished runs took, looked up once, and only where jobs are sent to a scheduler."""
+    if not hasattr(FLOW, "experience"):
+        asked = workflow.is_main_process and sends_jobs()
+        FLOW.experience = (
+            Experience.of_store(FLOW.study.store) if asked else Experience()
+        )
+    return FLOW.experience
+
+
+def sends_jobs():
+    """Whether jobs run elsewhere than here: a scheduler's machines."""
+    plugin = workflow.executor_plugin
+    return plugin is not None and not plugin.common_settings.local_exec
+
+
+def has_gpu(kind):
+    """Whether a job of a kind computes on a GPU, as far as rules and profile say: `--set-resources transfer:gpu=0`."""
+    told = workflow.resource_settings.overwrite_resources.get(KINDS[kind].rule, {})
+    gpu = told.get("gpu")
+    gpu = getattr(gpu, "value", gpu)
+    return bool(KINDS[kind].gpus if gpu is None else gpu)
+
+
+def within(value, limit):
+    """No more than the site's limit, which a profile tells as a resource of the whole workflow."""
+    most = told_resource(limit)
+    return value if most is None else min(value, most)
+
+
 def told_resource(name):
     """A resource of the whole workflow, as the profile or `--resources` tells it; None if they don't."""
     told = workflow.global_resources.get(name)
     return getattr(told, "value", told)
+
+
+def take_turns():
+    """Runs that share one job of a scheduler (`group-components`) are carried out one after another.
+
+    So the job asks for the memory and the device of one run, and for the time of all. Said in this process for what is
+    submitted, and in the job's for what it does.
+    """
+    if sends_jobs() or not workflow.is_main_process:
+        workflow.global_resources["turn"] = Resource("turn", 1)
 
 
 def runs_of(*kinds):
@@ -340,6 +406,13 @@ def things_to_pull(wildcards):
         "runs": wants.runs,
         "size": wants.size,
     }
+
+
+def hand_over_versions():
+    """What raw data are, looked up once, for jobs elsewhere that plan anew."""
+    os.environ.pop(HANDED_VARIABLE, None)
+    if sends_jobs():
+        os.environ[HANDED_VARIABLE] = str(hand_over(FLOW, Path(MARKS)).resolve())
 
 
 def start_warm_process():

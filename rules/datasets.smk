@@ -8,6 +8,8 @@ rule prepare_dataset:
     log:
         log_of("prepared"),
     priority: 2
+    group:
+        "prepare_dataset"
     conda:
         "../envs/datasets.yaml"
     threads: threads_of_prepared
@@ -15,6 +17,8 @@ rule prepare_dataset:
         mem_mb=memory_of("prepared"),
         runtime=minutes_of("prepared"),
         gpu=gpus_of("prepared"),
+        cpus_per_task=cores_of("prepared"),
+        turn=1,
     params:
         job=job_of("prepared"),
     message:

@@ -10,6 +10,8 @@ use rule prepare_dataset as ilsvrc_checkpoint with:
     log:
         log_of("ilsvrc"),
     priority: 3
+    group:
+        "ilsvrc_checkpoint"
     conda:
         "../envs/training.yaml"
     threads: 1
@@ -17,6 +19,8 @@ use rule prepare_dataset as ilsvrc_checkpoint with:
         mem_mb=memory_of("ilsvrc"),
         runtime=minutes_of("ilsvrc"),
         gpu=gpus_of("ilsvrc"),
+        cpus_per_task=cores_of("ilsvrc"),
+        turn=1,
     params:
         job=job_of("ilsvrc"),
     message:
@@ -32,6 +36,8 @@ use rule prepare_dataset as train_source with:
     log:
         log_of("source"),
     priority: 1
+    group:
+        "train_source"
     conda:
         "../envs/training.yaml"
     threads: 1
@@ -39,6 +45,8 @@ use rule prepare_dataset as train_source with:
         mem_mb=memory_of("source"),
         runtime=minutes_of("source"),
         gpu=gpus_of("source"),
+        cpus_per_task=cores_of("source"),
+        turn=1,
     params:
         job=job_of("source"),
     message:

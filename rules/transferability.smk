@@ -11,6 +11,8 @@ use rule prepare_dataset as image_features with:
     log:
         log_of("image_features"),
     priority: 0
+    group:
+        "image_features"
     conda:
         "../envs/training.yaml"
     threads: 1
@@ -18,6 +20,8 @@ use rule prepare_dataset as image_features with:
         mem_mb=memory_of("image_features"),
         runtime=minutes_of("image_features"),
         gpu=gpus_of("image_features"),
+        cpus_per_task=cores_of("image_features"),
+        turn=1,
     params:
         job=job_of("image_features"),
     message:
@@ -33,6 +37,8 @@ use rule prepare_dataset as features with:
     log:
         log_of("features"),
     priority: 0
+    group:
+        "features"
     conda:
         "../envs/training.yaml"
     threads: 1
@@ -40,6 +46,8 @@ use rule prepare_dataset as features with:
         mem_mb=memory_of("features"),
         runtime=minutes_of("features"),
         gpu=gpus_of("features"),
+        cpus_per_task=cores_of("features"),
+        turn=1,
     params:
         job=job_of("features"),
     message:
@@ -55,6 +63,8 @@ use rule prepare_dataset as score with:
     log:
         log_of("score"),
     priority: 0
+    group:
+        "score"
     conda:
         "../envs/training.yaml"
     threads: 1
@@ -62,6 +72,8 @@ use rule prepare_dataset as score with:
         mem_mb=memory_of("score"),
         runtime=minutes_of("score"),
         gpu=gpus_of("score"),
+        cpus_per_task=cores_of("score"),
+        turn=1,
     params:
         job=job_of("score"),
     message:
@@ -83,12 +95,15 @@ rule score_tables:
         stamp=str(stamp("score_tables")),
     log:
         f"logs/score_tables-{FLOW.key}.log",
+    group:
+        "tables"
     conda:
         "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
+        turn=1,
     params:
         facts=facts_of_score_tables,
         store=str(FLOW.study.store),
@@ -115,12 +130,15 @@ rule score_scatter:
         stamp=str(stamp("scores_{regime}")),
     log:
         f"logs/scores_{{regime}}-{FLOW.key}.log",
+    group:
+        "tables"
     conda:
         "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
+        turn=1,
     message:
         "scores against gains, {wildcards.regime}"
     script:

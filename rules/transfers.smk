@@ -10,6 +10,8 @@ use rule prepare_dataset as transfer with:
     log:
         log_of("transfer"),
     priority: 0
+    group:
+        "transfer"
     conda:
         "../envs/training.yaml"
     threads: 1
@@ -17,6 +19,8 @@ use rule prepare_dataset as transfer with:
         mem_mb=memory_of("transfer"),
         runtime=minutes_of("transfer"),
         gpu=gpus_of("transfer"),
+        cpus_per_task=cores_of("transfer"),
+        turn=1,
     params:
         job=job_of("transfer"),
     message:
@@ -32,6 +36,8 @@ use rule prepare_dataset as keep_target_model with:
     log:
         log_of("target_model"),
     priority: 0
+    group:
+        "keep_target_model"
     conda:
         "../envs/training.yaml"
     threads: 1
@@ -39,6 +45,8 @@ use rule prepare_dataset as keep_target_model with:
         mem_mb=memory_of("target_model"),
         runtime=minutes_of("target_model"),
         gpu=gpus_of("target_model"),
+        cpus_per_task=cores_of("target_model"),
+        turn=1,
     params:
         job=job_of("target_model"),
     message:

@@ -91,10 +91,15 @@ class Clone:
     folder: Path
 
     def snakemake(
-        self, *arguments: str, study: str | None = STUDY_FILE, timeout: float = 300, **environment: str
+        self,
+        *arguments: str,
+        study: str | None = STUDY_FILE,
+        cores: str | None = "1",
+        timeout: float = 300,
+        **environment: str,
     ) -> Call:
-        """Call Snakemake in the clone, on one core."""
-        process, events = self.start(*arguments, study=study, **environment)
+        """Call Snakemake in the clone, on one core; cores None: as the profile says."""
+        process, events = self.start(*arguments, study=study, cores=cores, **environment)
         try:
             stdout, stderr = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -103,11 +108,17 @@ class Clone:
         return Call(process.returncode, stdout, stderr, *_jobs(events))
 
     def start(
-        self, *arguments: str, study: str | None = STUDY_FILE, **environment: str
+        self,
+        *arguments: str,
+        study: str | None = STUDY_FILE,
+        cores: str | None = "1",
+        **environment: str,
     ) -> tuple[subprocess.Popen[str], Path]:
         """Start Snakemake in a process group of its own. Returns it with the file of its events."""
         events = self.folder / f".events-{time.monotonic_ns()}.jsonl"
-        command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "1", "--logger", "events"]
+        command = [sys.executable, "-m", "snakemake", *arguments, "--logger", "events"]
+        if cores is not None:
+            command += ["--cores", cores]
         if study is not None:
             command += ["--configfile", study]
         surroundings = {name: value for name, value in os.environ.items() if name != "SNAKEMAKE_PROFILE"}

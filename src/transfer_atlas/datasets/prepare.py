@@ -17,6 +17,7 @@ from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.datasets.registry import ADAPTERS, AdapterSettings, raw_path
 from transfer_atlas.datasets.versions import CACHE_FILE
+from transfer_atlas.stopping import stop_if_asked
 
 
 def prepare_dataset(
@@ -99,7 +100,7 @@ def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict
         scratch / "output",
         dataset=request["settings"]["name"],
         version=request["versions"]["dataset"],
-        cache_file=scratch.parent / CACHE_FILE,
+        cache_file=Path(request.get("places", {}).get("cache", scratch.parent)) / CACHE_FILE,
         part=request["settings"].get("part"),
         workers=request.get("threads", 1),
         unfinished=scratch / "shards",
@@ -112,7 +113,7 @@ def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict
 
 
 class _Progress:
-    """Says now and then how many images are done."""
+    """Says now and then how many images are done, and looks whether to go on."""
 
     EVERY = 15.0  # seconds
 
@@ -120,6 +121,8 @@ class _Progress:
         self.name, self.stream, self.shown = name, stream, time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
+        if done < total:
+            stop_if_asked(f"after image {done} of {total}; finished shards are kept")
         if time.monotonic() - self.shown >= self.EVERY:
             self.shown = time.monotonic()
             print(f"  {self.name}: {done} of {total} images", file=self.stream, flush=True)

@@ -16,7 +16,7 @@ from transfer_atlas.datasets.recorded import Recorded, listed_files, recorded
 from transfer_atlas.errors import DatasetError
 
 ABSENT = "absent"  # instead of a version, where a dataset is neither here nor recorded: enough to plan with
-CACHE_FILE = "content_versions.json"  # in the scratch folder: md5s of files
+CACHE_FILE = "content_versions.json"  # in the study's `cache`, or its scratch folder: md5s of files
 
 
 def is_absent(path: Path) -> bool:

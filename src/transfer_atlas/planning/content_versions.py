@@ -19,7 +19,7 @@ def content_versions(study: Study) -> tuple[dict[str, str], str | None]:
 
     A generated dataset's version is that of its generator, which is in its settings and its code version.
     A raw dataset that is not there has the version ABSENT, with which a study can be planned but not carried out.
-    Hashes of files are kept in the scratch folder, so that only changed files are read again.
+    Hashes of files are kept in the study's `cache`, so that only changed files are read again.
     Raises DatasetError for a raw dataset that is empty or no folder, CheckpointError for a checkpoint that is missing.
     """
     versions = {}
@@ -45,7 +45,7 @@ def version_of(study: Study, dataset: str) -> str:
     path = raw_folder(study.datasets[dataset].adapter, study.data_root)
     if path is None:
         return "generated"
-    cache = Path(study.scratch) / CACHE_FILE
+    cache = Path(study.cache or study.scratch) / CACHE_FILE
     return ABSENT if is_absent(path) else dataset_version(path, cache)
 
 
@@ -54,7 +54,7 @@ def _versions_of_parts(study: Study, dataset: str) -> dict[str, str]:
     path = raw_folder(study.datasets[dataset].adapter, study.data_root)
     if path is None or is_absent(path):
         return {}
-    cache = Path(study.scratch) / CACHE_FILE
+    cache = Path(study.cache or study.scratch) / CACHE_FILE
     return {
         f"{dataset}@{name}": version_of_files(path, part.files, cache)
         for name, part in study.datasets[dataset].parts.items()

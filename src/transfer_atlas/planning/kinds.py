@@ -46,7 +46,10 @@ class Kind:
     always_listed
         Whether the plan's table names it even where a study has no such run.
     memory_mb, minutes
-        Host memory and time of one attempt; each further attempt asks for more.
+        Host memory and time of a first attempt at a run that does not train, where none like it is in the store; what
+        training takes comes on top (`planning/resources.py`).
+    least_memory_mb
+        Host memory that is asked for at least: Snakemake itself lives in the job, and so does torch.
     """
 
     rule: str
@@ -62,7 +65,8 @@ class Kind:
     together: bool = False
     always_listed: bool = False
     memory_mb: int = 4000
-    minutes: int = 240
+    minutes: int = 60
+    least_memory_mb: int = 2000
 
     def stages(self, **places: str) -> list[str]:
         """Stages of code in the key of a run, such as task_depth for `task_type="depth"`."""
@@ -81,6 +85,8 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         gpus=0,
         always_listed=True,
         memory_mb=2000,
+        minutes=240,
+        least_memory_mb=1000,
     ),
     "ilsvrc": Kind(
         rule="ilsvrc_checkpoint",
@@ -148,6 +154,7 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         files={},
         gpus=0,
         together=True,
+        memory_mb=8000,
     ),
 }
 

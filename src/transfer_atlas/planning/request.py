@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from transfer_atlas.planning.run import Run, with_ancestry
 
 
-def request(run: Run, store: Path, scratch: Path) -> dict[str, Any]:
-    """Everything needed to carry out a run, as plain built-ins with sorted keys."""
+def request(
+    run: Run, store: Path, scratch: Path, elsewhere: Mapping[str, Path | None] | None = None
+) -> dict[str, Any]:
+    """Everything needed to carry out a run, as plain built-ins with sorted keys.
+
+    elsewhere: folders of a study that stand for places in store and scratch where they are given: `scratch_copy`,
+    `cache`, `publishing`.
+    """
+    places = {name: str(path) for name, path in (elsewhere or {}).items() if path is not None}
     values = {
         "kind": run.kind,
         "name": run.name,
@@ -25,6 +33,7 @@ def request(run: Run, store: Path, scratch: Path) -> dict[str, Any]:
         "location": run.location,
         "folder": str(run.folder(store)),
         "scratch": str(Path(scratch) / run.key),
+        "places": places,
     }
     return dict(sorted(values.items()))
 

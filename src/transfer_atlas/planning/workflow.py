@@ -8,8 +8,11 @@ leaves a mark under `.snakemake/` when its run is in the store.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from transfer_atlas.errors import ConfigurationError, DatasetError
@@ -21,12 +24,17 @@ from transfer_atlas.planning.plan import NOT_SHOWN, Plan, builder, make_plan
 from transfer_atlas.planning.presence import Presence
 from transfer_atlas.planning.recommendation import check_target, recommendation_runs
 from transfer_atlas.planning.request import request
+from transfer_atlas.planning.resources import Experience, cores, memory_mb, minutes
 from transfer_atlas.planning.run import Run, with_ancestry
 from transfer_atlas.planning.shown import Shown
+from transfer_atlas.store.files import write_json
 from transfer_atlas.study.study import Study, parse_study
 from transfer_atlas.study.task import Task
 
 MARKS = ".snakemake/transfer_atlas"  # of finished jobs, in the working folder
+HANDED_VARIABLE = (
+    "TRANSFER_ATLAS_VERSIONS"  # file of content versions that the main process hands to its jobs
+)
 # What `snakemake recommend --config target=... models=...` asks for: no part of a study.
 ASKED = ("target", "models")
 TABLES = (
@@ -58,6 +66,7 @@ class Workflow:
     study: Study
     plan: Plan
     recommendation: list[Wanted] = field(default_factory=list)
+    versions: tuple[dict[str, str], str | None] = field(default_factory=lambda: ({}, None))
 
     def __post_init__(self) -> None:
         self.present = Presence(self.study.store)
@@ -112,7 +121,23 @@ class Workflow:
     def job(self, kind: str, name: str, key: str) -> dict[str, Any]:
         """What a job needs, as one dict of built-ins: the requests of its runs."""
         runs = self.together_with(self.run(kind, name, key))
-        return {"runs": [request(run, self.study.store, self.study.scratch) for run in runs]}
+        study = self.study
+        elsewhere = {name: getattr(study, name) for name in ("scratch_copy", "cache", "publishing")}
+        return {"runs": [request(run, study.store, study.scratch, elsewhere) for run in runs]}
+
+    def memory_mb(self, kind: str, name: str, key: str, experience: Experience, *, on_gpu: bool) -> int:
+        """Host memory that a job asks for first, in MB: that of the largest of its runs, which take turns."""
+        runs = self.together_with(self.run(kind, name, key))
+        return max(memory_mb(run, experience, on_gpu=on_gpu) for run in runs)
+
+    def minutes(self, kind: str, name: str, key: str, experience: Experience, *, on_gpu: bool) -> int:
+        """Time that a job asks for first, in minutes, for all its runs."""
+        runs = self.together_with(self.run(kind, name, key))
+        return sum(minutes(run, experience, on_gpu=on_gpu) for run in runs)
+
+    def cores(self, kind: str, name: str, key: str, threads: int, *, on_gpu: bool) -> int:
+        """Processor cores that a job asks for."""
+        return cores(self.run(kind, name, key), threads, on_gpu=on_gpu)
 
     def gpus(self, kind: str, name: str, key: str) -> int:
         """GPUs that a job asks for where there are any."""
@@ -192,19 +217,44 @@ class Workflow:
         return str(run.folder(self.study.store))
 
 
-def load_workflow(config: Mapping[str, Any], *, without_data: bool) -> Workflow:
+def load_workflow(config: Mapping[str, Any], *, without_data: bool, handed: Path | None = None) -> Workflow:
     """The workflow of a configuration as Snakemake has it.
 
-    without_data: whether raw datasets may be neither here nor recorded, as for a mere plan. Raises an AtlasError, of
-    one message, for whatever the user can mend.
+    without_data: whether raw datasets may be neither here nor recorded, as for a mere plan. handed: a file of
+    `hand_over`, with which raw files are not looked at. Raises an AtlasError, of one message, for whatever the user
+    can mend.
     """
     study = parse_study({name: value for name, value in config.items() if name not in ASKED})
-    versions, origin = content_versions(study)
+    versions, origin = found = _handed(handed) or content_versions(study)
     plan = make_plan(study, versions, origin)
     absent = "" if without_data else absent_datasets(study, plan)
     if absent:
         raise DatasetError(absent)
-    return Workflow(study, plan, _recommendation(study, plan, config, versions, origin))
+    return Workflow(study, plan, _recommendation(study, plan, config, versions, origin), found)
+
+
+def hand_over(flow: Workflow, folder: Path) -> Path:
+    """Write the content versions of a planned study into a folder, for its jobs; returns the file.
+
+    So they are looked up once, where the study is planned, and a job on another machine reads no raw file to plan.
+    What a job then reads is checked against its version all the same.
+    """
+    text = json.dumps(flow.versions, sort_keys=True)
+    path = folder / f"versions-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    if not path.exists():
+        write_json(path, flow.versions)
+    return path
+
+
+def _handed(path: Path | None) -> tuple[dict[str, str], str | None] | None:
+    """What `hand_over` wrote; None where it is not to be had, as on a machine that does not share the folder."""
+    if path is None:
+        return None
+    try:
+        versions, origin = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return None
+    return versions, origin
 
 
 def _recommendation(

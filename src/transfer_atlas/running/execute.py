@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.planning.kinds import KINDS, called
 from transfer_atlas.running.provenance import surroundings
+from transfer_atlas.running.state_copy import copied_state
 from transfer_atlas.store.leases import Holder, leased
 from transfer_atlas.store.notices import Noted, about_this_job, forget_failure
 from transfer_atlas.store.store import StoreError, is_whole, lease_of, problems_of, publish, tidy
@@ -29,24 +30,27 @@ def execute(request: dict[str, Any], progress_to: TextIO = sys.stderr, *, again:
     result. State of an interrupted attempt is taken up from the run's scratch folder. again: compute and replace a
     result that is there. Returns whether anything was computed.
     """
-    folder = Path(request["folder"])
+    folder, places = Path(request["folder"]), request.get("places", {})
+    publishing = places.get("publishing")
 
     def waiting(holder: Holder) -> None:
         print(f"  {request['name']}: {holder} is computing it; waiting", file=progress_to, flush=True)
 
     about = about_this_job(request.get("log"))
     with leased(lease_of(folder), waiting=waiting, about=about) as lease:
-        tidy(folder)
+        tidy(folder, publishing)
         if is_whole(folder) and not again:
             return False
         check_parents(request)
-        output = Path(request["scratch"]) / "output"
-        with contextlib.closing(Noted(progress_to, folder)) as noted:
-            record = _computed(request, output, noted)
-        lease.check()
-        publish(output, folder, record, replace=again)
-        forget_failure(folder)
-        shutil.rmtree(request["scratch"])
+        scratch = Path(request["scratch"])
+        copies = places.get("scratch_copy")
+        with copied_state(scratch, Path(copies) / scratch.name if copies else None):
+            with contextlib.closing(Noted(progress_to, folder)) as noted:
+                record = _computed(request, scratch / "output", noted)
+            lease.check()
+            publish(scratch / "output", folder, record, replace=again, publishing=publishing)
+            forget_failure(folder)
+            shutil.rmtree(scratch)
     return True
 
 

@@ -13,6 +13,7 @@ from transfer_atlas.errors import AtlasError
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.running import warm
 from transfer_atlas.running.devices import DeviceError, lent
+from transfer_atlas.stopping import StoppedError, heed
 from transfer_atlas.store.notices import about_this_job, note_failure
 
 AGAIN_VARIABLE = "TRANSFER_ATLAS_AGAIN"  # rules whose results are computed again although they are there
@@ -82,6 +83,7 @@ def log_to(path: str | Path) -> TextIO:
 
 def carry_out(job: dict[str, Any]) -> int:
     """Do the work in this process: output goes to the log, progress and the one message to the terminal."""
+    heed()
     terminal = log_to(job["log"])
     current = job["request"]  # which of the job's runs is being carried out
 
@@ -102,6 +104,8 @@ def carry_out(job: dict[str, Any]) -> int:
         for current in reversed(job["requests"]):
             told = {"threads": job["threads"], "gpus": job["gpus"], "log": job["log"]}
             execute(current | told, terminal, again=job["again"])
+    except StoppedError as error:
+        return ended(f"{current['name']} is interrupted: {error}")
     except AtlasError as error:
         return ended(f"{current['name']} cannot be carried out: {error}")
     except OSError as error:

@@ -6,6 +6,7 @@ environment. Where there is none, as on a cluster, or before a fork has said tha
 work itself. Results are the same.
 
     job process --(Unix socket: request, its own stderr)--> warm process --fork--> "accepted" ... exit status
+                --("stop", if it gets SIGTERM)--> fork
 """
 
 from __future__ import annotations
@@ -27,10 +28,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from transfer_atlas.planning.kinds import KINDS
+from transfer_atlas.stopping import heed
+
 SOCKET_VARIABLE = "TRANSFER_ATLAS_WARM_PROCESS"
 LENGTH = struct.Struct("!Q")
 ACCEPTED = b"+"
 MOST_FILES = 250  # that the kernel passes at once, less some
+STOP = b"!"  # from a job that was asked to stop (SIGTERM) to its fork
 LONGEST_ADDRESS = 90  # bytes; the kernel takes 107 for a Unix socket
 ALSO = {
     "transfer_atlas.scoring.score_runs": ("ot", "sklearn.cluster")
@@ -39,10 +44,11 @@ ALSO = {
 CarryOut = Callable[[dict[str, Any]], int]  # of a job: its exit status
 
 
-def start(runners: Iterable[str]) -> str | None:
+def start(runners: Iterable[str], *, wait: float = 5.0) -> str | None:
     """Start a warm process that imports some runners, given as `module:function`.
 
-    Returns the address of its socket, which jobs find in SOCKET_VARIABLE; None if it did not come up.
+    Returns the address of its socket, which jobs find in SOCKET_VARIABLE; None if it did not come up within `wait`
+    seconds. With 0, it is not waited for: whoever asks before it has come up does the work itself.
     """
     folder = Path(tempfile.mkdtemp(prefix="transfer-atlas-", dir=_short_folder()))
     address = folder / "socket"
@@ -53,13 +59,30 @@ def start(runners: Iterable[str]) -> str | None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    end = time.monotonic() + 5.0
+    if not wait:
+        return str(address)
+    end = time.monotonic() + wait
     while time.monotonic() < end:
         if address.exists():
             return str(address)
         time.sleep(0.02)
     shutil.rmtree(folder, ignore_errors=True)
     return None
+
+
+def start_in_job(arguments: Iterable[str]) -> None:
+    """Start a warm process for a job that runs elsewhere than its workflow, such as on a node of a cluster.
+
+    arguments: of the job's Snakemake, which name its rules. The process lives in the job, with its limits and devices,
+    and serves all runs of the job; it imports while Snakemake reads the workflow and plans. Where the job starts
+    another Snakemake, the first has done it.
+    """
+    if os.environ.get(SOCKET_VARIABLE):
+        return
+    rules = {argument.split(":")[0] for argument in arguments}
+    runners = [kind.runner for kind in KINDS.values() if kind.uses_torch and kind.rule in rules]
+    if runners and (address := start(runners, wait=0)):
+        os.environ[SOCKET_VARIABLE] = address
 
 
 def ask(address: str, job: dict[str, Any], files: Sequence[int] = ()) -> int | None:
@@ -78,10 +101,13 @@ def ask(address: str, job: dict[str, Any], files: Sequence[int] = ()) -> int | N
                 return None
         except OSError:
             return None
+        earlier = signal.signal(signal.SIGTERM, lambda *_: connection.send(STOP))
         try:
             answer = connection.recv(1)
         except OSError:
             answer = b""
+        finally:
+            signal.signal(signal.SIGTERM, earlier)
     if not answer:
         print(
             f"\n{job['request']['name']} was ended from outside, as happens when memory runs out. "
@@ -121,6 +147,7 @@ def _serve_one(connection: socket.socket, carry_out: CarryOut) -> None:
     """In the fork: receive the job, accept it, carry it out, answer with its exit status. Does not return."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    heed()
     connection.settimeout(None)
     header, files, _, _ = socket.recv_fds(connection, LENGTH.size, MOST_FILES)
     if len(header) < LENGTH.size:
@@ -146,8 +173,12 @@ def _serve_one(connection: socket.socket, carry_out: CarryOut) -> None:
 
 
 def _end_with(connection: socket.socket) -> None:
-    """End this process when the job that asked for it ends, so that killing a job kills its run."""
-    connection.recv(1)
+    """End this process when the job that asked for it ends, so that killing a job kills its run.
+
+    A job that is asked to stop asks its run first.
+    """
+    while connection.recv(1) == STOP:
+        os.kill(os.getpid(), signal.SIGTERM)
     os._exit(1)
 
 

@@ -22,6 +22,7 @@ from transfer_atlas.scoring.sampling import (
     sample_cells,
 )
 from transfer_atlas.scoring.source_heads import probabilities
+from transfer_atlas.stopping import stop_if_asked
 from transfer_atlas.training.geometry import complete_images, fitting_scale
 
 BATCH = 8  # images in the network at a time
@@ -122,6 +123,7 @@ def _batches(
     dataset: PreparedDataset, indices: np.ndarray, task_type: str
 ) -> Iterator[tuple[int, list[Sample]]]:
     for start in range(0, len(indices), BATCH):
+        stop_if_asked(f"after image {start} of {len(indices)}")
         yield start, dataset.read("train", indices[start : start + BATCH].tolist(), task_type)
 
 

@@ -123,13 +123,40 @@ def is_whole(folder: Path) -> bool:
     )
 
 
-def publish(work: Path, folder: Path, record: dict[str, Any], *, replace: bool = False) -> bool:
+def publishing_of(folder: Path, chosen: Path | str | None = None) -> Path:
+    """Where a run's result is completed before it is renamed into its folder; chosen: instead of the store's own place.
+
+    Raises StoreError where that is on another file system than the store, for a renaming would be none: readers would
+    see half a result.
+    """
+    store = store_of(folder)
+    if chosen is None:
+        return store / ".publishing"
+    for each in (store, Path(chosen)):
+        each.mkdir(parents=True, exist_ok=True)
+    if store.stat().st_dev != Path(chosen).stat().st_dev:
+        raise StoreError(
+            f"publishing: {chosen} is on another file system than the store {store}. Expected a folder on the same "
+            "one, from which results can be renamed into it: choose another, or leave the setting out."
+        )
+    return Path(chosen)
+
+
+def publish(
+    work: Path,
+    folder: Path,
+    record: dict[str, Any],
+    *,
+    replace: bool = False,
+    publishing: Path | str | None = None,
+) -> bool:
     """Put everything in `work`, with a run.json, into the store's folder of the run, by one renaming.
 
     `work` may be on another file system. The record gets size and sha256 of every file, so that a copy can be verified.
-    Where a whole result is there already, it stays, unless `replace` is said. Returns whether this one was put there.
+    publishing: see `publishing_of`. Where a whole result is there already, it stays, unless `replace` is said.
+    Returns whether this one was put there.
     """
-    ready = store_of(folder) / ".publishing" / f"{folder.name}-{os.getpid()}-{secrets.token_hex(4)}"
+    ready = publishing_of(folder, publishing) / f"{folder.name}-{os.getpid()}-{secrets.token_hex(4)}"
     ready.mkdir(parents=True)
     try:
         for path in sorted(work.iterdir()):
@@ -161,12 +188,13 @@ def _install(ready: Path, folder: Path, replace: bool) -> bool:
     return True
 
 
-def tidy(folder: Path) -> None:
+def tidy(folder: Path, publishing: Path | str | None = None) -> None:
     """Clear up after a process that was killed while it published; only for the holder of the run's lease.
 
     A result whose replacement was interrupted between its two renamings is brought back.
     """
-    for left in sorted((store_of(folder) / ".publishing").glob(f"{folder.name}-*")):
+    places = {publishing_of(folder), publishing_of(folder, publishing)}
+    for left in sorted(path for place in places for path in place.glob(f"{folder.name}-*")):
         if left.suffix == ".old" and not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
             left.rename(folder)

@@ -47,7 +47,26 @@ class Study(Strict):
         description="Where results live, named by their keys; shared by studies. Only `store` itself, the default, is "
         "under DVC: of another folder nothing is recorded or pulled.",
     )
-    scratch: Path = Field(Path("scratch"), description="Where unfinished runs keep their state.")
+    scratch: Path = Field(
+        Path("scratch"),
+        description="Where unfinished runs keep their state: a fast disk, which machines share, or of each of its own "
+        "with `scratch_copy`.",
+    )
+    scratch_copy: Path | None = Field(
+        None,
+        description="Shared folder that the state in `scratch` is copied to while a run goes on, and taken up from by "
+        "whichever machine goes on with it; for a `scratch` that each machine has for itself.",
+    )
+    cache: Path | None = Field(
+        None,
+        description="Where the md5s of raw files are remembered, in a small file that machines share; in `scratch` if "
+        "not given.",
+    )
+    publishing: Path | None = Field(
+        None,
+        description="Where results are completed before they are renamed into the store: on the same file system. In "
+        "the store, as `.publishing`, if not given.",
+    )
     results: Path = Field(Path("results"), description="Where tables and figures of this study are written.")
     pull: bool = Field(
         False,
@@ -93,7 +112,9 @@ class Study(Strict):
     )
     keep_target_models: bool = Field(False, description="Keep the fine-tuned model of every transfer.")
 
-    @field_validator("data_root", "store", "scratch", "results", mode="before")
+    @field_validator(
+        "data_root", "store", "scratch", "scratch_copy", "cache", "publishing", "results", mode="before"
+    )
     @classmethod
     def _expanded(cls, value: Any) -> Any:
         """Folders as a shell would read them; braces would be wildcards to Snakemake."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from transfer_atlas.datasets.reading import PreparedDataset, Sample
 from transfer_atlas.models.model import Model
+from transfer_atlas.stopping import stop_if_asked
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.tasks.settings import EvaluationSettings
 from transfer_atlas.training.ahead import in_order, pinned
@@ -62,6 +63,7 @@ def evaluate(
             outputs = model(images)
         require_finite_outputs(outputs)
         evaluator.update(outputs, samples, extents)
+        stop_if_asked("while it evaluated")
     metrics = evaluator.result()
     require_finite_metrics(metrics)
     if per_image is not None:

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from transfer_atlas.errors import CheckpointError, LegitimateFailure
 from transfer_atlas.models.checkpoints import load_checkpoint, save_checkpoint
 from transfer_atlas.models.model import Model, MultiHeadModel
+from transfer_atlas.stopping import asked, stop_if_asked
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.training.batches import Batches, InterleavedBatches
 from transfer_atlas.training.device import device_memory, make_optimizer
@@ -92,6 +92,7 @@ def fit(
     parts: the models, sharing the weights of `model`, that take the steps in turn; `model` itself if not given.
     watch: called with (steps done, loss) every LOOK_EVERY steps.
     Returns the training curve: (step, mean loss since the step before).
+    Asked to stop (SIGTERM), it saves the state of the step at hand and raises StoppedError.
     Raises LegitimateFailure("diverged") when the loss, or what is left of the weights, is not finite.
     """
     parts = parts or [model]
@@ -102,7 +103,8 @@ def fit(
         for module in parts:
             require_memory(module, settings, memory)
     optimizer = make_optimizer(settings, model, learning_rate)
-    first, curve = _resume(state, model, optimizer)
+    first, curve, losses = _resume(state, model, optimizer)
+    losses = [loss.to(accelerator.device) for loss in losses]
     steps = [
         training_step(
             part,
@@ -117,7 +119,6 @@ def fit(
     ]
     saved = time.monotonic()
     save_every = float(os.environ.get("TRANSFER_ATLAS_SAVE_SECONDS", SAVE_EVERY_SECONDS))
-    losses: list[Tensor] = []
     for number, (images, targets) in enumerate(
         batches(first, settings.steps, pin=accelerator.device.type == "cuda"), start=first
     ):
@@ -145,32 +146,44 @@ def fit(
             curve.append((done, loss))
             watch(done, loss)
             if time.monotonic() - saved > save_every and done < settings.steps:
-                _save(state, model, optimizer, done, curve)
+                _save(state, model, optimizer, done, curve, losses)
                 saved = time.monotonic()
+        if asked():
+            _save(state, model, optimizer, done, curve, losses)
+            stop_if_asked(f"after step {done} of {settings.steps}, of which the state is saved")
     require_finite_weights(model)  # the last losses say nothing of what the last updates did
     return curve
 
 
 def _save(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, done: int, curve: list[Any]
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    done: int,
+    curve: list[tuple[int, float]],
+    losses: list[Tensor],
 ) -> None:
+    """Write the state after `done` steps. losses: of the steps that are not in the curve yet."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, buffers in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{n}": torch.as_tensor(v) for n, v in buffers.items() if v is not None}
+    if losses:
+        tensors["losses"] = torch.stack(losses)
     save_checkpoint(path, tensors, {"done": done, "curve": curve})
 
 
 def _resume(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[int, list[tuple[int, float]]]:
+) -> tuple[int, list[tuple[int, float]], list[Tensor]]:
+    """Take up a saved state, if there is one: steps done, curve, and losses that are not in the curve yet."""
     if not path.exists():
-        return 0, []
+        return 0, [], []
     try:
         tensors, description = load_checkpoint(path)
     except CheckpointError:
         # A state that cannot be read costs time, not correctness: begin again.
         path.unlink()
-        return 0, []
+        return 0, [], []
     model.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
     buffers: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
@@ -178,4 +191,5 @@ def _resume(
             _, index, buffer = name.split(".")
             buffers.setdefault(int(index), {})[buffer] = tensor
     optimizer.load_state_dict({"state": buffers, "param_groups": optimizer.state_dict()["param_groups"]})
-    return description["done"], [(step, loss) for step, loss in description["curve"]]
+    curve = [(step, loss) for step, loss in description["curve"]]
+    return description["done"], curve, list(tensors["losses"]) if "losses" in tensors else []

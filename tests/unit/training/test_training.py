@@ -1,7 +1,9 @@
 """Training: which images a step sees, the schedule, and that an interrupted training ends as an undisturbed one."""
 
 import collections
+import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from transfer_atlas import stopping
 from transfer_atlas.datasets.subsets import subset
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import build_backbone
@@ -200,6 +203,39 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(dataset, tmp_path, m
     assert list(resumed) == list(undisturbed)
     differing = [name for name in undisturbed if not torch.equal(undisturbed[name], resumed[name])]
     assert not differing
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("asked_in", [1, 5, 13])  # steps; the loss is looked at after each fifth
+def test_a_training_that_is_asked_to_stop_saves_the_step_at_hand(
+    dataset, tmp_path, monkeypatch, optimizer, asked_in
+):
+    training = QUICK.model_copy(update={"optimizer": Optimizer(name=optimizer), "learning_rate": 0.01})
+    undisturbed, curve = train(dataset, tmp_path / "none", training)
+    loss, calls = TASK.loss, []
+
+    def counted(*arguments):
+        calls.append(1)
+        if len(calls) == asked_in:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return loss(*arguments)
+
+    monkeypatch.setattr(TASK, "loss", counted)
+    earlier = signal.getsignal(signal.SIGTERM)
+    stopping.heed()
+    try:
+        with pytest.raises(
+            stopping.StoppedError, match=f"after step {asked_in} of 15, of which the state is"
+        ):
+            train(dataset, tmp_path / "state", training)
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL  # a second one ends the process
+    finally:
+        stopping.heed()
+        signal.signal(signal.SIGTERM, earlier)
+    resumed, resumed_curve = train(dataset, tmp_path / "state", training)
+    assert len(calls) == 15  # no step twice
+    assert resumed_curve == curve
+    assert not [name for name in undisturbed if not torch.equal(undisturbed[name], resumed[name])]
 
 
 @pytest.mark.slow
