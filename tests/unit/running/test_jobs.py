@@ -37,7 +37,7 @@ def served(address: Path, parent: int, *modules: str) -> subprocess.Popen:
     """A warm process that has begun to listen."""
     call = [sys.executable, "-m", "transfer_atlas.running.serving", str(address), str(parent), *modules]
     process = subprocess.Popen(call, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 300
     while not address.exists() and time.monotonic() < end:
         time.sleep(0.02)
     assert address.exists()
@@ -100,7 +100,7 @@ class Job:
 
     def end(self) -> tuple[int, str, str]:
         """Exit status, standard output, standard error."""
-        output, error = self.process.communicate(timeout=60)
+        output, error = self.process.communicate(timeout=300)  # however busy the machine is
         return self.process.returncode, output, error
 
 
@@ -174,7 +174,7 @@ def long_run(raw, tmp_path, warm) -> Job:
     for run in plan.of_kind("prepared"):
         assert Job(run, tmp_path, warm).end()[0] == 0
     job = Job(plan.of_kind("transfer")[0], tmp_path, warm)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 300
     while not job.log.exists() and time.monotonic() < end:
         time.sleep(0.05)
     return job
