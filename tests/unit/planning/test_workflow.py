@@ -8,7 +8,7 @@ import study_examples as examples
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.shown import read_stamp, stamp_like, write_stamp
-from transfer_atlas.planning.workflow import Workflow, is_study, load_workflow
+from transfer_atlas.planning.workflow import Workflow, hand_over, is_study, load_workflow
 from transfer_atlas.store.files import write_json
 
 SCORED = ("transferability", {"metrics": ["logme", "leep", "otce"]})
@@ -167,3 +167,35 @@ def test_a_new_stamp_replaces_those_of_other_keys_and_no_others(tmp_path):
         "tables-2.json",
         "tables_of-1.json",
     ]
+
+
+def test_versions_that_are_handed_over_are_not_looked_up_again(tmp_path, monkeypatch):
+    from transfer_atlas.planning import workflow as planning
+
+    config = examples.values(("data_root", str(tmp_path)), ("store", str(tmp_path / "store")))
+    for name in ("ilsvrc", "camvid", "suim", "isprs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "image.png").write_bytes(name.encode())
+    config["scratch"], config["cache"] = str(tmp_path / "scratch"), str(tmp_path / "cache")
+    first = load_workflow(config, without_data=False)
+    assert (tmp_path / "cache/content_versions.json").exists() and not (tmp_path / "scratch").exists()
+    handed = hand_over(first, tmp_path / "handed")
+    assert hand_over(first, tmp_path / "handed") == handed
+    monkeypatch.setattr(planning, "content_versions", None)  # nobody asks
+    again = load_workflow(config, without_data=False, handed=handed)
+    assert set(again.runs) == set(first.runs)
+    monkeypatch.undo()
+    for damaged in ("", "[]", "{", "17"):
+        handed.write_text(damaged)
+        assert set(load_workflow(config, without_data=False, handed=handed).runs) == set(first.runs)
+
+
+def test_a_job_is_told_where_state_hashes_and_results_go(tmp_path):
+    places = {name: str(tmp_path / name) for name in ("scratch_copy", "cache", "publishing")}
+    flow = flow_of(tmp_path, *places.items())
+    run = flow.plan.of_kind("source")[0]
+    (request,) = flow.job("source", run.name, run.key)["runs"]
+    assert request["places"] == places
+    usual = flow_of(tmp_path)
+    (request,) = usual.job("source", run.name, run.key)["runs"]  # the same key: folders change no result
+    assert request["places"] == {}

@@ -45,6 +45,23 @@ def work_with(folder, **files):
     return folder
 
 
+def test_results_are_completed_where_the_study_says_on_the_same_file_system(tmp_path, small_disk):
+    record = record_of()
+    folder, publishing = place(tmp_path / "store", record), tmp_path / "publishing"
+    assert publish(work_with(tmp_path / "work", model=b"1"), folder, record, publishing=publishing)
+    assert (
+        is_whole(folder) and not list(publishing.iterdir()) and not (tmp_path / "store/.publishing").exists()
+    )
+    with pytest.raises(StoreError, match="is on another file system than the store"):
+        publish(
+            work_with(tmp_path / "more", model=b"2"), folder, record, publishing=small_disk / "publishing"
+        )
+    (publishing / f"{folder.name}-1-2").mkdir()
+    (tmp_path / "store/.publishing" / f"{folder.name}-3-4").mkdir(parents=True)  # the setting was another
+    tidy(folder, publishing)
+    assert not list(publishing.iterdir()) and not list((tmp_path / "store/.publishing").iterdir())
+
+
 def leftovers(folder):
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
