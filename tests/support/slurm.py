@@ -11,6 +11,7 @@ CUDA_VISIBLE_DEVICES; runs compute on the processor. Needs root, as slurmd does,
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import secrets
 import shutil
@@ -26,6 +27,7 @@ from pathlib import Path
 PACKAGES = ("munge", "slurmctld", "slurmd", "slurm-client")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "srun", "scancel", "scontrol")
 NULL = os.makedev(1, 3)  # the device /dev/null
+SET_PARENT_DEATH_SIGNAL = 1  # prctl(2)
 PATIENCE = 60.0  # seconds until a daemon answers
 
 CONFIGURATION = """
@@ -203,6 +205,7 @@ class Slurm:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=_end_with_starter,
             )
 
     def kill(self, name: str, how: int = signal.SIGKILL) -> None:
@@ -267,6 +270,11 @@ class Slurm:
             line.split()[0] for line in states if line.split()[1:] in (["idle"], ["mixed"], ["allocated"])
         }
         return idle == set(self.names)
+
+
+def _end_with_starter() -> None:
+    """Have the kernel end a daemon when the test that started it ends, however that ends: two would share a state."""
+    ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 def free_port() -> int:
