@@ -47,7 +47,7 @@ wildcard_constraints:
     name="[a-z0-9_.-]+",
     key="[0-9a-f]{16}",
     task_type="[a-z]+",
-    regime="|".join(FLOW.regimes),
+    regime="|".join(FLOW.regimes) or "none",
 
 
 report: "report/workflow.rst"
@@ -58,6 +58,7 @@ include: "rules/models.smk"
 include: "rules/transfers.smk"
 include: "rules/analysis.smk"
 include: "rules/transferability.smk"
+include: "rules/atdt.smk"
 include: "rules/sharing.smk"
 
 
@@ -74,6 +75,7 @@ localrules:
     transfers,
     target_models,
     scores,
+    atdt,
     plan,
     pull,
     recommend,
@@ -86,6 +88,7 @@ rule all:
         tables,
         figures,
         score_tables,
+        atdt_tables,
         results_of("target_model"),
 
 
@@ -124,3 +127,9 @@ rule scores:
     input:
         results_of("score"),
         results_of("image_features"),
+
+
+# Learning across tasks and domains: its tables and figures.
+rule atdt:
+    input:
+        atdt_tables,

@@ -9,6 +9,7 @@ from transfer_atlas.errors import AtlasError
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.resources import Experience
 from transfer_atlas.planning.workflow import (
+    ATDT_TABLES,
     HANDED_VARIABLE,
     MARKS,
     SCORE_TABLES,
@@ -71,6 +72,8 @@ def load(config):
                     "score_tables",
                     *flow.figures,
                     *flow.score_figures,
+                    "atdt_tables",
+                    *flow.atdt_figures,
                 ]
             )
         return flow
@@ -292,12 +295,15 @@ def take_turns():
         workflow.global_resources["turn"] = Resource("turn", 1)
 
 
+TABLES_OF = {"score": "score_tables", "atdt_evaluation": "atdt_tables"}
+
+
 def runs_of(*kinds):
     """Input function of tables: marks of the runs of some kinds that are not there."""
 
     def inputs(wildcards):
         runs = [run for kind in kinds for run in FLOW.plan.of_kind(kind)]
-        name = "score_tables" if "score" in kinds else "tables"
+        name = TABLES_OF.get(kinds[0], "tables")
         lacking = wanted(runs, may_pull=not stamp(name).exists())
         return [whenever(mark_of(run)) for run in lacking]
 
@@ -328,7 +334,9 @@ def stamp_of(name):
 
 
 def tables(wildcards):
-    """Input function: the tables, and the stamp that says which runs they show."""
+    """Input function: the tables of transfers, if there are any, and the stamp that says which runs they show."""
+    if not FLOW.study.experiments:
+        return []
     files = [f"{FLOW.study.results}/tables/{name}.parquet" for name in TABLES]
     files += [f"{FLOW.study.results}/tables/tables.html", stamp("tables")]
     return list(map(whenever, files))
@@ -346,6 +354,15 @@ def score_tables(wildcards):
     files = [f"{FLOW.study.results}/tables/{name}.parquet" for name in SCORE_TABLES]
     files = list(map(whenever, [*files, stamp("score_tables")]))
     return files + files_and_stamps(FLOW.score_figures)
+
+
+def atdt_tables(wildcards):
+    """Input function: tables and figures of AT/DT with their stamps, if the study asks for it."""
+    if FLOW.study.atdt is None:
+        return []
+    files = [f"{FLOW.study.results}/tables/{name}.parquet" for name in ATDT_TABLES]
+    files += [f"{FLOW.study.results}/tables/atdt.html", stamp("atdt_tables")]
+    return [*map(whenever, files), *files_and_stamps(FLOW.atdt_figures)]
 
 
 def files_and_stamps(names):
@@ -366,6 +383,11 @@ def facts_of_tables(wildcards):
 def facts_of_score_tables(wildcards):
     """Params function of the tables of scores."""
     return FLOW.facts_of_score_tables()
+
+
+def facts_of_atdt_tables(wildcards):
+    """Params function of the tables of AT/DT."""
+    return FLOW.facts_of_atdt_tables()
 
 
 def facts_of_recommendation(wildcards):

@@ -84,7 +84,20 @@ def _like(kind: str, settings: Mapping[str, Any]) -> Like:
     """Which runs that do not train are judged by one another."""
     if kind == "prepared":
         return kind, settings["adapter"]["name"]
-    return kind, str(settings.get("metric") or settings.get("backbone", {}).get("name"))
+    return kind, str(settings.get("metric") or _network(kind, settings))
+
+
+def _network(kind: str, settings: Mapping[str, Any]) -> str:
+    """What makes training pixels of runs cost alike: the backbone; for AT/DT the kind with its encoder."""
+    name = str(network_name(settings))
+    return f"{kind} {name}" if "network" in settings else name
+
+
+def network_name(settings: Mapping[str, Any]) -> str | None:
+    """Name of a run's backbone, or of AT/DT's encoder; None if it has neither."""
+    if "network" in settings:
+        return settings["network"]["encoder"]
+    return settings.get("backbone", {}).get("name")
 
 
 def _speeds(store: Path) -> tuple[dict[str, float], dict[Like, float]]:
@@ -102,7 +115,7 @@ def _speeds(store: Path) -> tuple[dict[str, float], dict[Like, float]]:
                 if work is None:
                     by_likeness.setdefault(_like(name, settings), []).append(seconds)
                 else:
-                    by_backbone.setdefault(settings["backbone"]["name"], []).append(seconds / work)
+                    by_backbone.setdefault(_network(name, settings), []).append(seconds / work)
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 continue  # a damaged record is refused where it is used; here it only gives no estimate
     return (
@@ -115,7 +128,7 @@ def _guess(run: Run, speeds: Mapping[str, float], fixed: Mapping[Like, float]) -
     work = pixels(run.settings)
     if work is None:
         return fixed.get(_like(run.kind, run.settings))
-    speed = speeds.get(run.settings["backbone"]["name"])
+    speed = speeds.get(_network(run.kind, run.settings))
     return None if speed is None else work * speed
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from transfer_atlas.store.store import MODEL_FILE, SAMPLES_FILE
 
 TRAINED = ("backbone", "images", "training", "task_{task_type}")
+ATDT = ("backbone", "images", "atdt", "task_{task_type}")
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,32 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         gpus=0,
         together=True,
         memory_mb=8000,
+    ),
+    "atdt_network": Kind(
+        rule="atdt_network",
+        folder="atdt_networks",
+        title="AT/DT task networks",
+        runner="transfer_atlas.atdt.runners:network",
+        code=ATDT,
+        files={"model": MODEL_FILE},
+        placeholder="transfer_atlas.models.checkpoints:save_no_model",
+    ),
+    "atdt_transfer_network": Kind(
+        rule="atdt_transfer_network",
+        folder="atdt_transfer_networks",
+        title="AT/DT transfer networks",
+        runner="transfer_atlas.atdt.runners:transfer_network",
+        code=ATDT,
+        files={"model": MODEL_FILE},
+        placeholder="transfer_atlas.models.checkpoints:save_no_model",
+    ),
+    "atdt_evaluation": Kind(
+        rule="atdt_evaluation",
+        folder="atdt_evaluations",
+        title="AT/DT evaluations",
+        runner="transfer_atlas.atdt.runners:evaluation",
+        code=ATDT,
+        files={},
     ),
 }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from transfer_atlas import code_versions
+from transfer_atlas.planning.atdt import atdt_datasets, wanted_atdt
 from transfer_atlas.planning.identity import Wanted, wanted
 from transfer_atlas.planning.kinds import KINDS, rank_of
 from transfer_atlas.planning.run import Run, with_ancestry
@@ -94,7 +95,7 @@ def make_plan(study: Study, dataset_versions: Mapping[str, str], origin_version:
     if study.keep_target_models:
         kept = [Wanted(build.target_model(each.run), each.identity) for each in transfers]
     found: dict[tuple, Wanted] = {}
-    for each in [*transfers, *kept, *wanted_scores(study, transfers, build)]:
+    for each in [*transfers, *kept, *wanted_scores(study, transfers, build), *wanted_atdt(study, build)]:
         found.setdefault(each.names, each)
     return Plan(study=study, wanted=tuple(found.values()))
 
@@ -105,8 +106,8 @@ def builder(study: Study, dataset_versions: Mapping[str, str], origin_version: s
 
 
 def used_datasets(study: Study) -> list[str]:
-    """Names of the datasets that the experiments and the ILSVRC checkpoint read, in the study's order."""
-    used = set()
+    """Names of the datasets that the experiments, AT/DT and the ILSVRC checkpoint read, in the study's order."""
+    used = atdt_datasets(study)
     for index, experiment in enumerate(study.experiments):
         tasks = study.expand(experiment.targets, f"experiments[{index}].targets")
         for source in study.sources_of(experiment, f"experiments[{index}]"):

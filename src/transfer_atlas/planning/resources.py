@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-from transfer_atlas.planning.estimates import pixels
+from transfer_atlas.planning.estimates import network_name, pixels
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.run import Run
 from transfer_atlas.store.store import RUN_FILE
@@ -145,14 +145,13 @@ def _training_bytes(settings: Mapping[str, Any], on_gpu: bool) -> float:
 
 
 def _backbone(settings: Mapping[str, Any]) -> Backbone:
-    return BACKBONES.get(settings.get("backbone", {}).get("name", ""), UNKNOWN)
+    return BACKBONES.get(network_name(settings) or "", UNKNOWN)
 
 
 def _likeness(kind: str, settings: Mapping[str, Any], on_gpu: bool) -> tuple[str, str, bool]:
     if kind == "prepared":
         return kind, settings["adapter"]["name"], False
-    backbone = settings.get("backbone", {}).get("name")
-    return kind, str(settings.get("metric") or backbone), on_gpu
+    return kind, str(settings.get("metric") or network_name(settings)), on_gpu
 
 
 def _taken(path: Path) -> Taken | None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from transfer_atlas.errors import ConfigurationError, DatasetError
 from transfer_atlas.models.packages import WEIGHT_PACKAGES, package_version
+from transfer_atlas.planning.atdt import KINDS_OF_ATDT
 from transfer_atlas.planning.content_versions import absent_datasets, content_versions, version_of
 from transfer_atlas.planning.identity import Wanted
 from transfer_atlas.planning.kinds import KINDS, gpus_of
@@ -57,6 +58,8 @@ SCORE_TABLES = (
     "metric_differences",
     "metric_stability",
 )
+PUBLISHED = Path(__file__).resolve().parents[3] / "resources/published"  # printed tables, beside the library
+ATDT_TABLES = ("atdt_evaluations", "atdt_results", "atdt_gains", "atdt_findings", "atdt_runs")
 
 
 @dataclass
@@ -168,8 +171,8 @@ class Workflow:
         """What the tables are made of, as one dict of built-ins: identities with the folders of their runs, domains of
         datasets, datasets of multi-sources.
         """
-        scoring = ("score", "image_features", "features")
-        kinds = [kind for kind in KINDS if kind not in (*scoring, *NOT_SHOWN)]
+        others = ("score", "image_features", "features", *KINDS_OF_ATDT)  # which have tables of their own
+        kinds = [kind for kind in KINDS if kind not in (*others, *NOT_SHOWN)]
         return {
             "domains": self._domains(),
             "multi_sources": {
@@ -191,6 +194,19 @@ class Workflow:
             "image_features": self._identified("image_features"),
             "scores": self._identified("score"),
         }
+
+    def facts_of_atdt_tables(self) -> dict[str, Any]:
+        """What the tables of AT/DT are made of, as one dict of built-ins."""
+        return {
+            "evaluations": self._identified("atdt_evaluation"),
+            "published": str(PUBLISHED),
+            "runs": [self._folder(run) for kind in KINDS_OF_ATDT[:-1] for run in self.plan.of_kind(kind)],
+        }
+
+    @property
+    def atdt_figures(self) -> list[str]:
+        """Names of the figures of AT/DT, if the study asks for it."""
+        return []
 
     def facts_of_recommendation(self) -> dict[str, Any]:
         """What a ranking is made of, and where it goes, as one dict of built-ins."""

@@ -10,11 +10,13 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
+from transfer_atlas.atdt.settings import AtdtSettings
 from transfer_atlas.datasets.registry import task_types
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.models.packages import WEIGHT_PACKAGES
 from transfer_atlas.scoring.settings import TransferabilitySettings
 from transfer_atlas.strict import Strict
+from transfer_atlas.study.domains import check_atdt
 from transfer_atlas.study.messages import explain, nearest
 from transfer_atlas.study.reading import read_values
 from transfer_atlas.study.settings import (
@@ -97,7 +99,9 @@ class Study(Strict):
     multi_sources: dict[Name, MultiSource] = Field(
         {}, description="Sources trained on several datasets, by name: `multi_<task type>`."
     )
-    experiments: list[Experiment] = Field(min_length=1, description="The transfers to run, block by block.")
+    experiments: list[Experiment] = Field(
+        [], description="The transfers to run, block by block; none where a study is of `atdt` alone."
+    )
     select_on: Literal["evaluation_set", "held_out"] = Field(
         "evaluation_set",
         description="Where the best learning rate of the grid is picked. `evaluation_set` reproduces the paper, "
@@ -111,6 +115,9 @@ class Study(Strict):
         None, description="Scores without fine-tuning, and how well they predict; none if absent."
     )
     keep_target_models: bool = Field(False, description="Keep the fine-tuned model of every transfer.")
+    atdt: AtdtSettings | None = Field(
+        None, description="Learning across tasks and domains (AT/DT); none if absent."
+    )
 
     @field_validator(
         "data_root", "store", "scratch", "scratch_copy", "cache", "publishing", "results", mode="before"
@@ -257,6 +264,7 @@ def parse_study(values: dict[str, Any]) -> Study:
         study.expand([f"classification/{study.ilsvrc.dataset}"], "ilsvrc.dataset")
     _check_held_out(study)
     _check_there_is_something_to_do(study)
+    check_atdt(study)
     return study
 
 
@@ -338,7 +346,14 @@ def _check_regimes(study: Study, given: Collection[str]) -> None:
 
 
 def _check_there_is_something_to_do(study: Study) -> None:
-    """A study without a single transfer would end with empty tables."""
+    """A study without a single transfer would end with empty tables, unless it is of AT/DT."""
+    if not study.experiments:
+        if study.atdt is None:
+            raise ConfigurationError(
+                "the configuration asks for nothing: add `experiments`, the transfers to run, or `atdt`, learning "
+                "across tasks and domains."
+            )
+        return
     for index, experiment in enumerate(study.experiments):
         where = f"experiments[{index}]"
         targets = study.expand(experiment.targets, f"{where}.targets")

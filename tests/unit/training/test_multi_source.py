@@ -17,6 +17,7 @@ from transfer_atlas.running.execute import execute
 from transfer_atlas.store.store import read_run
 from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.training import fit as fitting
+from transfer_atlas.training import loop
 from transfer_atlas.training.batches import Batches, InterleavedBatches
 from transfer_atlas.training.device import make_accelerator
 from transfer_atlas.training.settings import TrainingSettings
@@ -169,7 +170,7 @@ class KilledError(Exception):
 
 
 def test_an_interrupted_training_ends_as_an_undisturbed_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(fitting, "LOOK_EVERY", 3)
+    monkeypatch.setattr(loop, "LOOK_EVERY", 3)
     monkeypatch.setenv("TRANSFER_ATLAS_SAVE_SECONDS", "0")
     undisturbed = trained(tmp_path / "undisturbed", tmp_path / "one.safetensors")
 

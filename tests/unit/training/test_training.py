@@ -19,6 +19,7 @@ from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.model import Model
 from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.training import fit as fitting
+from transfer_atlas.training import loop
 from transfer_atlas.training.batches import Batches, batch_indices
 from transfer_atlas.training.device import make_accelerator
 from transfer_atlas.training.evaluate import evaluate
@@ -33,7 +34,7 @@ QUICK = TrainingSettings(resolution=(32, 32), crop=(32, 32), batch_size=2, steps
 @pytest.fixture(autouse=True)
 def look_often(monkeypatch):
     """States are saved where the loss is looked at."""
-    monkeypatch.setattr(fitting, "LOOK_EVERY", 5)
+    monkeypatch.setattr(loop, "LOOK_EVERY", 5)
 
 
 # Which images

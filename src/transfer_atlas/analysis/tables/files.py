@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from transfer_atlas.analysis.atdt.schema import ATDT_TABLES
 from transfer_atlas.analysis.comparison.schema import COMPARISON_TABLES
 from transfer_atlas.analysis.findings.schema import FINDING_TABLES
 from transfer_atlas.analysis.published.schema import PUBLISHED_TABLES
@@ -16,7 +17,15 @@ from transfer_atlas.analysis.tables.detail_schema import DETAIL_TABLES
 from transfer_atlas.analysis.tables.schema import TABLES as STUDY_TABLES
 from transfer_atlas.analysis.tables.score_schema import SCORE_TABLES
 
-TABLES = STUDY_TABLES | DETAIL_TABLES | SCORE_TABLES | FINDING_TABLES | PUBLISHED_TABLES | COMPARISON_TABLES
+TABLES = (
+    STUDY_TABLES
+    | DETAIL_TABLES
+    | SCORE_TABLES
+    | FINDING_TABLES
+    | PUBLISHED_TABLES
+    | COMPARISON_TABLES
+    | ATDT_TABLES
+)
 
 
 def write_table(frame: pd.DataFrame, path: Path | str, table: str | None = None) -> None:

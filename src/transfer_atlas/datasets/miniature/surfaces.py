@@ -1,8 +1,8 @@
 """Surfaces: a texture with two colours, drawn per instance from palettes that all materials share.
 
 Colours are random on purpose. Mostly the texture and the shape name a material; nature's correlation of material and
-colour is kept weak, by a dataset's `look.tints`, so that a network must learn textures, shapes and layouts. From straight
-above it is stronger, as it is on real maps of the air: grass is green and water is dark all over a town.
+colour is kept weak, by a dataset's `look.tints`, so that a network must learn textures, shapes and layouts. From
+straight above it is stronger, as it is on real maps of the air: grass is green and water is dark all over a town.
 """
 
 from __future__ import annotations

@@ -1,0 +1,115 @@
+# Learning across tasks and domains: task networks, transfer networks, evaluations, their tables and figures.
+# Only the rules of a study with a section `atdt` are ever asked for.
+
+
+# N1, N2 or the oracle: a task network on one domain or several.
+use rule prepare_dataset as atdt_network with:
+    input:
+        parents_of("atdt_network"),
+    output:
+        mark("atdt_network"),
+    log:
+        log_of("atdt_network"),
+    priority: 1
+    group:
+        "atdt_network"
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of("atdt_network"),
+        runtime=minutes_of("atdt_network"),
+        gpu=gpus_of("atdt_network"),
+        cpus_per_task=cores_of("atdt_network"),
+        turn=1,
+    params:
+        job=job_of("atdt_network"),
+    message:
+        "AT/DT network {wildcards.name}"
+
+
+# G: from the features of task 1 to those of task 2, on domain A.
+use rule prepare_dataset as atdt_transfer_network with:
+    input:
+        parents_of("atdt_transfer_network"),
+    output:
+        mark("atdt_transfer_network"),
+    log:
+        log_of("atdt_transfer_network"),
+    priority: 0
+    group:
+        "atdt_transfer_network"
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of("atdt_transfer_network"),
+        runtime=minutes_of("atdt_transfer_network"),
+        gpu=gpus_of("atdt_transfer_network"),
+        cpus_per_task=cores_of("atdt_transfer_network"),
+        turn=1,
+    params:
+        job=job_of("atdt_transfer_network"),
+    message:
+        "AT/DT transfer network {wildcards.name}"
+
+
+# What a network, or N1, G and N2 together, say of a domain.
+use rule prepare_dataset as atdt_evaluation with:
+    input:
+        parents_of("atdt_evaluation"),
+    output:
+        mark("atdt_evaluation"),
+    log:
+        log_of("atdt_evaluation"),
+    priority: 0
+    group:
+        "atdt_evaluation"
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of("atdt_evaluation"),
+        runtime=minutes_of("atdt_evaluation"),
+        gpu=gpus_of("atdt_evaluation"),
+        cpus_per_task=cores_of("atdt_evaluation"),
+        turn=1,
+    params:
+        job=job_of("atdt_evaluation"),
+    message:
+        "AT/DT evaluation {wildcards.name}"
+
+
+rule atdt_tables:
+    input:
+        evaluations=runs_of("atdt_evaluation"),
+    output:
+        atdt_evaluations=f"{FLOW.study.results}/tables/atdt_evaluations.parquet",
+        atdt_results=f"{FLOW.study.results}/tables/atdt_results.parquet",
+        atdt_gains=f"{FLOW.study.results}/tables/atdt_gains.parquet",
+        atdt_findings=f"{FLOW.study.results}/tables/atdt_findings.parquet",
+        atdt_runs=f"{FLOW.study.results}/tables/atdt_runs.parquet",
+        page=report(
+            f"{FLOW.study.results}/tables/atdt.html",
+            caption="../report/atdt.rst",
+            category="AT/DT",
+        ),
+        stamp=str(stamp("atdt_tables")),
+    log:
+        f"logs/atdt_tables-{FLOW.key}.log",
+    group:
+        "tables"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        turn=1,
+    params:
+        facts=facts_of_atdt_tables,
+        store=str(FLOW.study.store),
+    message:
+        f"tables of AT/DT of study {FLOW.study.study}"
+    script:
+        "../workflow_scripts/atdt_tables.py"

@@ -1,0 +1,1 @@
+"""Results of AT/DT: tables in the shape of the paper's, findings, figures."""

@@ -1,0 +1,151 @@
+"""Task networks: a dilated ResNet (or an HRNet) in stages that can be split, and a decoder of convolutions."""
+
+from __future__ import annotations
+
+import difflib
+
+import timm
+import torch
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+from torch import Tensor, nn
+
+from transfer_atlas.atdt.settings import LEVELS, NetworkSettings
+from transfer_atlas.errors import ConfigurationError
+from transfer_atlas.models.backbone import BATCH_NORM_MOMENTUM, STRIDE, build_backbone
+from transfer_atlas.models.upsampling import resize
+
+TINY = (16, 32, 48, 64)  # channels of `resnet_tiny`'s stages
+
+
+class Encoder(nn.Module):
+    """Stages of a network, each (B, C, h, w) -> (B, C', h', w'); the first takes whitened images (B, 3, H, W)."""
+
+    def __init__(self, stages: list[nn.Module], channels: list[int], stride: int) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.channels = channels
+        self.stride = stride
+
+    def until(self, images: Tensor, level: int) -> Tensor:
+        """Features after `level` of LEVELS stages; of an HRNet there are the deepest alone."""
+        for stage in self.stages[: self._at(level)]:
+            images = stage(images)
+        return images
+
+    def after(self, features: Tensor, level: int) -> Tensor:
+        """The deepest features (B, C, h, w) from those after `level` stages."""
+        for stage in self.stages[self._at(level) :]:
+            features = stage(features)
+        return features
+
+    def channels_at(self, level: int) -> int:
+        """Channels of the features after `level` stages."""
+        return self.channels[self._at(level) - 1]
+
+    def _at(self, level: int) -> int:
+        return len(self.stages) - (LEVELS - level)
+
+
+class Decoder(nn.Module):
+    """Deepest features -> maps (B, K, H/4, W/4): bilinear upsampling by two and a 3 x 3 convolution until stride 4.
+
+    Supplement, section 2: three times an upsampler and a convolution. The last of three here is the prediction at
+    stride 4, which loss and evaluation upsample to the pixels.
+    """
+
+    def __init__(self, channels: int, stride: int, width: int, outputs: int, batch_norm: bool) -> None:
+        super().__init__()
+        steps = max(1, (stride // STRIDE).bit_length() - 1)
+        self.upsamples = stride > STRIDE
+        self.blocks = nn.ModuleList()
+        for number in range(steps):
+            wide = max(4, width >> number)
+            norm: list[nn.Module] = [nn.BatchNorm2d(wide)] if batch_norm else []
+            convolution = nn.Conv2d(channels, wide, 3, padding=1, bias=not batch_norm)
+            self.blocks.append(nn.Sequential(convolution, *norm, nn.ReLU(inplace=True)))
+            channels = wide
+        self.prediction = nn.Conv2d(channels, outputs, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Maps at stride 4."""
+        for block in self.blocks:
+            if self.upsamples:
+                features = resize(features, (2 * features.shape[2], 2 * features.shape[3]))
+            features = block(features)
+        return self.prediction(features)
+
+
+class HrnetStage(nn.Module):
+    """HRNetV2's joined representation as the one stage of an encoder."""
+
+    def __init__(self, name: str, seed: int) -> None:
+        super().__init__()
+        self.backbone = build_backbone(name, seed=seed)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Features (B, 15 C, H/4, W/4)."""
+        return self.backbone(images)
+
+
+def build_encoder(settings: NetworkSettings, *, seed: int) -> Encoder:
+    """An encoder with random weights drawn from `seed`. Raises ConfigurationError for an unknown name."""
+    if settings.is_hrnet:
+        stage = HrnetStage(settings.encoder, seed)
+        return Encoder([stage], [stage.backbone.channels], STRIDE)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = _resnet(settings)
+        if not settings.batch_norm:
+            _without_norms(network)
+    _dilate(network, settings.dilations)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = BATCH_NORM_MOMENTUM
+    stem = nn.Sequential(network.conv1, network.bn1, network.act1, network.maxpool)
+    stages = [nn.Sequential(stem, network.layer1), network.layer2, network.layer3, network.layer4]
+    channels = [info["num_chs"] for info in network.feature_info[-LEVELS:]]
+    return Encoder(stages, channels, settings.output_stride)
+
+
+def build_decoder(settings: NetworkSettings, encoder: Encoder, outputs: int, *, seed: int) -> Decoder:
+    """A decoder with random weights drawn from `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Decoder(
+            encoder.channels[-1], encoder.stride, settings.decoder_channels, outputs, settings.batch_norm
+        )
+
+
+def _resnet(settings: NetworkSettings) -> ResNet:
+    name, stride = settings.encoder, settings.output_stride
+    norm = nn.BatchNorm2d if settings.batch_norm else nn.Identity
+    if name == "resnet_tiny":
+        return ResNet(
+            BasicBlock, (1, 1, 1, 1), 0, output_stride=stride, channels=TINY, stem_width=16, norm_layer=norm
+        )
+    known = list(timm.list_models("resnet*"))
+    if name not in known:
+        near = difflib.get_close_matches(name, [*known, "resnet_tiny"], n=3)
+        raise ConfigurationError(
+            f"atdt.network.encoder is {name!r}, which is no ResNet of timm {timm.__version__}"
+            + (f"; did you mean {', '.join(near)}?" if near else "; `resnet50` is the paper's.")
+        )
+    return timm.create_model(name, pretrained=False, num_classes=0, output_stride=stride, norm_layer=norm)
+
+
+def _dilate(network: ResNet, rates: tuple[int, int]) -> None:
+    """Set the rates of the 3 x 3 convolutions of the last two stages, whatever the stride."""
+    for stage, rate in zip((network.layer3, network.layer4), rates, strict=True):
+        for module in stage.modules():
+            if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
+                module.dilation = module.padding = (rate, rate)
+
+
+def _without_norms(network: ResNet) -> None:
+    """Convolutions get the bias that normalisation stood for; each block starts as the identity, so that it trains."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.bias is None:
+            module.bias = nn.Parameter(torch.zeros(module.out_channels))
+        if isinstance(module, BasicBlock | Bottleneck):
+            last = module.conv3 if isinstance(module, Bottleneck) else module.conv2
+            nn.init.zeros_(last.weight)
