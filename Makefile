@@ -15,7 +15,7 @@ WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := study
-.PHONY: study plan test check faults coverage environment hooks lock clean-environment help readable
+.PHONY: study plan test test-cluster check faults faults-cluster coverage environment hooks lock clean-environment help readable
 
 study: readable ## compute what is missing of a study (STUDY=file.yaml; else the miniature study), tables, figures
 	$(RUN) snakemake $(CONFIGFILES) $(ARGUMENTS)
@@ -25,6 +25,9 @@ plan: readable ## say what a study would compute, and how long it would take
 
 test: check ## all checks, then all tests (WORKERS=2 at a time; ARGUMENTS for pytest)
 	$(RUN) python -m pytest -n $(WORKERS) --dist loadfile $(ARGUMENTS)
+
+test-cluster: $(READY) ## the tests of profiles/cluster, on a real Slurm that they start (Debian packages: tests/support/slurm.py)
+	$(RUN) ATLAS_NEEDS_SLURM=1 python -m pytest tests/workflow/test_cluster.py $(ARGUMENTS)
 
 check: $(READY) ## what needs no run: style, format, imports, types, generated documents, versions of code
 	$(RUN) ruff check .
@@ -38,6 +41,10 @@ check: $(READY) ## what needs no run: style, format, imports, types, generated d
 
 faults: $(READY) ## a small study while its processes are killed at random (KILLS=24 SEED=0): nothing may be lost
 	$(RUN) PYTHONPATH=src:tests/support python tests/support/kills.py --kills $(or $(KILLS),24) --seed $(or $(SEED),0)
+
+faults-cluster: $(READY) ## the same on a Slurm that is started for it, then one by one what a cluster does (SEED=0 KILLS=50)
+	$(RUN) PYTHONPATH=src:tests/support python tests/support/kills.py --slurm --kills $(or $(KILLS),50) --seed $(or $(SEED),0)
+	$(RUN) PYTHONPATH=src:tests/support python tests/support/cluster_faults.py
 
 coverage: $(READY) ## how much of the rooms that decide what runs is reached by their unit tests; fails below a floor
 	$(RUN) python -m pytest tests/unit/study tests/unit/planning tests/unit/store tests/unit/running \

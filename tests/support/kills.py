@@ -1,8 +1,9 @@
 """A study under random kills: processes of a running study are killed with -9 until it is done all the same.
 
-    python tests/support/kills.py [--kills 24] [--seed 0]        also `make faults`
+    python tests/support/kills.py [--kills 24] [--seed 0] [--slurm]        also `make faults`, `make faults-cluster`
 
-Every kill is drawn from a seed: when, and which process (Snakemake, a job, the warm process or a fork of it). After
+Every kill is drawn from a seed: when, and which process (Snakemake, a job, the warm process or a fork of it). With
+--slurm the study runs on a real Slurm of this machine, and what is killed may be on a node, or be its slurmstepd. After
 each, what was published must be there still, byte for byte; in the end nothing may be left to do, and the tables must
 be those of an undisturbed study. Prints a line per kill, and what was lost: which should be nothing.
 """
@@ -17,13 +18,18 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from clones import Clone, checkout
+from slurm import Slurm
 from tiny_data import draw_all
 
+from cluster import on_cluster
+
 TABLES = [f"results/tables/{name}.parquet" for name in ("transfers", "gains", "effects", "best_sources")]
-LONGEST = 900.0  # seconds for one study, however often it is killed
+LONGEST = 3600.0  # seconds for one study, however often it is killed
+LOCALLY: dict[str, Any] = {"arguments": ["--cores", "2"], "options": {}}
 
 
 @dataclass
@@ -35,12 +41,19 @@ class Report:
     restarts: int = 0
 
 
-def under_kills(clone: Clone, kills: int, seed: int, *, pause: tuple[float, float] = (1.0, 12.0)) -> Report:
-    """Run a clone's study to the end while `kills` of its processes are killed."""
+def under_kills(
+    clone: Clone,
+    kills: int,
+    seed: int,
+    *,
+    pause: tuple[float, float] = (1.0, 12.0),
+    how: dict[str, Any] = LOCALLY,
+) -> Report:
+    """Run a clone's study to the end while `kills` of its processes are killed. how: it is run, see `Clone.start`."""
     generator, report, began = np.random.default_rng(seed), Report(), time.monotonic()
     known = published(clone)
     while True:
-        process, _ = clone.start("--cores", "2")
+        process, _ = clone.start(*how["arguments"], **how["options"])
         while process.poll() is None and len(report.kills) < kills:
             pause_until = time.monotonic() + generator.uniform(*pause)
             while time.monotonic() < pause_until and process.poll() is None:
@@ -95,12 +108,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=24)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--slurm", action="store_true", help="on a Slurm that is started for it")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         undisturbed = blank(Path(folder) / "undisturbed")
         undisturbed.snakemake("--cores", "2").well()
         clone = blank(Path(folder) / "killed")
-        report = under_kills(clone, chosen.kills, chosen.seed)
+        if chosen.slurm:
+            with Slurm(Path(folder) / "slurm") as slurm:
+                report = under_kills(clone, chosen.kills, chosen.seed, how=on_cluster(slurm))
+        else:
+            report = under_kills(clone, chosen.kills, chosen.seed)
         same = clone.files(*TABLES) == undisturbed.files(*TABLES)
         left = clone.processes()
     for number, victim in enumerate(report.kills, 1):

@@ -67,7 +67,7 @@ SlurmdTimeout=10
 InactiveLimit=0
 KillWait=5
 CompleteWait=0
-MinJobAge=300
+MinJobAge=7200
 JobRequeue=1
 EnforcePartLimits=ALL
 PropagateResourceLimits=NONE
@@ -245,12 +245,12 @@ class Slurm:
 
     def jobs(self, states: str = "pending,running,completing") -> list[dict[str, str]]:
         """Jobs in some states: id, state, node, rule and wildcards as the executor notes them."""
-        told = self.say("squeue", "--noheader", f"--states={states}", "--format=%A|%T|%N|%k|%r")
-        names = ("id", "state", "node", "comment", "reason")
+        told = self.say("squeue", "--noheader", f"--states={states}", "--format=%A|%T|%N|%P|%k|%r")
+        names = ("id", "state", "node", "partition", "comment", "reason")
         return [
             dict(zip(names, line.split("|"), strict=True))
             for line in told.splitlines()
-            if line.count("|") == 4
+            if line.count("|") == 5
         ]
 
     def node(self, name: str) -> str:
