@@ -3,8 +3,8 @@
     python benchmarks/submitting.py [--transfers 1200]
 
 The programs of Slurm are replaced by scripts: `sbatch` notes a job and answers at once, `squeue` says that all wait.
-What the transfers build on is there, as files that planning looks at, so that all can be handed over at once. Measured from
-the start of Snakemake to the last `sbatch`. Floor: a dry run of the same study.
+What the transfers build on is there, as files that planning looks at, so that all can be handed over at once.
+Measured from the start of Snakemake to the last `sbatch`. Floor: a dry run of the same study.
 """
 
 from __future__ import annotations
