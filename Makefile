@@ -15,7 +15,7 @@ WORKERS ?= 2
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := study
-.PHONY: study plan test test-cluster check faults faults-cluster coverage environment hooks lock clean-environment help readable
+.PHONY: study plan test test-cluster check faults faults-cluster coverage environment hooks lock site clean-environment help readable
 
 study: readable ## compute what is missing of a study (STUDY=file.yaml; else the miniature study), tables, figures
 	$(RUN) snakemake $(CONFIGFILES) $(ARGUMENTS)
@@ -58,6 +58,9 @@ environment: $(READY) ## only set up the environment (CPU=1: without CUDA; PYTHO
 lock: $(READY) ## pin anew what pyproject.toml asks for, for Linux and macOS and Python 3.11 to 3.13
 	$(VENV)/bin/uv pip compile pyproject.toml --extra development --universal --python-version 3.11 \
 		--upgrade --no-header --no-annotate --generate-hashes --no-emit-index-url --quiet -o requirements.lock
+
+site: $(READY) ## the documentation as a searchable site, in site/
+	$(RUN) NO_MKDOCS_2_WARNING=1 PYTHONPATH=src mkdocs build --strict
 
 clean-environment: ## remove the environment
 	rm -rf $(VENV)

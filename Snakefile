@@ -59,12 +59,14 @@ include: "rules/transfers.smk"
 include: "rules/analysis.smk"
 include: "rules/transferability.smk"
 include: "rules/atdt.smk"
+include: "rules/published.smk"
 include: "rules/sharing.smk"
 
 
 onstart:
     hand_over_versions()
     start_warm_process()
+    tell_finished_runs()
 
 
 localrules:

@@ -6,6 +6,7 @@ rule tables:
     input:
         runs_of("transfer"),
     output:
+        **findings_of("tables"),
         runs=f"{FLOW.study.results}/tables/runs.parquet",
         transfers=f"{FLOW.study.results}/tables/transfers.parquet",
         seed_gains=f"{FLOW.study.results}/tables/seed_gains.parquet",
@@ -16,7 +17,6 @@ rule tables:
         per_class=f"{FLOW.study.results}/tables/per_class.parquet",
         per_image=f"{FLOW.study.results}/tables/per_image.parquet",
         curves=f"{FLOW.study.results}/tables/curves.parquet",
-        findings=f"{FLOW.study.results}/tables/findings.parquet",
         page=report(
             f"{FLOW.study.results}/tables/tables.html",
             caption="../report/tables.rst",
@@ -55,6 +55,13 @@ rule gains_heat_map:
             labels={"target task type": "{task_type}", "regime": "{regime}"},
         ),
         svg=f"{FLOW.study.results}/figures/gains_{{task_type}}_{{regime}}.svg",
+        absolute_png=report(
+            f"{FLOW.study.results}/figures/absolute_{{task_type}}_{{regime}}.png",
+            caption="../report/absolute_metrics.rst",
+            category="Absolute metrics",
+            labels={"target task type": "{task_type}", "regime": "{regime}"},
+        ),
+        absolute_svg=f"{FLOW.study.results}/figures/absolute_{{task_type}}_{{regime}}.svg",
         stamp=str(stamp("gains_{task_type}_{regime}")),
     log:
         f"logs/gains_{{task_type}}_{{regime}}-{FLOW.key}.log",
@@ -68,7 +75,7 @@ rule gains_heat_map:
         runtime=30,
         turn=1,
     message:
-        "heat map of gains to {wildcards.task_type}, {wildcards.regime}"
+        "heat maps of gains and absolute metrics of {wildcards.task_type}, {wildcards.regime}"
     script:
         "../workflow_scripts/gains_heat_map.py"
 

@@ -1,11 +1,14 @@
 # Functions of the workflow, no rules: what is Snakemake's of planning. What is not is in transfer_atlas.planning.workflow.
+import logging
 import os
 import sys
 from pathlib import Path
 
 from snakemake.resources import Resource
 from snakemake.settings.enums import RerunTrigger
+from snakemake_interface_logger_plugins.common import LogEvent
 from transfer_atlas.errors import AtlasError
+from transfer_atlas.planning import published
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.resources import Experience
 from transfer_atlas.planning.workflow import (
@@ -18,7 +21,7 @@ from transfer_atlas.planning.workflow import (
     is_study,
     load_workflow,
 )
-from transfer_atlas.running import devices, warm
+from transfer_atlas.running import devices, tally, warm
 from transfer_atlas.running.jobs import AGAIN_VARIABLE
 from transfer_atlas.sharing.puller import Puller, leaves
 from transfer_atlas.sharing.repository import Repository
@@ -67,14 +70,14 @@ def load(config):
             )
         if workflow.is_main_process:
             flow.shown.clear_stale(
-                [
+                {
                     "tables",
                     "score_tables",
-                    *flow.figures,
-                    *flow.score_figures,
+                    *flow.figures.values(),
+                    *flow.score_figures.values(),
                     "atdt_tables",
-                    *flow.atdt_figures,
-                ]
+                    *flow.atdt_figures.values(),
+                }
             )
         return flow
     except AtlasError as error:
@@ -365,14 +368,40 @@ def atdt_tables(wildcards):
     return [*map(whenever, files), *files_and_stamps(FLOW.atdt_figures)]
 
 
-def files_and_stamps(names):
-    """Figures as PNG and SVG, each with its stamp."""
-    files = [
-        f"{FLOW.study.results}/figures/{name}.{suffix}"
-        for name in names
-        for suffix in ("png", "svg")
+def files_and_stamps(figures):
+    """Figures as PNG and SVG, with the stamps of the jobs that draw them."""
+    files = [path for suffix in ("png", "svg") for path in pictures(figures, suffix)]
+    return list(map(whenever, [*files, *map(stamp, dict.fromkeys(figures.values()))]))
+
+
+def pictures(names, suffix):
+    """Paths of figures."""
+    return [f"{FLOW.study.results}/figures/{name}.{suffix}" for name in names]
+
+
+def reported(names, caption, category):
+    """Figures as PNG that the report shows, each labelled by its name."""
+
+    def shown(name, path):
+        told = {"figure": name.replace("_", " ")}
+        caption_file = f"../report/{caption}.rst"
+        return report(path, caption=caption_file, category=category, labels=told)
+
+    return list(map(shown, names, pictures(names, "png")))
+
+
+def by_target():
+    """Names of the figures of every metric target by target, of one regime."""
+    return [
+        f"scores_{metric}_by_target_{{regime}}" for metric in FLOW.metrics_by_target
     ]
-    return list(map(whenever, [*files, *map(stamp, names)]))
+
+
+def findings_of(rule):
+    """The table of findings as an output: of the tables, or of those of scores, which know domain distances."""
+    scored = FLOW.study.transferability is not None
+    path = f"{FLOW.study.results}/tables/findings.parquet"
+    return {"findings": path} if (rule == "score_tables") == scored else {}
 
 
 def facts_of_tables(wildcards):
@@ -388,6 +417,11 @@ def facts_of_score_tables(wildcards):
 def facts_of_atdt_tables(wildcards):
     """Params function of the tables of AT/DT."""
     return FLOW.facts_of_atdt_tables()
+
+
+def facts_of_looks(wildcards):
+    """Params function of the figures of how datasets look."""
+    return FLOW.facts_of_looks()
 
 
 def facts_of_recommendation(wildcards):
@@ -406,13 +440,25 @@ def runs_of_recommendation(wildcards):
 def planned_table(wildcards):
     """The plan as text."""
     from transfer_atlas.planning.content_versions import absent_datasets
-    from transfer_atlas.planning.estimates import plan_table, regime_table
+    from transfer_atlas.planning.estimates import (
+        measured,
+        plan_table,
+        regime_table,
+        unmeasured_backbones,
+    )
+    from transfer_atlas.running.probe import probed
     from transfer_atlas.sharing.other_versions import told_of_others
 
     cores = max(1, workflow.resource_settings.cores or 1)
     absent = absent_datasets(FLOW.study, FLOW.plan)
-    tables = [plan_table(FLOW.plan, FLOW.study.store, cores), regime_table(FLOW.plan)]
-    others = told_of_others(FLOW.missing(FLOW.plan.runs), FLOW.study.store)
+    missing, store = FLOW.missing(FLOW.plan.runs), FLOW.study.store
+    unknown = unmeasured_backbones(measured(store), missing)
+    rates, device = probed(unknown) if unknown else ({}, "")
+    tables = [
+        plan_table(FLOW.plan, store, cores, rates, device),
+        regime_table(FLOW.plan),
+    ]
+    others = told_of_others(missing, store)
     return "\n\n".join(filter(None, [*tables, "\n".join(others), absent]))
 
 
@@ -435,6 +481,34 @@ def hand_over_versions():
     os.environ.pop(HANDED_VARIABLE, None)
     if sends_jobs():
         os.environ[HANDED_VARIABLE] = str(hand_over(FLOW, Path(MARKS)).resolve())
+
+
+def tell_finished_runs():
+    """One line for each finished run, in place of Snakemake's three, which go to its log. Not where jobs run on other
+    machines: their lines are in their own logs, and here it is Snakemake's that tell.
+    """
+    os.environ.pop(tally.TALLY_VARIABLE, None)
+    if not workflow.executor_plugin.common_settings.local_exec:
+        return
+    rules = {kind.rule: name for name, kind in KINDS.items()}
+    jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name in rules]
+    asked = [
+        (rules[job.rule.name], job.wildcards.name, job.wildcards.key) for job in jobs
+    ]
+    path = tally.fresh_path(Path(MARKS))
+    cores = max(1, workflow.resource_settings.cores or 1)
+    tally.begin(path, FLOW.runs_of_jobs(asked), cores)
+    os.environ[tally.TALLY_VARIABLE] = str(path)
+    for handler in logging.getLogger("snakemake.logging").handlers:
+        if handler.name == "DefaultStreamHandler":
+            handler.addFilter(is_news)
+
+
+def is_news(record):
+    """Whether what Snakemake says tells more than our own lines do."""
+    chatter = {LogEvent.JOB_STARTED, LogEvent.JOB_FINISHED, LogEvent.PROGRESS}
+    event = getattr(record, "event", None)
+    return event not in chatter and record.getMessage() != "Select jobs to execute..."
 
 
 def start_warm_process():

@@ -87,6 +87,7 @@ rule score_tables:
         gains=table("gains"),
         tables=stamp_of("tables"),
     output:
+        **findings_of("score_tables"),
         scores=f"{FLOW.study.results}/tables/scores.parquet",
         domain_distances=f"{FLOW.study.results}/tables/domain_distances.parquet",
         metric_evaluation=f"{FLOW.study.results}/tables/metric_evaluation.parquet",
@@ -127,6 +128,8 @@ rule score_scatter:
             labels={"regime": "{regime}"},
         ),
         svg=f"{FLOW.study.results}/figures/scores_{{regime}}.svg",
+        by_target_png=reported(by_target(), "scores_by_target", "Scores by target"),
+        by_target_svg=pictures(by_target(), "svg"),
         stamp=str(stamp("scores_{regime}")),
     log:
         f"logs/scores_{{regime}}-{FLOW.key}.log",
@@ -139,10 +142,38 @@ rule score_scatter:
         mem_mb=2000,
         runtime=30,
         turn=1,
+    params:
+        metrics=FLOW.metrics_by_target,
     message:
         "scores against gains, {wildcards.regime}"
     script:
         "../workflow_scripts/score_scatter.py"
+
+
+rule look_figures:
+    input:
+        samples=results_of("image_features"),
+        domain_distances=table("domain_distances"),
+        tables=stamp_of("score_tables"),
+    output:
+        png=reported(FLOW.look_figures, "looks", "Look of the datasets"),
+        svg=pictures(FLOW.look_figures, "svg"),
+        stamp=str(stamp("appearance")),
+    log:
+        f"logs/appearance-{FLOW.key}.log",
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        facts=facts_of_looks,
+        store=str(FLOW.study.store),
+    message:
+        "how the datasets look"
+    script:
+        "../workflow_scripts/look_figures.py"
 
 
 rule recommend:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from transfer_atlas.analysis.findings.table import findings_table
 from transfer_atlas.analysis.tables.files import read_table, write_table
 from transfer_atlas.analysis.tables.score_records import image_features, read_scores
 from transfer_atlas.analysis.tables.scores import (
@@ -18,9 +19,13 @@ from transfer_atlas.running.jobs import log_to
 log_to(snakemake.log[0])
 facts = snakemake.params.facts
 scores = scores_table(read_scores(facts["scores"]))
-distances = domain_distances_table(image_features(facts["image_features"], facts["domains"]))
-pairs = scored_pairs(scores, read_table(Path(snakemake.input.gains)), distances)
+seen = image_features(facts["image_features"], facts["domains"])
+chosen = [each for each in seen if each.backbone == facts["domain_features"]]
+distances = domain_distances_table(chosen)
+gains = read_table(Path(snakemake.input.gains))
+pairs = scored_pairs(scores, gains, distances)
 tables = {
+    "findings": findings_table(gains, distances, members=facts["multi_sources"]),
     "scores": scores,
     "domain_distances": distances,
     "metric_evaluation": metric_evaluation_table(pairs),

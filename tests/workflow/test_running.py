@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from clones import TABLES_AND_FIGURES, transfer, transfers
+from clones import ALL_RUNS, TABLES_AND_FIGURES, transfer, transfers
 from PIL import Image
 from steps import pull, wait_for
 from tiny_data import draw_scenes
@@ -28,8 +28,14 @@ def test_repeated_study_is_the_same_to_the_byte(finished, begun):
 
 
 def test_two_jobs_at_a_time_give_the_same(finished, begun):
-    begun.snakemake("--cores", "2").well()
+    call = begun.snakemake("--cores", "2").well()
     assert begun.files(*PRODUCTS, *MODELS) == finished.files(*PRODUCTS, *MODELS)
+    # Every finished run is a line, and Snakemake's own lines about jobs go to its log.
+    one = r"  transfer segmentation/meadow to segmentation/harbour, small target, seed 0: mean iou [\d.]+.*, \d+ s  "
+    number = len(ALL_RUNS)
+    assert re.search(one + rf"\[\d+ of {number} runs", call.said)
+    assert call.said.count(f" of {number} runs") == number and f"[{number} of {number} runs]" in call.said
+    assert "Select jobs" not in call.said and "Finished jobid" not in call.said
 
 
 # ------------------------------------------------------------------------------------------------- killed runs

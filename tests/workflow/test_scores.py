@@ -14,16 +14,18 @@ from tiny_data import draw_scenes
 
 def with_scores(study):
     # After two steps of training, features are so large that 0.1 is below their costs' last digit: exact transport.
-    study["transferability"] = {"pixels": 40, "samples": 150, "repeats": 2, "epsilon": None}
+    section = {"pixels": 40, "samples": 150, "repeats": 2, "epsilon": None, "appearance_of": ["street"]}
+    study["transferability"] = section
 
 
 def test_scores_are_added_evaluated_and_recommend_for_a_new_dataset(done):
     done.change(with_scores)
     planned = done.planned()
     kinds = Counter(job.split(" ")[0] for job in planned - TABLES_AND_FIGURES)
-    assert kinds["features"] == 3 + 2 and kinds["image_features"] == 3 and kinds["score"] == 3
+    assert kinds["features"] == 3 + 2 and kinds["image_features"] == 3 + 1 and kinds["score"] == 3
     # One job computes all metrics of a pair; nothing is trained again.
-    assert set(kinds) == {"features", "image_features", "score", "score_tables", "score_scatter"}
+    tables_and_figures = {"score_tables", "score_scatter", "look_figures"}
+    assert set(kinds) == {"features", "image_features", "score"} | tables_and_figures
     assert done.snakemake().well().finished == planned
     assert done.planned() == set()
     shutil.rmtree(done.folder / "store/features")  # which are not shared: scores stand without them
@@ -39,6 +41,14 @@ def test_scores_are_added_evaluated_and_recommend_for_a_new_dataset(done):
         evaluation.empty and "statistic" in evaluation.columns
     )  # two sources are no order that can be compared
 
+    # Of one backbone, whatever else sees the images of `appearance_of`.
+    assert set(distances["backbone"]) == {"ilsvrc"}
+    findings = pd.read_parquet(tables / "findings.parquet")
+    assert "A03" in set(findings["finding"])
+    figures = done.folder / "results/figures"
+    for name in ("domain_distances", "appearance", "appearance_street", "scores_gbc_by_target_small_target"):
+        assert (figures / f"{name}.png").stat().st_size > 1000, name
+
     def with_a_new_dataset(study):
         desert = {**study["datasets"]["harbour"]["adapter"], "path": "desert"}
         study["datasets"]["desert"] = {**study["datasets"]["harbour"], "adapter": desert}
@@ -51,6 +61,16 @@ def test_scores_are_added_evaluated_and_recommend_for_a_new_dataset(done):
     assert "Sources for segmentation/desert, without fine-tuning" in call.said
     ranking = pd.read_parquet(done.folder / "results/recommendations/segmentation-desert.parquet")
     assert set(ranking["source"]) == {"segmentation/meadow", "segmentation/street"}
+
+
+def test_what_papers_print_is_analysed_as_a_study_is(begun):
+    call = begun.snakemake("published").well()
+    assert call.finished == {"published"}
+    assert "printed 25, here 45.2" in call.said
+    results = begun.folder / "results/published"
+    assert len(pd.read_parquet(results / "tables/findings.parquet")) > 30
+    assert (results / "figures/gains_segmentation_small_target.svg").exists()
+    assert begun.snakemake("published").well().finished == set()
 
 
 def cached(folder, model):

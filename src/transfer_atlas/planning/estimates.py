@@ -1,9 +1,10 @@
-"""What a plan will cost, judged by the runs that are already there."""
+"""What a plan will cost in time and on disk, judged by the runs that are there, or by a probe of the backbone."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,6 +15,9 @@ from transfer_atlas.planning.plan import Plan
 from transfer_atlas.planning.presence import Presence
 from transfer_atlas.planning.run import Run
 from transfer_atlas.store.store import RUN_FILE
+
+# What makes runs alike, and the amount of work by which their times are compared.
+Work = tuple[str, float]
 
 
 def pixels(settings: Mapping[str, Any]) -> float | None:
@@ -26,44 +30,143 @@ def pixels(settings: Mapping[str, Any]) -> float | None:
     return float(training["steps"] * training["batch_size"] * height * width * rates)
 
 
-def plan_table(plan: Plan, store: Path, workers: int) -> str:
-    """The plan as text: layer, runs, present, missing, estimated time of what is missing.
+def work_of(kind: str, settings: Mapping[str, Any]) -> Work:
+    """What makes a run like others, and its work.
 
-    A missing run that trains is expected to take as long per pixel as the median of the present ones
-    of its backbone; one that does not train, as long as the median of like runs: prepared datasets of the same adapter,
-    features and scores of the same backbone.
+    Runs that train are alike by backbone, their work is training pixels; rendered datasets are alike, their work is
+    rendered pixels; features are alike by backbone, their work is pixels looked at, where the number of images is
+    known. Others count as one each: prepared datasets by adapter, scores by metric.
     """
-    there = Presence(store)
-    present = {(run.kind, run.key): there(run) for run in plan}
-    speeds, fixed = _speeds(store)
+    training = pixels(settings)
+    if training is not None:
+        return f"training/{_network(kind, settings)}", training
+    if kind == "prepared":
+        adapter = settings["adapter"]
+        images = [adapter.get(name) for name in ("n_train", "n_val")]
+        if adapter["name"] == "miniature" and None not in images:
+            return "prepared/miniature", float(sum(images) * adapter["image_size"] ** 2)
+        return f"prepared/{adapter['name']}/whole", 1.0
+    name = str(settings.get("metric") or _network(kind, settings))
+    if settings.get("images") is not None and "resolution" in settings:
+        height, width = settings["resolution"]
+        return f"{kind}/{name}", float(settings["images"] * height * width)
+    return f"{kind}/{name}/whole", 1.0
+
+
+@dataclass
+class Measured:
+    """What finished runs took: seconds per unit of work, bytes, and whether on a GPU, by what makes them alike."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    bytes: dict[str, float] = field(default_factory=dict)
+    device: str = ""
+    probed: dict[str, float] = field(default_factory=dict)  # as `seconds`, where nothing has finished
+
+    def guess(self, run: Run) -> float | None:
+        """Seconds of a run; None where nothing like it has finished or was probed."""
+        alike, work = work_of(run.kind, run.settings)
+        rate = self.seconds.get(alike, self.probed.get(alike))
+        return None if rate is None else rate * work
+
+    def size(self, run: Run) -> float | None:
+        """Bytes of a run's files; None where nothing like it has finished."""
+        return self.bytes.get(_alike_in_size(run.kind, run.settings))
+
+
+def measured(store: Path, probed: Mapping[str, float] | None = None) -> Measured:
+    """Medians over the finished runs of a store. probed: seconds per training pixel by backbone."""
+    seconds: dict[str, list[float]] = {}
+    sizes: dict[str, list[float]] = {}
+    devices: dict[str, int] = {}
+    for name, kind in KINDS.items():
+        for path in sorted((store / kind.folder).glob(f"*/*/{RUN_FILE}")):
+            try:
+                record = json.loads(path.read_text(encoding="utf-8"))
+                if record["status"] != "finished":
+                    continue
+                settings, took = record["settings"], float(record["seconds"])
+                alike, work = work_of(name, settings)
+                held = sum(float(each["bytes"]) for each in (record.get("files") or {}).values())
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                continue  # a damaged record is refused where it is used; here it only gives no estimate
+            seconds.setdefault(alike, []).append(took / work)
+            sizes.setdefault(_alike_in_size(name, settings), []).append(held + path.stat().st_size)
+            if kind.uses_torch:
+                device = str(record.get("device") or "")
+                devices[device] = devices.get(device, 0) + 1
+    return Measured(
+        {alike: median(values) for alike, values in seconds.items()},
+        {alike: median(values) for alike, values in sizes.items()},
+        max(devices, key=lambda device: devices[device], default=""),
+        {f"training/{name}": rate for name, rate in (probed or {}).items()},
+    )
+
+
+def unmeasured_backbones(known: Measured, missing: Iterable[Run]) -> dict[str, int]:
+    """Backbones of missing runs that train, of which nothing has finished, with the side of their crops."""
+    found: dict[str, int] = {}
+    for run in missing:
+        alike, _ = work_of(run.kind, run.settings)
+        if alike.startswith("training/") and "backbone" in run.settings and alike not in known.seconds:
+            found.setdefault(run.settings["backbone"]["name"], min(run.settings["training"]["crop"]))
+    return found
+
+
+def plan_table(
+    plan: Plan, store: Path, workers: int, probed: Mapping[str, float] | None = None, where: str = ""
+) -> str:
+    """The plan as text: layer, runs, present, missing, estimated time; then hours and disk of all that is missing.
+
+    Times are those of like runs in the store, in proportion to their work (`work_of`). probed: seconds per training
+    pixel of backbones of which none has finished, measured on the device `where`.
+    """
+    there, known = Presence(store), measured(store, probed)
     lines = [f"{'layer':<20}{'runs':>7}{'present':>9}{'missing':>9}   estimated time"]
-    total, unknown = 0.0, False
+    lacking = [run for run in plan if not there(run)]
     for name, kind in KINDS.items():
         runs = plan.of_kind(name)
         if not runs and not kind.always_listed:
             continue
-        missing = [run for run in runs if not present[run.kind, run.key]]
-        guesses = [_guess(run, speeds, fixed) for run in missing]
-        known = [guess for guess in guesses if guess is not None]
-        unknown |= len(known) < len(guesses)
-        total += sum(known)
-        shown = (
-            "-"
-            if not missing
-            else _duration(sum(known) / workers)
-            if len(known) == len(guesses)
-            else "not yet measured"
-        )
-        lines.append(
-            f"{kind.title:<20}{len(runs):>7}{len(runs) - len(missing):>9}{len(missing):>9}   {shown}"
-        )
-    missing_count = sum(not each for each in present.values())
-    count = len(plan.runs)
-    shown = "-" if not missing_count else _total(total / workers, unknown)
-    lines.append(f"{'all':<20}{count:>7}{count - missing_count:>9}{missing_count:>9}   {shown}")
-    if missing_count and total:
-        lines.append(f"estimated from finished runs in {store}, for {workers} runs at a time")
+        missing = [run for run in lacking if run.kind == name]
+        time, unknown = _sum(map(known.guess, missing))
+        shown = "-" if not missing else "not yet measured" if unknown else duration(time / workers)
+        lines.append(_line(kind.title, len(runs), len(missing), shown))
+    time, unknown = _sum(map(known.guess, lacking))
+    shown = "-" if not lacking else _at_least(duration(time / workers) if time else "", unknown)
+    lines.append(_line("all", len(plan.runs), len(lacking), shown))
+    if lacking and time:
+        lines += ["", f"estimated from finished runs in {store}, for {workers} runs at a time"]
+        lines += _further(known, lacking, where)
     return "\n".join(lines)
+
+
+def _line(title: str, runs: int, missing: int, shown: str) -> str:
+    return f"{title:<20}{runs:>7}{runs - missing:>9}{missing:>9}   {shown}"
+
+
+def _further(known: Measured, missing: list[Run], where: str) -> Iterator[str]:
+    """What was probed, the hours of training and scoring, the disk."""
+    if known.probed:
+        names = ", ".join(sorted(name.removeprefix("training/") for name in known.probed))
+        yield f"no run with {names} has finished: three steps were tried, on {where}, without reading images"
+    device = where or known.device or "cpu"
+    unit = "processor hours" if device.startswith("cpu") else "GPU hours"
+    hours, unknown = _sum(known.guess(run) for run in missing if run.described.uses_torch)
+    if hours:
+        yield f"training and scoring: {_at_least(f'{hours / 3600:.2g}', unknown)} {unit} ({device})"
+    held, unknown = _sum(map(known.size, missing))
+    if held:
+        yield f"disk: {_at_least(storage(held), unknown)}"
+
+
+def _sum(guesses: Iterable[float | None]) -> tuple[float, bool]:
+    """The sum of what is known, and whether something is not."""
+    found = list(guesses)
+    return sum(guess for guess in found if guess is not None), None in found
+
+
+def _at_least(words: str, unknown: bool) -> str:
+    return words if not unknown else f"more than {words}" if words else "not yet measured"
 
 
 def regime_table(plan: Plan) -> str:
@@ -77,14 +180,11 @@ def regime_table(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-Like = tuple[str, str]  # kind, and what makes runs of a kind take alike times
-
-
-def _like(kind: str, settings: Mapping[str, Any]) -> Like:
-    """Which runs that do not train are judged by one another."""
+def _alike_in_size(kind: str, settings: Mapping[str, Any]) -> str:
+    """What makes the files of runs of one size: a backbone's weights, an adapter's datasets."""
     if kind == "prepared":
-        return kind, settings["adapter"]["name"]
-    return kind, str(settings.get("metric") or _network(kind, settings))
+        return work_of(kind, settings)[0]
+    return f"{kind}/{network_name(settings)}"
 
 
 def _network(kind: str, settings: Mapping[str, Any]) -> str:
@@ -100,45 +200,8 @@ def network_name(settings: Mapping[str, Any]) -> str | None:
     return settings.get("backbone", {}).get("name")
 
 
-def _speeds(store: Path) -> tuple[dict[str, float], dict[Like, float]]:
-    """Median seconds per training pixel by backbone, and median seconds of runs that do not train by likeness."""
-    by_backbone: dict[str, list[float]] = {}
-    by_likeness: dict[Like, list[float]] = {}
-    for name, kind in KINDS.items():
-        for path in sorted((store / kind.folder).glob(f"*/*/{RUN_FILE}")):
-            try:
-                record = json.loads(path.read_text(encoding="utf-8"))
-                if record["status"] != "finished":
-                    continue
-                settings, seconds = record["settings"], float(record["seconds"])
-                work = pixels(settings)
-                if work is None:
-                    by_likeness.setdefault(_like(name, settings), []).append(seconds)
-                else:
-                    by_backbone.setdefault(_network(name, settings), []).append(seconds / work)
-            except (OSError, ValueError, KeyError, TypeError, AttributeError):
-                continue  # a damaged record is refused where it is used; here it only gives no estimate
-    return (
-        {name: median(values) for name, values in by_backbone.items()},
-        {like: median(values) for like, values in by_likeness.items()},
-    )
-
-
-def _guess(run: Run, speeds: Mapping[str, float], fixed: Mapping[Like, float]) -> float | None:
-    work = pixels(run.settings)
-    if work is None:
-        return fixed.get(_like(run.kind, run.settings))
-    speed = speeds.get(_network(run.kind, run.settings))
-    return None if speed is None else work * speed
-
-
-def _total(seconds: float, unknown: bool) -> str:
-    if not unknown:
-        return _duration(seconds)
-    return f"more than {_duration(seconds)}" if seconds else "not yet measured"
-
-
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:
@@ -148,5 +211,12 @@ def _duration(seconds: float) -> str:
 
 def seconds_of(runs: list[Run], store: Path) -> list[float | None]:
     """Seconds that some runs are expected to take, judged by the runs in the store; None where nothing is like one."""
-    speeds, fixed = _speeds(store)
-    return [_guess(run, speeds, fixed) for run in runs]
+    return list(map(measured(store).guess, runs))
+
+
+def storage(amount: float) -> str:
+    """Bytes as people say them."""
+    for size, unit in ((1e9, "GB"), (1e6, "MB")):
+        if amount >= size:
+            return f"{amount / size:.1f} {unit}"
+    return f"{amount / 1e3:.0f} kB"

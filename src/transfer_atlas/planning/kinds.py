@@ -28,6 +28,8 @@ class Kind:
         Its folder in the store.
     title
         What people call the runs of this kind, in tables.
+    noun
+        What they call one.
     runner
         What computes it, as `module:function`; takes request, scratch folder and terminal, returns metrics.
     code
@@ -56,6 +58,7 @@ class Kind:
     rule: str
     folder: str
     title: str
+    noun: str
     runner: str
     code: tuple[str, ...]
     files: Mapping[str, str]
@@ -79,6 +82,7 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         rule="prepare_dataset",
         folder="prepared",
         title="prepared datasets",
+        noun="dataset",
         runner="transfer_atlas.datasets.prepare:prepare",
         code=("prepared", "adapter_{adapter}"),
         files={"description": "dataset.json"},
@@ -93,6 +97,7 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         rule="ilsvrc_checkpoint",
         folder="ilsvrc",
         title="ILSVRC checkpoint",
+        noun="checkpoint",
         runner="transfer_atlas.training.runners:ilsvrc",
         code=("backbone",),  # one that is trained adds those of training
         files={"model": MODEL_FILE},
@@ -103,6 +108,7 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         rule="train_source",
         folder="sources",
         title="sources",
+        noun="source",
         runner="transfer_atlas.training.runners:source",
         code=TRAINED,
         files={"model": MODEL_FILE},
@@ -113,6 +119,7 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         rule="transfer",
         folder="transfers",
         title="transfers",
+        noun="transfer",
         runner="transfer_atlas.training.runners:transfer",
         code=TRAINED,
         files={},
@@ -122,6 +129,7 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         rule="keep_target_model",
         folder="target_models",
         title="kept target models",
+        noun="target model",
         runner="transfer_atlas.training.runners:target_model",
         code=TRAINED,
         files={"model": MODEL_FILE},
@@ -131,6 +139,7 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         rule="image_features",
         folder="image_features",
         title="image features",
+        noun="image features of",
         runner="transfer_atlas.scoring.runners:image_features",
         code=("backbone", "images", "features"),
         files={"samples": SAMPLES_FILE},
@@ -140,6 +149,7 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         rule="features",
         folder="features",
         title="features of targets",
+        noun="features",
         runner="transfer_atlas.scoring.runners:features",
         code=("backbone", "images", "features"),
         files={"samples": SAMPLES_FILE},
@@ -150,6 +160,7 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         rule="score",
         folder="scores",
         title="scores",
+        noun="scores of",
         runner="transfer_atlas.scoring.score_runs:score",
         code=("scores", "metric_{metric}"),  # of the module that computes the metric
         files={},
@@ -161,6 +172,7 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         rule="atdt_network",
         folder="atdt_networks",
         title="AT/DT task networks",
+        noun="task network",
         runner="transfer_atlas.atdt.runners:network",
         code=ATDT,
         files={"model": MODEL_FILE},
@@ -170,6 +182,7 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         rule="atdt_transfer_network",
         folder="atdt_transfer_networks",
         title="AT/DT transfer networks",
+        noun="transfer network",
         runner="transfer_atlas.atdt.runners:transfer_network",
         code=ATDT,
         files={"model": MODEL_FILE},
@@ -179,6 +192,7 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         rule="atdt_evaluation",
         folder="atdt_evaluations",
         title="AT/DT evaluations",
+        noun="evaluation",
         runner="transfer_atlas.atdt.runners:evaluation",
         code=ATDT,
         files={},

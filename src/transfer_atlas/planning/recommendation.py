@@ -54,6 +54,8 @@ def recommendation_runs(
     package_versions
         Content version of each weight package among them.
 
+    Notes
+    -----
     Raises ConfigurationError for an unknown target, or where there is no candidate.
     """
     check_target(study, target)

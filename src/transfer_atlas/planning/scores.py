@@ -122,7 +122,9 @@ def wanted_scores(study: Study, transfers: Iterable[Wanted], build: Builder) -> 
 def _image_features(
     study: Study, settings: TransferabilitySettings, transfers: list[Wanted], build: Builder
 ) -> list[Wanted]:
-    """Pooled features of every dataset that is a target, or the only dataset of a source."""
+    """Pooled features of every dataset that is a target, or the only dataset of a source, by the backbone of domain
+    distances; of the datasets of `appearance_of` by that of every source trained on them, too.
+    """
     chosen = settings.domain_features
     backbones: dict[str, Run] = {}
     places: dict[str, Run] = {}
@@ -141,26 +143,56 @@ def _image_features(
             f"transferability.domain_features is {chosen!r}, which is no source of the experiments "
             f"(known: {', '.join(sorted(backbones))})."
         )
-    found = []
-    for place, prepared in places.items():
-        dataset, part = _place(place)
-        task = Task(min(study.datasets[dataset].tasks), dataset, part)
-        resolution = settings.domain_resolution or study.training(task, None).resolution
-        run = Run(
-            kind="image_features",
-            name=f"{prepared.name}--{backbones[chosen].name}",
-            settings={
-                "backbone": study.backbone.hashed(),
-                "task_type": task.type,
-                "resolution": list(resolution),
-                "images": settings.domain_images,
-                "selection_seed": settings.seed,
-            },
-            code=build.code("image_features"),
-            parents={"model": backbones[chosen], "dataset": prepared},
+    own = {place: [chosen] for place in places}
+    for dataset in settings.appearance_of:
+        if dataset not in places:
+            raise ConfigurationError(
+                f"transferability.appearance_of names {dataset!r}, which is no dataset of the experiments "
+                f"(known: {', '.join(sorted(places))})."
+            )
+        trained = [name for name in backbones if name == "ilsvrc" or _trained_on(name, dataset)]
+        own[dataset] = sorted({chosen, *trained})
+    return [
+        wanted(
+            _pooled(study, settings, place, places[place], backbones[name], build),
+            dataset=place,
+            backbone=name,
         )
-        found.append(wanted(run, dataset=place, backbone=chosen))
-    return found
+        for place, names in own.items()
+        for name in names
+    ]
+
+
+def _trained_on(source: str, place: str) -> bool:
+    task = task_of(source)
+    return task is not None and task.place == place
+
+
+def _pooled(
+    study: Study,
+    settings: TransferabilitySettings,
+    place: str,
+    prepared: Run,
+    model: Run,
+    build: Builder,
+) -> Run:
+    """One feature of each image of a dataset, as one backbone sees it."""
+    dataset, part = _place(place)
+    task = Task(min(study.datasets[dataset].tasks), dataset, part)
+    resolution = settings.domain_resolution or study.training(task, None).resolution
+    return Run(
+        kind="image_features",
+        name=f"{prepared.name}--{model.name}",
+        settings={
+            "backbone": study.backbone.hashed(),
+            "task_type": task.type,
+            "resolution": list(resolution),
+            "images": settings.domain_images,
+            "selection_seed": settings.seed,
+        },
+        code=build.code("image_features"),
+        parents={"model": model, "dataset": prepared},
+    )
 
 
 def _place(name: str) -> tuple[str, str | None]:

@@ -49,8 +49,9 @@ TABLES = (
     "per_class",
     "per_image",
     "curves",
-    "findings",
+    "findings",  # with domain distances where there are scores: then of the tables of scores
 )
+LOOKS = "appearance"  # figures of how datasets look, and their stamp
 SCORE_TABLES = (
     "scores",
     "domain_distances",
@@ -122,11 +123,18 @@ class Workflow:
         return list(found.values())
 
     def job(self, kind: str, name: str, key: str) -> dict[str, Any]:
-        """What a job needs, as one dict of built-ins: the requests of its runs."""
+        """What a job needs, as one dict of built-ins: the requests of its runs, what people call them, and the folder
+        of the transfer that a gain is over.
+        """
         runs = self.together_with(self.run(kind, name, key))
         study = self.study
         elsewhere = {name: getattr(study, name) for name in ("scratch_copy", "cache", "publishing")}
-        return {"runs": [request(run, study.store, study.scratch, elsewhere) for run in runs]}
+        baseline = self._baselines().get(key)
+        return {
+            "baseline": self._folder(baseline) if baseline else None,
+            "runs": [request(run, study.store, study.scratch, elsewhere) for run in runs],
+            "what": self._what(runs),
+        }
 
     def memory_mb(self, kind: str, name: str, key: str, experience: Experience, *, on_gpu: bool) -> int:
         """Host memory that a job asks for first, in MB: that of the largest of its runs, which take turns."""
@@ -146,6 +154,48 @@ class Workflow:
         """GPUs that a job asks for where there are any."""
         return gpus_of(kind, self.run(kind, name, key).settings)
 
+    def _what(self, runs: list[Run]) -> str:
+        """A job for people: `transfer segmentation/coco to depth/scannet, small target, seed 0`."""
+        first = runs[0]
+        wanted_for = self._wanted_for().get((first.kind, first.key))
+        if wanted_for is None or "target" not in wanted_for.identity:
+            return f"{KINDS[first.kind].noun} {first.name}"
+        source, target = wanted_for["source"], wanted_for["target"]
+        words = f"{KINDS[first.kind].noun} {source} to {target}, {wanted_for['regime'].replace('_', ' ')}"
+        if first.described.together:
+            return f"{words}, {len(runs)} metric{'' if len(runs) == 1 else 's'}"
+        several = {each["method"] for each in self.plan.wanted_of("transfer")} - {wanted_for["method"]}
+        return f"{words}, seed {wanted_for['seed']}" + (f", {wanted_for['method']}" if several else "")
+
+    def _wanted_for(self) -> Mapping[Any, Wanted]:
+        """The first identity of every run that has one."""
+        if not hasattr(self, "_by_run"):
+            self._by_run: dict[Any, Wanted] = {}
+            for each in [*self.plan.wanted, *self.recommendation]:
+                self._by_run.setdefault((each.run.kind, each.run.key), each)
+        return self._by_run
+
+    def _baselines(self) -> Mapping[str, Run]:
+        """By key of a transfer from a source, the one from ILSVRC that its gain is over."""
+        if not hasattr(self, "_by_transfer"):
+            transfers = self.plan.wanted_of("transfer")
+            rest = ("target", "regime", "seed", "method")
+            found = {
+                tuple(each[name] for name in rest): each.run
+                for each in transfers
+                if each["source"] == "ilsvrc"
+            }
+            self._by_transfer: dict[str, Run] = {}
+            for each in transfers:
+                baseline = found.get(tuple(each[name] for name in rest))
+                if baseline is not None and each["source"] != "ilsvrc":
+                    self._by_transfer.setdefault(each.run.key, baseline)
+        return self._by_transfer
+
+    def runs_of_jobs(self, jobs: Iterable[tuple[str, str, str]]) -> list[Run]:
+        """The runs that some jobs carry out, each given by kind, name and key."""
+        return [run for job in jobs for run in self.together_with(self.run(*job))]
+
     def task_types(self, regime: str) -> list[str]:
         """Task types of the targets of a regime."""
         targets = [each["target"] for each in self.plan.wanted_of("transfer") if each["regime"] == regime]
@@ -157,15 +207,42 @@ class Workflow:
         return list(dict.fromkeys(experiment.regime for experiment in self.study.experiments))
 
     @property
-    def figures(self) -> list[str]:
-        """Names of the figures of gains: a heat map per regime and target task type, effects per regime."""
-        names = [f"effects_{regime}" for regime in self.regimes]
-        return names + [f"gains_{t}_{regime}" for regime in self.regimes for t in self.task_types(regime)]
+    def figures(self) -> dict[str, str]:
+        """Figures of gains by name, each with the stamp of the job that draws it: gains and absolute metrics for each
+        target task type and regime, effects for each regime.
+        """
+        found = {f"effects_{regime}": f"effects_{regime}" for regime in self.regimes}
+        for regime in self.regimes:
+            for task_type in self.task_types(regime):
+                stamp = f"gains_{task_type}_{regime}"
+                found |= {stamp: stamp, f"absolute_{task_type}_{regime}": stamp}
+        return found
 
     @property
-    def score_figures(self) -> list[str]:
-        """Names of the figures of scores, if the study asks for scores."""
-        return [f"scores_{regime}" for regime in self.regimes] if self.study.transferability else []
+    def score_figures(self) -> dict[str, str]:
+        """Figures of scores by name, each with its stamp, if the study asks for scores: ranks and every metric by
+        target for each regime, distances and looks of datasets.
+        """
+        found = dict.fromkeys(self.look_figures, LOOKS)
+        for regime in self.regimes if self.study.transferability else ():
+            stamp = f"scores_{regime}"
+            found |= {stamp: stamp}
+            found |= {f"scores_{metric}_by_target_{regime}": stamp for metric in self.metrics_by_target}
+        return found
+
+    @property
+    def look_figures(self) -> list[str]:
+        """Figures of how datasets look: distances, and where their images lie to each other."""
+        settings = self.study.transferability
+        if settings is None:
+            return []
+        return ["domain_distances", LOOKS, *(f"{LOOKS}_{dataset}" for dataset in settings.appearance_of)]
+
+    @property
+    def metrics_by_target(self) -> list[str]:
+        """Metrics that are drawn target by target: those of the study, and what needs no score."""
+        settings = self.study.transferability
+        return [] if settings is None else [*settings.metrics, "domain_distance"]
 
     def facts_of_tables(self) -> dict[str, Any]:
         """What the tables are made of, as one dict of built-ins: identities with the folders of their runs, domains of
@@ -175,10 +252,7 @@ class Workflow:
         kinds = [kind for kind in KINDS if kind not in (*others, *NOT_SHOWN)]
         return {
             "domains": self._domains(),
-            "multi_sources": {
-                name: [Task.parse(task).place for task in self.study.tasks_of_multi_source(name)]
-                for name in sorted(self.study.multi_sources)
-            },
+            "multi_sources": self._multi_sources(),
             "others": {
                 kind: [self._folder(run) for run in self.plan.of_kind(kind)]
                 for kind in kinds
@@ -189,9 +263,12 @@ class Workflow:
 
     def facts_of_score_tables(self) -> dict[str, Any]:
         """What the tables of scores are made of, as one dict of built-ins."""
+        settings = self.study.transferability
         return {
+            "domain_features": None if settings is None else settings.domain_features,
             "domains": self._domains(),
             "image_features": self._identified("image_features"),
+            "multi_sources": self._multi_sources(),
             "scores": self._identified("score"),
         }
 
@@ -204,9 +281,19 @@ class Workflow:
         }
 
     @property
-    def atdt_figures(self) -> list[str]:
-        """Names of the figures of AT/DT, if the study asks for it."""
-        return []
+    def atdt_figures(self) -> dict[str, str]:
+        """Figures of AT/DT by name, each with its stamp, if the study asks for it."""
+        return {}
+
+    def facts_of_looks(self) -> dict[str, Any]:
+        """What the figures of looks are made of, as one dict of built-ins: all image features."""
+        settings = self.study.transferability
+        return {
+            "appearance_of": [] if settings is None else list(settings.appearance_of),
+            "domain_features": None if settings is None else settings.domain_features,
+            "domains": self._domains(),
+            "image_features": self._identified("image_features"),
+        }
 
     def facts_of_recommendation(self) -> dict[str, Any]:
         """What a ranking is made of, and where it goes, as one dict of built-ins."""
@@ -225,6 +312,13 @@ class Workflow:
 
     def _domains(self) -> dict[str, str]:
         return {name: dataset.domain for name, dataset in sorted(self.study.datasets.items())}
+
+    def _multi_sources(self) -> dict[str, list[str]]:
+        """Datasets of every multi-source."""
+        return {
+            name: [Task.parse(task).place for task in self.study.tasks_of_multi_source(name)]
+            for name in sorted(self.study.multi_sources)
+        }
 
     def _identified(self, kind: str) -> list[list[Any]]:
         return [[each.identity, self._folder(each.run)] for each in self.plan.wanted_of(kind)]

@@ -13,8 +13,10 @@ from transfer_atlas.errors import AtlasError
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.running import warm
 from transfer_atlas.running.devices import DeviceError, lent
+from transfer_atlas.running.tally import count, finished_line, tally_of_workflow
 from transfer_atlas.stopping import StoppedError, heed
 from transfer_atlas.store.notices import about_this_job, note_failure
+from transfer_atlas.store.store import RUN_FILE, read_run
 
 AGAIN_VARIABLE = "TRANSFER_ATLAS_AGAIN"  # rules whose results are computed again although they are there
 
@@ -22,8 +24,9 @@ AGAIN_VARIABLE = "TRANSFER_ATLAS_AGAIN"  # rules whose results are computed agai
 def run_job(job: dict[str, Any], done: Path, log: Path, threads: int, gpus: int = 0) -> None:
     """Carry out the runs of a job, then write the file that tells the workflow so.
 
-    job: `runs`, the requests of one run or of several that share what is expensive. gpus: devices that they may use,
-    where there are any. In the warm process if there is one. Exits the process with status 1 if it fails.
+    job: `runs`, the requests of one run or of several that share what is expensive; `what`, how people call them;
+    `baseline`, the folder of the run that a gain is over, or None. gpus: devices that they may use, where there are
+    any. In the warm process if there is one. Exits the process with status 1 if it fails.
     """
     requests = job["runs"]
     asked = {
@@ -34,6 +37,8 @@ def run_job(job: dict[str, Any], done: Path, log: Path, threads: int, gpus: int 
         "folder": str(Path.cwd()),
         "again": again(KINDS[requests[0]["kind"]].rule),
         "gpus": gpus,
+        "what": job.get("what", requests[0]["name"]),
+        "baseline": job.get("baseline"),
     }
     if status := _on_its_devices(asked):
         sys.exit(status)
@@ -81,6 +86,19 @@ def log_to(path: str | Path) -> TextIO:
     return terminal
 
 
+def tell(job: dict[str, Any], done: list[dict[str, Any]], terminal: TextIO) -> None:
+    """Say what the runs of a job came to, in one line."""
+    records = [read_run(Path(each["folder"])) for each in done]
+    seconds = {record["key"]: record["seconds"] for record in records}
+    tally = tally_of_workflow()
+    counted = "" if tally is None else count(tally, seconds)
+    baseline = Path(job["baseline"]) if job.get("baseline") else None
+    known = read_run(baseline) if baseline and (baseline / RUN_FILE).exists() else None
+    shown = records[-1] | {"seconds": sum(seconds.values())}
+    what = job.get("what", job["request"]["name"])
+    print(finished_line(what, shown, known, counted), file=terminal, flush=True)
+
+
 def carry_out(job: dict[str, Any]) -> int:
     """Do the work in this process: output goes to the log, progress and the one message to the terminal."""
     heed()
@@ -101,9 +119,13 @@ def carry_out(job: dict[str, Any]) -> int:
         from transfer_atlas.running.execute import execute
 
         # The run that the job is named after comes last: when it is there, so are the others.
+        done = []
         for current in reversed(job["requests"]):
             told = {"threads": job["threads"], "gpus": job["gpus"], "log": job["log"]}
-            execute(current | told, terminal, again=job["again"])
+            if execute(current | told, terminal, again=job["again"]):
+                done.append(current)
+        if done:
+            tell(job, done, terminal)
     except StoppedError as error:
         return ended(f"{current['name']} is interrupted: {error}")
     except AtlasError as error:

@@ -48,8 +48,13 @@ class TransferabilitySettings(Strict):
         description="Size into which images are fitted for domain distances; if absent, that of the dataset's "
         "alphabetically first task type in the study.",
     )
+    appearance_of: list[str] = Field(
+        [],
+        description="Datasets whose images are also seen by every source of the experiments that was trained on that "
+        "dataset, one figure each (Mensink et al., Figures 9b and 9c: COCO and SUN RGB-D).",
+    )
 
-    @field_validator("metrics")
+    @field_validator("metrics", "appearance_of")
     @classmethod
     def _sorted(cls, names: list[str]) -> list[str]:
         return sorted(set(names))

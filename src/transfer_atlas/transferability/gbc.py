@@ -61,6 +61,8 @@ def gbc(
         "google" gives the published number of google-research/stable_transfer for spherical covariances, whose
         logarithm of the determinant lacks the factor p.
 
+    Notes
+    -----
     Raises MetricInputError where fewer than two classes are left, or for shapes that do not fit.
     """
     matrix = as_features(features)

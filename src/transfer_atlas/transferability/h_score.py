@@ -41,6 +41,8 @@ def h_score(features: Any, labels: Any, *, compat: Literal["google"] | None = No
         "google" gives the published number of google-research/stable_transfer, which multiplies the two matrices
         element by element: sum_i pinv(cov X)_ii cov(E[X | Y])_ii. It is neither invariant nor bounded by c - 1.
 
+    Notes
+    -----
     Raises MetricInputError for shapes that do not fit; UndefinedError for a single class, constant features, or as many
     independent dimensions as n - 1.
     """

@@ -63,6 +63,8 @@ def logme(features: Any, labels: Any, *, centre: bool = False, compat: Compat | 
         ends up to 0.05 below the maximum where d > n. "thuml" and "google" also leave out a term, as those
         implementations do, which changes the score wherever k < d; "google" stops at 1 %.
 
+    Notes
+    -----
     Raises MetricInputError for labels that are no classes, or shapes that do not fit; UndefinedError for a single class
     or features that are all zero.
     """

@@ -48,6 +48,8 @@ def n_leep(
     starts
         Over so many the score is averaged; the published code takes one.
 
+    Notes
+    -----
     Raises MetricInputError for shapes that do not fit; UndefinedError for a single class, or samples all the same.
     """
     matrix = as_features(features)

@@ -81,6 +81,8 @@ def otce(
         Largest marginal error of the entropic plan. Whatever it is, marginals are tightened until W_T no longer moves
         by 1e-4.
 
+    Notes
+    -----
     Raises MetricInputError for shapes that do not fit, UndefinedError for a single class of the target,
     UnconvergedError.
     """

@@ -39,6 +39,8 @@ def parc(features: Any, labels: Any, *, components: int | None = None) -> float:
     components
         Principal components (of the standardised features' own scale, centred) to keep first; the paper uses 32.
 
+    Notes
+    -----
     Raises MetricInputError for a single class, classes of one sample only, or more than 20,000 samples.
     """
     matrix = as_features(features)

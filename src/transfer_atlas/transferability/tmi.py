@@ -45,6 +45,8 @@ def tmi(features: Any, labels: Any, *, neighbours: int = 3, least_distance: floa
     least_distance
         In the features' own units; 1 in the authors' code.
 
+    Notes
+    -----
     Raises MetricInputError for shapes that do not fit; UndefinedError for a single class, or where no class has more
     samples than neighbours are asked for.
     """

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from transfer_atlas.analysis.figures.embedding import embedding, embedding_figure
+from transfer_atlas.analysis.figures.embedding import embedding, embedding_figure, look_figures
 from transfer_atlas.analysis.figures.matrix import absolute_figure, distance_figure, matrix_figure
 from transfer_atlas.analysis.figures.style import luminance, save_figure
 from transfer_atlas.analysis.figures.targets import target_scatter
@@ -17,6 +17,7 @@ from transfer_atlas.analysis.published.factors_of_influence import (
 )
 from transfer_atlas.analysis.published.metric_pairs import segmentation_272_pairs
 from transfer_atlas.analysis.published.tables import distances_table
+from transfer_atlas.analysis.tables.scores import ImageFeatures
 
 FOLDER = Path(__file__).parents[3] / "resources" / "published"
 
@@ -54,7 +55,7 @@ def test_absolute_metrics_are_coloured_row_by_row():
     row = {round(x, 6): cell for x, cell in row.items()}
     best = row[round(labels["coco"][0], 6)]
     assert best[0] == "0.71" and best[1] == min(fill for _, fill in row.values())
-    scratch = row[round(labels["scratch"][0], 6)]
+    scratch = row[round(labels["Scratch"][0], 6)]
     assert scratch[0] == "0.09" and scratch[1] == max(fill for _, fill in row.values())
     assert "0.54" in [words for words, _ in row.values()]  # ILSVRC
     assert "one seed" in figure.texts[0].get_text()
@@ -67,6 +68,15 @@ def test_errors_are_dark_where_they_are_small():
     cells = cells_of(absolute_figure(rows, "small_target", "depth"))
     fills = dict(cells.values())
     assert fills["1.00"] < fills["2.00"] < fills["3.00"]
+
+
+def test_random_weights_that_are_no_worse_have_their_own_colour():
+    gains = published_gains(FOLDER)
+    rows = gains[(gains["regime"] == "small_target") & (gains["target"] == "segmentation/camvid")].head(3)
+    rows = rows.assign(value=[0.1, 0.3, 0.2], baseline=0.4)
+    rows["source"] = [*rows["source"][:2], "scratch"]
+    fills = dict(cells_of(absolute_figure(rows, "small_target", "segmentation")).values())
+    assert fills["0.30"] < fills["0.20"] < fills["0.10"]
 
 
 def test_nothing_to_show_is_said():
@@ -101,6 +111,27 @@ def test_the_embedding_keeps_neighbours_together_whatever_their_scale(features):
     near = np.linalg.norm(middles.loc["near_a"] - middles.loc["near_b"])
     far = np.linalg.norm(middles.loc["near_a"] - middles.loc["far"])
     assert near < far / 2
+
+
+def test_looks_are_of_one_backbone_then_of_all_networks_of_a_dataset(features):
+    seen = [ImageFeatures(name, "aerial", "ilsvrc", array, name) for name, array in features.items()]
+    seen.append(ImageFeatures("far", "aerial", "depth/far", features["far"], "x"))
+    of_all, of_one = look_figures(seen, "ilsvrc", ["far"])
+    assert {text.get_text() for text in of_all.axes[0].texts} == {"near_a", "near_b", "far"}
+    assert {text.get_text() for text in of_one.axes[0].texts} == {"ilsvrc", "depth/far"}
+    legend = [text.get_text() for text in of_one.legends[0].get_texts()]
+    assert legend == ["depth", "classification"]
+
+
+def test_networks_are_compared_on_the_same_images(monkeypatch):
+    taken = []
+    monkeypatch.setattr(
+        "transfer_atlas.analysis.figures.embedding.TSNE.fit_transform",
+        lambda self, rows: taken.append(rows) or rows[:, :2],
+    )
+    numbers = np.arange(60.0).reshape(30, 2)
+    embedding({"a": numbers, "b": numbers}, images=5, same_images=True)
+    np.testing.assert_array_equal(taken[0][:5], taken[0][5:])
 
 
 def test_the_embedding_comes_from_the_seed_and_takes_so_many_images(features, tmp_path):

@@ -8,7 +8,11 @@ import pytest
 from transfer_atlas.analysis.findings.sizes import share_bounds
 from transfer_atlas.analysis.published.checks import check, foi_checks
 from transfer_atlas.analysis.published.factors_of_influence import published_distances, published_gains, read
+from transfer_atlas.analysis.published.figures import published_figures
+from transfer_atlas.analysis.published.tables import published_as_text, published_tables
+from transfer_atlas.analysis.tables.files import TABLES
 from transfer_atlas.errors import DatasetError
+from transfer_atlas.planning import published
 
 FOLDER = Path(__file__).parents[3] / "resources" / "published"
 SHARED = Path(__file__).parents[4] / "shared" / "published"
@@ -125,3 +129,34 @@ def test_bounds_of_a_share_take_undecided_rows_both_ways():
 def test_a_figure_agrees_within_its_own_rounding():
     assert check("t", "r", "s", 23, 22.4, (22.0, 22.5), 1, 9)["agrees"]
     assert not check("t", "r", "s", 23, 22.4, (22.0, 22.4), 1, 9)["agrees"]
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return published_tables(FOLDER, draws=20)
+
+
+def test_planning_names_the_tables_and_figures_that_are_made(tables):
+    assert sorted(tables) == sorted(published.TABLES)
+    assert set(tables) <= set(TABLES)
+    drawn = dict(published_figures(tables, FOLDER))
+    assert sorted(drawn) == sorted(published.FIGURES)
+    columns = [
+        text.get_text() for text in drawn["gains_detection_full_target"].axes[0].texts if text.get_rotation()
+    ]
+    assert "coco" in columns and not any(words.startswith("pos") for words in columns)
+
+
+def test_the_stamp_of_what_is_published_follows_the_files(tmp_path):
+    for path in FOLDER.glob("*.csv"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    first = published.published_stamp(tmp_path)
+    assert first == published.published_stamp(FOLDER)
+    (tmp_path / "foi_gains.csv").write_text((FOLDER / "foi_gains.csv").read_text() + "\n")
+    assert published.published_stamp(tmp_path) != first
+
+
+def test_the_text_has_both_numbers_of_what_does_not_follow(tables):
+    text = published_as_text(tables)
+    assert "printed 0.38, here 0.42" in text and "A10" in text
+    assert "A9, positive_small_then_full, share_percent: printed 25, here 45.2" in text

@@ -4,45 +4,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from analysis_examples import DATASETS, transfer_record
+from table_examples import write_example_tables
 
-from transfer_atlas.analysis.findings.table import findings_table
-from transfer_atlas.analysis.published.factors_of_influence import published_distances, published_gains
-from transfer_atlas.analysis.published.metric_pairs import segmentation_272_pairs
-from transfer_atlas.analysis.published.tables import distances_table, published_datasets
-from transfer_atlas.analysis.tables import effects
-from transfer_atlas.analysis.tables import transfers as tables
-from transfer_atlas.analysis.tables.files import write_table
 from transfer_atlas.analysis.tables.questions import QUESTIONS
-from transfer_atlas.analysis.tables.scores import metric_differences_table, metric_evaluation_table
 
-FOLDER = Path(__file__).parents[3] / "resources" / "published"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """All tables that the questions read: the paper's gains and scores, and transfers of a small study."""
-    gains, distances = published_gains(FOLDER), published_distances(FOLDER)
-    pairs = segmentation_272_pairs(FOLDER)
-    pairs = pairs[pairs["metric"].isin(["gbc", "source_size", "static_and_distance"])]
-    records = [
-        transfer_record("ilsvrc", "segmentation/camvid", 0.4),
-        transfer_record("segmentation/coco", "segmentation/camvid", None),
-    ]
-    found = {
-        "gains": gains,
-        "transfers": tables.transfers_table(records, DATASETS),
-        "effects": effects.effects_table(gains),
-        "best_sources": effects.best_sources_table(gains),
-        "findings": findings_table(gains, distances),
-        "metric_evaluation": metric_evaluation_table(pairs, draws=50),
-        "metric_differences": metric_differences_table(pairs),
-        "domain_distances": distances_table(distances, published_datasets(FOLDER)),
-    }
-    path = tmp_path_factory.mktemp("tables")
-    for name, frame in found.items():
-        write_table(frame, path / f"{name}.parquet")
-    return path
+    """All tables that the questions read."""
+    return write_example_tables(tmp_path_factory.mktemp("tables"))
 
 
 SAYS = ("segmentation/coco", "very_positive", "multi_segmentation", "loss not finite", "within")
@@ -65,6 +37,6 @@ def test_the_answer_runs_and_says_something(question, says, folder, monkeypatch,
 
 
 def test_docs_tables_holds_them():
-    text = (FOLDER.parents[1] / "docs" / "tables.md").read_text(encoding="utf-8")
+    text = (DOCS / "tables.md").read_text(encoding="utf-8")
     for question, answer in QUESTIONS:
         assert f"**{question}**" in text and answer in text

@@ -164,7 +164,7 @@ def test_the_figure_has_a_panel_per_metric_the_best_first():
     pairs = scored_pairs(scores_table(records()), gains(), distances())
     panels = [[text.get_text() for text in axes.texts] for axes in score_scatter(pairs, "small_target").axes]
     assert len(panels) == 3 + len(BASELINE_RANKERS)
-    assert ["logme", "1.00, 4 targets"] in panels[:2]  # no interval for four targets
+    assert ["LogME", "1.00, 4 targets"] in panels[:2]  # no interval for four targets
     assert panels[-1] == ["source size (baseline)", "no order to compare, 0 targets"]
     words = [text.get_text() for text in score_scatter(pairs.head(0), "small_target").texts]
     assert words == ["no scores of measured transfers in the small target regime"]

@@ -69,3 +69,13 @@ def test_an_unknown_backbone_of_domain_distances_is_named():
 def test_seeds_of_transfers_share_a_score():
     more = examples.plan(("transferability", SECTION), ("experiments.0.seeds", [0, 1]))
     assert {run.key for run in more.of_kind("score")} == {run.key for run in plan_of().of_kind("score")}
+
+
+def test_images_of_chosen_datasets_are_seen_by_every_source_trained_on_them():
+    plan = plan_of(appearance_of=["camvid"])
+    seen = {(each["dataset"], each["backbone"]) for each in plan.wanted_of("image_features")}
+    usual = {(each["dataset"], each["backbone"]) for each in plan_of().wanted_of("image_features")}
+    assert usual == {("camvid", "ilsvrc"), ("suim", "ilsvrc"), ("isprs", "ilsvrc")}
+    assert seen - usual == {("camvid", "segmentation/camvid")} and usual <= seen
+    with pytest.raises(ConfigurationError, match="appearance_of names 'coco', which is no dataset"):
+        plan_of(appearance_of=["coco"])

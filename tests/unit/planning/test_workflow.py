@@ -52,6 +52,24 @@ def test_what_is_there_of_a_pair_is_not_computed_again(tmp_path):
     assert reordered.missing(reordered.plan.of_kind("score")) == []
 
 
+def test_every_figure_has_the_stamp_of_the_job_that_draws_it(tmp_path):
+    flow = flow_of(tmp_path, ("transferability", {"metrics": ["logme"], "appearance_of": ["camvid"]}))
+    assert flow.figures == {
+        "effects_small_target": "effects_small_target",
+        "gains_segmentation_small_target": "gains_segmentation_small_target",
+        "absolute_segmentation_small_target": "gains_segmentation_small_target",
+    }
+    assert flow.score_figures == {
+        "domain_distances": "appearance",
+        "appearance": "appearance",
+        "appearance_camvid": "appearance",
+        "scores_small_target": "scores_small_target",
+        "scores_logme_by_target_small_target": "scores_small_target",
+        "scores_domain_distance_by_target_small_target": "scores_small_target",
+    }
+    assert flow_of(tmp_path).score_figures == {}
+
+
 def test_two_regimes_with_the_same_images_keep_both_scores(tmp_path):
     regimes = {name: {"target_images": 6} for name in ("small_target", "full_target")}
     block = examples.STUDY["experiments"][0]

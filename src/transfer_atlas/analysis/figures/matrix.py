@@ -24,6 +24,9 @@ def distance_figure(distances: pd.DataFrame, assignment: str = "target_to_source
     rows = distances[distances["assignment"] == assignment]
     cells = rows.rename(columns={"target": "row", "source": "column", "distance": "value"})
     cells = cells.assign(row_domain=rows["target_domain"], column_domain=rows["source_domain"])
+    # In the logarithm: one dataset that is far from all others would else leave one colour to the rest.
+    if (cells["value"] > 0).all():
+        cells["colour"] = np.log(cells["value"])
     words = {
         "target_to_source": "D(T given S): from each target image to its closest source image",
         "source_to_target": "from each source image to its closest target image",
@@ -48,15 +51,17 @@ def absolute_figure(gains: pd.DataFrame, regime: str, target_task_type: str) -> 
     rows = pd.concat([rows[rows["source"] != "ilsvrc"], baseline], ignore_index=True)
     lower = rows["higher_is_better"].eq(False).fillna(False)
     colour = rows["value"].where(~lower, -rows["value"])
-    # Random weights are so far below that all else would be one colour: they get that of the worst source.
+    # Random weights are mostly so far below that all else would be one colour: they get that of the worst source.
     sources = rows["source"] != "scratch"
     worst = colour.where(sources).groupby(rows["target"]).transform("min")
-    colour = colour.where(sources, worst)
-    own_type = f"{target_task_type}/"
+    colour = colour.where(sources | (colour > worst), worst)
+    own_type, baselines = f"{target_task_type}/", {"ilsvrc": "ILSVRC", "scratch": "Scratch"}
     cells = pd.DataFrame(
         {
             "row": rows["target"].str.removeprefix(own_type),
-            "column": rows["source"].str.removeprefix(own_type),
+            "column": rows["source"].str.removeprefix(own_type).replace(baselines),
+            "row_size": rows["target_n_train"],
+            "column_size": rows["source_n_train"],
             "value": rows["value"],
             "colour": colour,
             "row_domain": rows["target_domain"],
@@ -73,7 +78,8 @@ def matrix_figure(cells: pd.DataFrame, title: str, *, decimals: int, by_row: boo
     """A matrix with its numbers, in blocks of one domain.
 
     cells: row, column, value, row_domain, column_domain, and optionally colour (else the value), which is dark where
-    high; pairs that are not there stay empty. by_row: colours span each row by itself.
+    high, and row_size, column_size, by which a domain is ordered (else by name); pairs that are not there stay empty.
+    by_row: colours span each row by itself.
     """
     if cells.empty:
         figure = style.new_figure(6.6, 1.2)
@@ -97,16 +103,17 @@ def matrix_figure(cells: pd.DataFrame, title: str, *, decimals: int, by_row: boo
 
 
 def _places(cells: pd.DataFrame, side: str) -> dict[str, float]:
-    """Centre of every row or column, in cells: by domain, then by name, what has no domain last."""
-    facts = cells[[side, f"{side}_domain"]].drop_duplicates(side)
+    """Centre of every row or column, in cells: by domain, then size and name, what has no domain last."""
+    facts = cells.assign(size=cells.get(f"{side}_size", 0)).drop_duplicates(side)
+    facts["size"] = facts["size"].astype("float64")
     domains = style.ordered(set(facts[f"{side}_domain"]) - {"", "multi"}, style.DOMAIN_ORDER)
     places, position = {}, 0.5
     for domain in [*domains, "multi", ""]:
-        members = sorted(facts[facts[f"{side}_domain"] == domain][side])
+        members = facts[facts[f"{side}_domain"] == domain].sort_values(["size", side])[side]
         for name in members:
             places[name] = position
             position += 1.0
-        position += GAP if members else 0.0
+        position += GAP if len(members) else 0.0
     return places
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -22,6 +22,8 @@ COLUMNS = 4
 PANEL = 2.05  # inches, square
 TITLE, HEAD, FOOT, SIDE, GAP = 0.36, 0.62, 0.55, 0.62, 0.24  # inches
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p")
+# Okabe and Ito's colours, which people with colour blindness tell apart; neighbours differ in lightness, too.
+COLOURS = ("#0072b2", "#f0e442", "#d55e00", "#56b4e9", "#2f2f2f", "#e69f00", "#009e73", "#f7f7f7", "#cc79a7")
 FILLS = 3  # dark, light and empty, so that 36 domains can be told apart without colour
 LEGEND_COLUMN = 1.45  # inches
 
@@ -99,15 +101,15 @@ def _draw_panel(
         part = part.sort_values(["target", "source"])
         shift = _spread(part["number"].to_numpy())
         x, y = (part["predicted"] + shift[:, 0], part["measured"] + shift[:, 1])
-        axes.scatter(x, y, s=15, linewidths=0.6, zorder=2, **looks[domain])
-    axes.set(xlim=(-0.1, 1.1), ylim=(1.1, -0.1))
+        axes.scatter(x, y, s=14, linewidths=0.45, zorder=2, **looks[domain])
+    axes.set(xlim=(-0.14, 1.14), ylim=(1.14, -0.14))
     axes.set_xticks([0, 1], labels=["favourite", "last"] if lowest else ["", ""], fontsize=7.5)
     axes.set_yticks([0, 1], labels=["best", "worst"] if first else ["", ""], fontsize=7.5)
     axes.tick_params(length=2, color=style.FAINT_INK)
     baseline = metric in BASELINE_RANKERS
     for spine in axes.spines.values():
         spine.set(color="#9a9a9a" if baseline else style.INK, linewidth=2.4 if baseline else 0.7)
-    name = "".join([metric.replace("_", " "), " (baseline)" if baseline else ""])
+    name = "".join([style.metric_in_words(metric), " (baseline)" if baseline else ""])
     axes.text(0, 1.11, name, transform=axes.transAxes, fontsize=9, va="bottom", color=style.INK)
     interval = "" if math.isnan(low) else f" ({style.signed(low, 2)} to {style.signed(high, 2)})"
     told = "no order to compare" if math.isnan(value) else f"{style.signed(value, 2)}{interval}"
@@ -118,12 +120,9 @@ def _draw_panel(
 
 def domain_looks(domains: list[str]) -> dict[str, dict]:
     """Marker and colours of every domain, told apart by shape and fill alone; colour only helps."""
-    colours = mpl.colormaps["cividis"](np.linspace(0.0, 0.9, max(2, len(MARKERS))))
     looks = {}
     for number, domain in enumerate(domains):
-        colour = tuple(
-            colours[(number * 5) % len(MARKERS)]
-        )  # neighbours in the list are far apart in lightness
+        colour = to_rgba(COLOURS[number % len(COLOURS)])
         fill = (colour, "white", (*colour[:3], 0.35))[(number // len(MARKERS)) % FILLS]
         looks[domain] = {"marker": MARKERS[number % len(MARKERS)], "facecolor": fill, "edgecolor": style.INK}
     return looks

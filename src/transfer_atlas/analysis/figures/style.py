@@ -29,6 +29,20 @@ GAIN_COLOURS = (
     (0.80, "#8ed285"),
     (1.00, "#54b55c"),
 )
+METRIC_WORDS = {  # of the names of transferability metrics, as their authors write them
+    "etran": "ETran",
+    "gbc": "GBC",
+    "leep": "LEEP",
+    "logme": "LogME",
+    "nce": "NCE",
+    "ncti": "NCTI",
+    "otce": "OTCE",
+    "pactran": "PACTran",
+    "parc": "PARC",
+    "sfda": "SFDA",
+    "tmi": "TMI",
+    "transrate": "TransRate",
+}
 EFFECT_COLOURS = {
     "negative": "#673589",
     "insignificant": "#e3e3e3",
@@ -81,9 +95,16 @@ def image_count(count: float) -> str:
 def in_words(name: str) -> str:
     """A name of the vocabulary as a reader writes it: `mean_iou` as mean IoU, `close_ups` as close-ups."""
     written = {"iou": "IoU", "map": "mAP", "ap": "AP", "ap50": "AP50", "oks": "OKS", "rmse": "RMSE"}
+    written |= {"coco": "COCO", "voc": "VOC"}
     if name == "close_ups":
         return "close-ups"
     return " ".join(written.get(word, word) for word in name.split("_"))
+
+
+def metric_in_words(name: str) -> str:
+    """A transferability metric as its authors write it: `n_leep` as N-LEEP, `source_size` as source size."""
+    name = name.replace("n_leep", "N-LEEP").replace("h_score", "H-score").replace("det_logme", "Det-LogME")
+    return " ".join(METRIC_WORDS.get(word, word) for word in name.split("_"))
 
 
 def seeds_in_words(n_seeds: Iterable[int]) -> str:

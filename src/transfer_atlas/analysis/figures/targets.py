@@ -26,7 +26,7 @@ def target_scatter(pairs: pd.DataFrame, regime: str, metric: str) -> Figure:
     performance = "gain" if rows["value"].isna().all() else "value"
     rows = rows.dropna(subset=["score", performance])
     targets = [name for name, group in rows.groupby("target", sort=True) if len(group) >= FEWEST]
-    words = metric.replace("_", " ")
+    words = style.metric_in_words(metric)
     if not targets:
         figure = style.new_figure(6.6, 1.2)
         text = f"no target with three sources scored by {words} in the {style.in_words(regime)} regime"

@@ -6,8 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from transfer_atlas.analysis.findings.table import as_text
-from transfer_atlas.analysis.published.tables import write_published_tables
+from transfer_atlas.analysis.published.tables import published_as_text, write_published_tables
 from transfer_atlas.errors import AtlasError
 
 
@@ -25,15 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     except AtlasError as error:
         print(error, file=sys.stderr)
         return 1
-    print(as_text(tables["findings"]))
-    checks = tables["published_checks"]
-    wrong = checks[checks["agrees"].eq(False).fillna(False)]
-    known = checks["agrees"].dropna()
-    print(f"\n{int(known.sum())} of {len(known)} printed figures follow; these do not:")
-    for row in wrong.itertuples():
-        print(
-            f"  {row.paper}, {row.place}, {row.row}, {row.statistic}: printed {row.printed:g}, here {row.derived:.3g}"
-        )
+    print(published_as_text(tables))
     print(f"\ntables: {results}")
     return 0
 

@@ -30,6 +30,8 @@ def baseline_scores(measured: pd.DataFrame, distances: pd.DataFrame) -> pd.DataF
     distances
         Source, target (datasets) and distance, of the assignment target_to_source. A dataset is at 0 from itself.
 
+    Notes
+    -----
     `source_size` is the number of training images; `static_rank` minus the source's mean rank (0 best, 1 worst) on all
     other targets of the task type, or of any task type where it was measured on none, without targets on the
     same dataset; `domain_distance` is -D(T given S); `same_domain_then_size` puts sources that contain the

@@ -185,7 +185,7 @@ METRIC_STABILITY = Table(
 RECOMMENDATIONS = Table(
     "recommendations",
     "Sources for one target, ranked without fine-tuning: `results/recommendations/<target>.parquet`, by "
-    "`snakemake recommend --config target=<task type>/<dataset>`.",
+    "`snakemake recommend --configfile STUDY --config target=<task type>/<dataset>`.",
     ("target", "source", "metric"),
     (
         Column("target", "text", "", "Task to be learned"),

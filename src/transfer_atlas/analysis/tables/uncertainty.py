@@ -119,6 +119,8 @@ def with_intervals(
         By (regime, target, source): the variance of ln(1 + r / 100) that comes from the choice of evaluation images
         (`image_bootstrap`), and the number of images. All seeds share the images, so seeds do not shrink it.
 
+    Notes
+    -----
     The two variances add; the interval is Student's with Welch and Satterthwaite's degrees of freedom. `p_value` is
     that of no gain at all, `p_adjusted` the same after Benjamini and Hochberg over all gains of the regime.
     """
