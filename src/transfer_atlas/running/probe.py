@@ -48,7 +48,7 @@ def main(asked: str) -> None:
         for _ in range(STEPS):
             began = time.perf_counter()
             optimizer.zero_grad()
-            sum(branch.square().mean() for branch in backbone.branches(pictures)).backward()
+            torch.stack([branch.square().mean() for branch in backbone.branches(pictures)]).sum().backward()
             optimizer.step()
             if device.type == "cuda":
                 torch.cuda.synchronize()
