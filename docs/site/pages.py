@@ -26,7 +26,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     library = api_pages()
     for name, text in library.items():
         files.append(File.generated(config, name, content=text))
-    config.nav[-1] = {"Library": sorted(library, key=lambda name: (name != "api/index.md", name))}
+    pages = sorted(library, key=lambda name: (name != "api/index.md", name))
+    listed = set(re.findall(r"[\w/]+\.md", str(config.nav)))
+    more = [file.src_uri for file in files.documentation_pages() if file.src_uri not in {*listed, *pages}]
+    unlisted = [name for name in more if not name.startswith("site/")]
+    config.nav[-1:] = [*([{"More": unlisted}] if unlisted else []), {"Library": pages}]
     return files
 
 

@@ -158,7 +158,8 @@ class Workflow:
         """A job for people: `transfer segmentation/coco to depth/scannet, small target, seed 0`."""
         first = runs[0]
         wanted_for = self._wanted_for().get((first.kind, first.key))
-        if wanted_for is None or "target" not in wanted_for.identity:
+        told = {"source", "target", "regime"} | (set() if first.described.together else {"seed", "method"})
+        if wanted_for is None or not told <= wanted_for.identity.keys():
             return f"{KINDS[first.kind].noun} {first.name}"
         source, target = wanted_for["source"], wanted_for["target"]
         words = f"{KINDS[first.kind].noun} {source} to {target}, {wanted_for['regime'].replace('_', ' ')}"
