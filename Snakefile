@@ -79,6 +79,7 @@ localrules:
     scores,
     atdt,
     plan,
+    datasets,
     pull,
     recommend,
 

@@ -60,7 +60,7 @@ def load(config):
         handed = os.environ.get(HANDED_VARIABLE)
         flow = load_workflow(
             config,
-            without_data="plan" in sys.argv,
+            without_data=bool({"plan", "datasets"} & set(sys.argv)),
             handed=Path(handed) if handed and workflow.remote_exec else None,
         )
         if "recommend" in sys.argv and not flow.recommendation:
@@ -440,6 +440,7 @@ def runs_of_recommendation(wildcards):
 def planned_table(wildcards):
     """The plan as text."""
     from transfer_atlas.planning.content_versions import absent_datasets
+    from transfer_atlas.planning.doctor import brief
     from transfer_atlas.planning.estimates import (
         measured,
         plan_table,
@@ -450,7 +451,7 @@ def planned_table(wildcards):
     from transfer_atlas.sharing.other_versions import told_of_others
 
     cores = max(1, workflow.resource_settings.cores or 1)
-    absent = absent_datasets(FLOW.study, FLOW.plan)
+    absent = brief(FLOW.study, absent_datasets(FLOW.plan))
     missing, store = FLOW.missing(FLOW.plan.runs), FLOW.study.store
     unknown = unmeasured_backbones(measured(store), missing)
     rates, device = probed(unknown) if unknown else ({}, "")
@@ -460,6 +461,16 @@ def planned_table(wildcards):
     ]
     others = told_of_others(missing, store)
     return "\n\n".join(filter(None, [*tables, "\n".join(others), absent]))
+
+
+def told_of_datasets(wildcards):
+    """Which raw datasets are there, and where the others come from, as text."""
+    from transfer_atlas.planning.doctor import look, told
+
+    try:
+        return told(FLOW.study, look(FLOW.study))
+    except AtlasError as error:
+        stop(error)
 
 
 def things_to_pull(wildcards):

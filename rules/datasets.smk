@@ -25,3 +25,18 @@ rule prepare_dataset:
         "prepare {wildcards.name}"
     script:
         "../workflow_scripts/carry_out.py"
+
+
+# Which raw datasets are there, by the names of their files; where the others are expected and come from.
+rule datasets:
+    log:
+        "logs/datasets.txt",
+    conda:
+        "../envs/datasets.yaml"
+    threads: 1
+    params:
+        text=told_of_datasets,
+    message:
+        f"raw datasets of study {FLOW.study.study}"
+    script:
+        "../workflow_scripts/datasets.py"

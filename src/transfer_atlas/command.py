@@ -30,6 +30,10 @@ COMMANDS: dict[str, Command] = {
         "say where a study stands: done, at work, waiting, failed; --watch, --json",
         "transfer_atlas.running.status.command:main",
     ),
+    "doctor": Command(
+        "say which datasets of a study are there, and where the others come from",
+        "transfer_atlas.planning.doctor:main",
+    ),
     "predict": Command(
         "what a kept model says of a folder of images", "transfer_atlas.prediction.predict:main"
     ),

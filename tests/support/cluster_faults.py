@@ -23,10 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from clones import Clone
+from cluster import on_cluster
 from kills import blank, published
 from slurm import Slurm, wait_until
-
-from cluster import on_cluster
 
 PRODUCTS = [f"results/tables/{name}.parquet" for name in ("transfers", "gains", "effects", "best_sources")]
 STEPS = 60  # of a transfer at each of two rates: long enough to be hurt

@@ -22,10 +22,9 @@ from typing import Any
 
 import numpy as np
 from clones import Clone, checkout
+from cluster import on_cluster
 from slurm import Slurm
 from tiny_data import draw_all
-
-from cluster import on_cluster
 
 TABLES = [f"results/tables/{name}.parquet" for name in ("transfers", "gains", "effects", "best_sources")]
 LONGEST = 3600.0  # seconds for one study, however often it is killed

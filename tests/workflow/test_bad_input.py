@@ -81,10 +81,27 @@ def test_raw_folder_without_recorded_version(done, what):
         (done.folder / "data/harbour").mkdir()
     call = done.snakemake()
     assert call.status == 1
-    words = {"missing": "data/harbour does not exist", "empty": "data/harbour is empty"}
-    assert f"The raw dataset {words[what]}" in call.said
+    words = {
+        "missing": "1 raw dataset of the study is not there:\n  harbour  data/harbour\n",
+        "empty": "The raw dataset data/harbour is empty",
+    }
+    assert words[what] in call.said
     assert "put the files there, or correct" in call.said or "put them there, or correct" in call.said
     assert "Traceback" not in call.said
+
+
+def test_what_is_absent_is_told_by_dataset_in_the_plan_and_where_it_is_expected_by_datasets(begun):
+    shutil.rmtree(begun.folder / "data/harbour")  # neither there nor recorded
+    shutil.rmtree(begun.folder / "data/meadow")  # recorded
+    plan = begun.snakemake("plan").well().said
+    assert "1 raw dataset of the study is not there:\n  harbour  data/harbour\n" in plan
+    assert "snakemake datasets" in plan
+    said = begun.snakemake("datasets").well().said
+    rows = {line.split()[0]: line for line in said.splitlines() if line.strip()}
+    assert "missing" in rows["harbour"]
+    assert "present" in rows["street"]
+    assert "meadow (missing): data/meadow\n  the folder does not exist" in said
+    assert "`dvc pull data/meadow` brings them" in said
 
 
 def missing_folder(folder):

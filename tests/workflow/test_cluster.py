@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from clones import ALL_RUNS, TABLES_AND_FIGURES
+from cluster import on_cluster
 from cluster_faults import FAULTS, PRODUCTS, half_done, under_fault
 from slurm import Slurm, missing
-
-from cluster import on_cluster
 
 MODELS = ["store/ilsvrc/*/*/model.safetensors", "store/sources/*/*/model.safetensors"]
 

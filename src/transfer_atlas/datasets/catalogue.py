@@ -28,7 +28,9 @@ lies in the study's `data_root`, and name the adapter. Nothing has to be renamed
 
 `path` is that folder, where it is another; an archive may be unpacked into it, or be it. Where an archive's own names
 have several parts (`VOCdevkit/VOC2012/...`), any of these folders will do. All settings are in
-[configuration.md](configuration.md), under the adapter's name. To look at a dataset without a study:
+[configuration.md](configuration.md), under the adapter's name. `transfer-atlas doctor STUDY.yaml` says which of a
+study's datasets are there and complete, and what is missing where
+([more](add_a_dataset.md#which-datasets-are-there)). To look at a dataset without a study:
 
     from transfer_atlas.datasets import open_dataset
     samples = open_dataset("camvid", "/data/camvid", "val", "segmentation")

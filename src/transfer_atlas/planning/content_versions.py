@@ -62,16 +62,7 @@ def _versions_of_parts(study: Study, dataset: str) -> dict[str, str]:
     }
 
 
-def absent_datasets(study: Study, plan: Plan) -> str:
-    """What to say of raw datasets that a plan needs and that are neither here nor recorded by DVC; empty if none."""
-    lines = [
-        f"The raw dataset {raw_folder(study.datasets[run.name.split('.')[0]].adapter, study.data_root)} does not exist"
-        for run in plan.of_kind("prepared")
-        if run.versions["dataset"] == ABSENT
-    ]
-    if lines:
-        lines.append(
-            "Expected a folder, or beside it a .dvc file that records its version (`dvc pull` brings the files): put "
-            "the files there, or correct data_root or the dataset's `path`. `snakemake plan` works without."
-        )
-    return "\n".join(lines)
+def absent_datasets(plan: Plan) -> list[str]:
+    """Names of raw datasets that a plan needs and that are neither here nor recorded by DVC."""
+    absent = [run.name.split(".")[0] for run in plan.of_kind("prepared") if run.versions["dataset"] == ABSENT]
+    return list(dict.fromkeys(absent))

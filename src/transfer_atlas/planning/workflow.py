@@ -17,6 +17,7 @@ from typing import Any
 
 from transfer_atlas.errors import ConfigurationError, DatasetError
 from transfer_atlas.models.packages import WEIGHT_PACKAGES, package_version
+from transfer_atlas.planning import doctor
 from transfer_atlas.planning.atdt import KINDS_OF_ATDT
 from transfer_atlas.planning.content_versions import absent_datasets, content_versions, version_of
 from transfer_atlas.planning.identity import Wanted
@@ -36,8 +37,8 @@ MARKS = ".snakemake/transfer_atlas"  # of finished jobs, in the working folder
 HANDED_VARIABLE = (
     "TRANSFER_ATLAS_VERSIONS"  # file of content versions that the main process hands to its jobs
 )
-# What `snakemake recommend --config target=... models=...` asks for: no part of a study.
-ASKED = ("target", "models")
+# What is asked of a study with `--config`, and is no part of it: a recommendation, or only some of its experiments.
+ASKED = ("target", "models", "regime", "seed")
 TABLES = (
     "runs",
     "transfers",
@@ -336,11 +337,16 @@ def load_workflow(config: Mapping[str, Any], *, without_data: bool, handed: Path
     can mend.
     """
     study = parse_study({name: value for name, value in config.items() if name not in ASKED})
+    study = part_of_study(study, config.get("regime"), config.get("seed"))
     versions, origin = found = _handed(handed) or content_versions(study)
     plan = make_plan(study, versions, origin)
-    absent = "" if without_data else absent_datasets(study, plan)
+    absent = [] if without_data else absent_datasets(plan)
     if absent:
-        raise DatasetError(absent)
+        raise DatasetError(
+            f"{doctor.brief(study, absent)}\nExpected a folder, or beside it a .dvc file that records its version "
+            "(`dvc pull` brings the files): put the files there, or correct data_root or the dataset's `path`. "
+            "`snakemake plan` works without."
+        )
     return Workflow(study, plan, _recommendation(study, plan, config, versions, origin), found)
 
 
@@ -366,6 +372,36 @@ def _handed(path: Path | None) -> tuple[dict[str, str], str | None] | None:
     except (OSError, ValueError, TypeError):
         return None
     return versions, origin
+
+
+def part_of_study(study: Study, regime: object = None, seed: object = None) -> Study:
+    """The study with the experiments of one regime, or of one seed, alone; its results go to a folder of their own.
+
+    Runs have the keys they have in the whole study, so that parts can be carried out one after another, each with its
+    tables, and the whole study finds them all. Raises ConfigurationError where nothing is left.
+    """
+    if regime is None and seed is None:
+        return study
+    experiments, folder = list(study.experiments), study.results
+    if regime is not None:
+        known = list(dict.fromkeys(each.regime for each in experiments))
+        if regime not in known:
+            raise ConfigurationError(
+                f"regime={regime}: no experiment of study {study.study} has this regime. Expected one of "
+                f"{', '.join(known)}."
+            )
+        experiments, folder = [each for each in experiments if each.regime == regime], folder / str(regime)
+    if seed is not None:
+        known_seeds = sorted({each for experiment in experiments for each in experiment.seeds})
+        if seed not in known_seeds:
+            raise ConfigurationError(
+                f"seed={seed}: no experiment has this seed. Expected one of {', '.join(map(str, known_seeds))}."
+            )
+        experiments = [
+            each.model_copy(update={"seeds": [seed]}) for each in experiments if seed in each.seeds
+        ]
+        folder = folder / f"seed_{seed}"
+    return study.model_copy(update={"experiments": experiments, "results": folder})
 
 
 def _recommendation(

@@ -7,8 +7,9 @@ import study_examples as examples
 
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.planning.kinds import KINDS
+from transfer_atlas.planning.plan import make_plan
 from transfer_atlas.planning.shown import read_stamp, stamp_like, write_stamp
-from transfer_atlas.planning.workflow import Workflow, hand_over, is_study, load_workflow
+from transfer_atlas.planning.workflow import Workflow, hand_over, is_study, load_workflow, part_of_study
 from transfer_atlas.store.files import write_json
 
 SCORED = ("transferability", {"metrics": ["logme", "leep", "otce"]})
@@ -217,3 +218,31 @@ def test_a_job_is_told_where_state_hashes_and_results_go(tmp_path):
     usual = flow_of(tmp_path)
     (request,) = usual.job("source", run.name, run.key)["runs"]  # the same key: folders change no result
     assert request["places"] == {}
+
+
+def test_parts_of_a_study_have_the_runs_of_the_whole_and_tables_of_their_own():
+    block = examples.STUDY["experiments"][0]
+    experiments = [block | {"seeds": [0, 1]}, block | {"regime": "full_target"}]
+    whole = examples.study(("experiments", experiments))
+    plan = make_plan(whole, dict.fromkeys(whole.datasets, "1"))
+    keys = {each.run.key for each in plan.wanted_of("transfer")}
+    parts = {
+        (regime, seed): part_of_study(whole, regime, seed)
+        for regime, seed in (("small_target", 0), ("small_target", 1), ("full_target", None))
+    }
+    found = {which: make_plan(part, dict.fromkeys(part.datasets, "1")) for which, part in parts.items()}
+    own = {which: {each.run.key for each in part.wanted_of("transfer")} for which, part in found.items()}
+    assert set().union(*own.values()) == keys
+    assert sum(map(len, own.values())) == len(keys)
+    assert len({part.table_key() for part in (plan, *found.values())}) == 4
+    assert {part.results for part in parts.values()} == {
+        whole.results / "small_target/seed_0",
+        whole.results / "small_target/seed_1",
+        whole.results / "full_target",
+    }
+    assert part_of_study(whole) is whole
+    for asked, said in (({"regime": "ful_target"}, "small_target, full_target"), ({"seed": 7}, "0, 1")):
+        with pytest.raises(ConfigurationError, match=said):
+            part_of_study(whole, **asked)
+    with pytest.raises(ConfigurationError, match=r"seed=1: no experiment has this seed\. Expected one of 0"):
+        part_of_study(whole, "full_target", 1)

@@ -215,7 +215,10 @@ def test_the_miniature_study_has_the_same_transfers(transfers):
         for each in transfers
     ]
     planned = [{name: str(value) for name, value in each.items()} for each in transfers_of(miniature)]
-    assert planned == renamed
+    assert [each for each in planned if each["seed"] == "0"] == renamed
+    more = Counter(each["seed"] for each in planned if each["regime"] == "small_target")
+    assert more["0"] == more["1"] == more["2"] == 509 + 54
+    assert {each["regime"] for each in planned if each["seed"] != "0"} == {"small_target"}
     for source, tasks in miniature.multi_sources.items():
         assert {each.split("/")[0] for each in tasks.tasks} == {source.removeprefix("multi_")}
 

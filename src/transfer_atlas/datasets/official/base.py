@@ -6,7 +6,7 @@ A module of this package names a dataset's `Settings` and a `Reader`; its `ADAPT
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.adapters.base import RawSettings, existing_folder, relative_to
 from transfer_atlas.datasets.official.card import Card
-from transfer_atlas.datasets.official.files import decoded, image_size
+from transfer_atlas.datasets.official.files import decoded, image_size, leads_out
 from transfer_atlas.datasets.official.label_tables import LabelTable, Unknown
 from transfer_atlas.datasets.prepared import Entry, Objects, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
@@ -228,6 +228,24 @@ class Reader:
             problems.add(example, f"none of {len(chosen)} {what} is there", "at least one", remedy)
         return there
 
+    def below(self, names: Iterable[str], listed: Path, problems: Problems) -> list[str]:
+        """Names that a file gives of files in the dataset's folder; those that lead elsewhere are problems.
+
+        listed: the file. Whatever asks for a file by a name that others wrote asks this first.
+        """
+        kept = []
+        for name in names:
+            if leads_out(name):
+                self.outside(f"{self.name(listed)}, {name[:80]!r}", problems)
+            else:
+                kept.append(name)
+        return kept
+
+    def outside(self, where: str, problems: Problems) -> None:
+        """Add the problem that a file would be read that is none of the dataset's."""
+        remedy = "Fetch the list or annotations anew, from their authors."
+        problems.add(where, "a name that leads out of the dataset's folder", "a file in it", remedy)
+
     def missing(self, path: Path, what: str, problems: Problems) -> None:
         """Add the problem that a file is not there."""
         remedy = "Fetch it, or correct `path`."
@@ -282,8 +300,24 @@ class OfficialAdapter:
         reader = self.reader_class(settings, root, problems.dataset)
         read = reader.read  # one method for all, of which there may be a million
         for split in splits or sorted(settings.splits, key=lambda name: (name != "train", name)):
-            for item in reader.items(split, problems):
+            for item in self._items(reader, split, problems):
                 yield Entry(item.id, item.split, partial(read, item))
+
+    def _items(self, reader: Reader, split: str, problems: Problems) -> list[Item]:
+        """The items of a split, of which none reads a file that is not below the dataset's folder."""
+        start = "" if str(reader.folder) == "." else f"{reader.folder}/"
+
+        def outside(path: str) -> bool:
+            elsewhere = not path.startswith(start) if start else path.startswith("/")
+            return elsewhere or "/../" in f"/{path}/"
+
+        kept = []
+        for item in reader.items(split, problems):
+            if outside(str(item.image)) or any(outside(str(path)) for path in item.files.values()):
+                reader.outside(item.id[:80], problems)
+            else:
+                kept.append(item)
+        return kept
 
     def presence(self, settings: OfficialSettings, root: Path, dataset: str) -> list[SplitPresence]:
         """What of each split is there, by the names of files alone: for `doctor`, and before a long preparation.
@@ -294,7 +328,7 @@ class OfficialAdapter:
         expected = [self.card.expected.get(task_type, {}) for task_type in settings.read_task_types]
         for split in settings.splits:
             problems = Problems(dataset, limit=10**9)
-            items = reader.items(split, problems)
+            items = self._items(reader, split, problems)
             missing = [file for item in items for file in item.files.values() if not file.is_file()]
             numbers = [counts[split] for counts in expected if split in counts]
             found.append(

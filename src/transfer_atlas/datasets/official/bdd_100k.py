@@ -94,6 +94,8 @@ class Bdd100kReader(Reader):
             )
         chosen = []
         for frame in sorted(frames, key=lambda one: str(one["name"])):
+            if not self.below([str(frame["name"])], path, problems):
+                continue
             image = self.place / f"images/100k/{own}/{frame['name']}"
             labels = frame.get("labels") or []
             if not isinstance(labels, list) or not all(isinstance(label, dict) for label in labels):

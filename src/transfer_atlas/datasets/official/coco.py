@@ -123,7 +123,7 @@ class CocoReader(Reader):
         if "segmentation" in self.task_types:
             self._add_segments(known, f"panoptic_{own}2017.json")
         chosen = []
-        for file_name in sorted(known):
+        for file_name in self.below(sorted(known), self.place / "annotations", problems):
             about = known[file_name]
             if self.settings.only_annotated and not any(about.values()):
                 continue

@@ -9,7 +9,7 @@ from pydantic import Field
 from transfer_atlas.datasets.official.base import Item, OfficialAdapter, OfficialSettings, split_on_disk
 from transfer_atlas.datasets.official.card import Card
 from transfer_atlas.datasets.official.class_folders import ClassReader
-from transfer_atlas.datasets.official.files import read_lines, unpacked
+from transfer_atlas.datasets.official.files import leads_out, read_lines, unpacked
 from transfer_atlas.datasets.prepared import TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
@@ -76,7 +76,7 @@ class DomainNetReader(ClassReader):
         path, found = self.place / f"{domain}_{split}.txt", []
         for line in read_lines(path, self.dataset):
             name, _, index = line.rpartition(" ")
-            if name.count("/") < 2 or not index.isdigit() or ".." in name.split("/"):
+            if name.count("/") < 2 or not index.isdigit() or leads_out(name):
                 raise DatasetError(
                     f"Dataset '{self.dataset}': a line of {path} is '{line[:80]}'. Expected <domain>/<class>/<image> "
                     "and an index: fetch the list anew."

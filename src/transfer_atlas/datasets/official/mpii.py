@@ -110,7 +110,7 @@ class MpiiReader(Reader):
         own = split_on_disk(self.settings, split, tuple(JSON), self.dataset)
         people = self._of_json(own) if self.mat is None else self._of_mat(own, problems)
         chosen = []
-        for name in sorted(people):
+        for name in self.below(sorted(people), self.mat or self.place, problems):
             image = self.place / "images" / name
             chosen.append(Item(self.identifier(image), split, image, known=people[name]))
         return self.present(chosen, problems, "images that the annotations name")

@@ -70,17 +70,17 @@ class PascalContextReader(MaskReader):
         own = split_on_disk(self.settings, split, ("train", "val"), self.dataset)
         suffix = "mat" if self.kind == "mat" else "png"
         chosen = []
-        for name in self._names(own, suffix):
+        for name in self._names(own, suffix, problems):
             image = self.place / f"JPEGImages/{name}.jpg"
             mask: Path = self.masks / f"{name}.{suffix}"
             chosen.append(Item(id=self.identifier(image), split=split, image=image, files={"mask": mask}))
         return self.present(chosen, problems)
 
-    def _names(self, own: str, suffix: str) -> list[str]:
+    def _names(self, own: str, suffix: str, problems: Problems) -> list[str]:
         """The fixed list; where the archive's own list names other annotated images, that."""
         fixed, path = set(listed(f"pascal_context_{own}")), self.place / f"ImageSets/Main/{own}.txt"
         lines = read_lines(path, self.dataset) if path.is_file() else []
-        theirs = {line.split()[0] for line in lines}
+        theirs = self.below(dict.fromkeys(line.split()[0] for line in lines), path, problems)
         theirs = {name for name in theirs if (self.masks / f"{name}.{suffix}").is_file()}
         return sorted(fixed if theirs <= fixed else theirs)
 

@@ -75,7 +75,7 @@ class PascalVocReader(MaskReader):
     def items(self, split: str, problems: Problems) -> list[Item]:
         """Images of the list, sorted by name."""
         own = split_on_disk(self.settings, split, ("train", "val"), self.dataset)
-        images = {name: self.place / f"JPEGImages/{name}.jpg" for name in self._names(own)}
+        images = {name: self.place / f"JPEGImages/{name}.jpg" for name in self._names(own, problems)}
         items = self.present(
             [Item(self.identifier(path), split, path, known=name) for name, path in images.items()], problems
         )
@@ -83,13 +83,13 @@ class PascalVocReader(MaskReader):
             item.files = {"mask": self._mask_file(item.known, own)}
         return items
 
-    def _names(self, own: str) -> list[str]:
+    def _names(self, own: str, problems: Problems) -> list[str]:
         """The fixed list; where the archives' own lists name other images, theirs, by the rule it was made by."""
         lists = self.place / "ImageSets/Segmentation"
         if own == "train" and self.settings.train == "voc":
-            return sorted(read_lines(lists / "train.txt", self.dataset))
+            return self.below(sorted(read_lines(lists / "train.txt", self.dataset)), lists, problems)
         fixed, theirs = set(listed(f"voc2012_{own}")), self._listed(lists, own)
-        return sorted(fixed if theirs <= fixed else theirs)
+        return self.below(sorted(fixed if theirs <= fixed else theirs), lists, problems)
 
     def _listed(self, lists: Path, own: str) -> set[str]:
         """Images by the archives' lists: VOC's and SBD's training and validation images but VOC's validation images."""

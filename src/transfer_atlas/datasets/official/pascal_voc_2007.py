@@ -68,9 +68,10 @@ class PascalVoc2007Reader(Reader):
     def items(self, split: str, problems: Problems) -> list[Item]:
         """Images that the archive's list names; a second word in a line, as lists of classes have it, is not read."""
         own = split_on_disk(self.settings, split, ("train", "val", "trainval", "test"), self.dataset)
-        lines = read_lines(self.place / f"ImageSets/Main/{own}.txt", self.dataset)
+        path = self.place / f"ImageSets/Main/{own}.txt"
+        names = dict.fromkeys(line.split()[0] for line in read_lines(path, self.dataset))
         chosen = []
-        for name in dict.fromkeys(line.split()[0] for line in lines):
+        for name in self.below(names, path, problems):
             image = self.place / f"JPEGImages/{name}.jpg"
             files = {"annotation": self.place / f"Annotations/{name}.xml"}
             chosen.append(Item(id=self.identifier(image), split=split, image=image, files=files))

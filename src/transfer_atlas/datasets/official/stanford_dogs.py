@@ -103,7 +103,7 @@ class StanfordDogsReader(Reader):
                 "img_width, img_height, joints and img_bbox: fetch the file anew."
             ) from error
         chosen = []
-        for name in sorted(self._listed(own, dogs)):
+        for name in self.below(sorted(self._listed(own, dogs)), self.file, problems):
             image = self.place / "Images" / name
             size, about = image_size(image) if image.is_file() else None, dogs[name]
             if size is not None and size != (about[0]["img_width"], about[0]["img_height"]):

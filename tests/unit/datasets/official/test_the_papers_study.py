@@ -53,7 +53,7 @@ def study_and_plan(tmp_path_factory):
         drawn(study.datasets[name].adapter.name, root / "data")
     versions, origin = content_versions(study)
     plan = make_plan(study, versions, origin)
-    assert not absent_datasets(study, plan)
+    assert not absent_datasets(plan)
     for run in plan.of_kind("prepared"):
         execute(request(run, Path(study.store), Path(study.scratch)), sys.stdout)
     return study, plan
