@@ -93,6 +93,9 @@ def test_raw_folder_without_recorded_version(done, what):
 def test_what_is_absent_is_told_by_dataset_in_the_plan_and_where_it_is_expected_by_datasets(begun):
     shutil.rmtree(begun.folder / "data/harbour")  # neither there nor recorded
     shutil.rmtree(begun.folder / "data/meadow")  # recorded
+    refused = begun.snakemake()
+    assert refused.status == 1 and "harbour  data/harbour" in refused.said
+    assert "Traceback" not in refused.said
     plan = begun.snakemake("plan").well().said
     assert "1 raw dataset of the study is not there:\n  harbour  data/harbour\n" in plan
     assert "snakemake datasets" in plan

@@ -144,7 +144,7 @@ def test_a_wrong_outline_is_named(tmp_path, outline):
         records_of(parse({"name": "coco_json", "path": "toy", "outlines": {}}), tmp_path)
 
 
-def panoptic(root: Path, segments) -> None:
+def panoptic(root: Path, segments, mask: str = "a.png") -> None:
     draw_images(root, ["a"])
     numbers = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     numbers[rectangle() == 1] = (5, 1, 2)  # 5 + 256 + 2 * 65536
@@ -153,7 +153,7 @@ def panoptic(root: Path, segments) -> None:
         save(root / f"toy/annotations/panoptic_{split}/a.png", numbers)
         content = {
             "images": [{"id": 1, "file_name": "a.png"}],
-            "annotations": [{"image_id": 1, "file_name": "a.png", "segments_info": segments}],
+            "annotations": [{"image_id": 1, "file_name": mask, "segments_info": segments}],
             "categories": [{"id": 3, "name": "cat"}, {"id": 5, "name": "sky"}],
         }
         write(root / f"toy/annotations/panoptic_{split}.json", content)
@@ -196,6 +196,19 @@ def test_wrong_segments_are_named(tmp_path, segments, said):
     panoptic(tmp_path, segments)
     with pytest.raises(DatasetError, match=said):
         records_of(parse({"name": "coco_panoptic", "path": "toy"}), tmp_path)
+
+
+@pytest.mark.parametrize("mask", ["..", "/", "a\0.png", "\ud800.png", "x" * 5000, "\n"])
+def test_a_mask_that_nothing_can_be_called_is_named(tmp_path, mask):
+    panoptic(tmp_path, SEGMENTS, mask)
+    with pytest.raises(DatasetError, match="that of a mask"):
+        records_of(parse({"name": "coco_panoptic", "path": "toy"}), tmp_path)
+
+
+def test_a_mask_may_have_the_folders_of_another_machine_before_its_name(tmp_path):
+    panoptic(tmp_path, SEGMENTS, "/home/somebody/../masks/a.png")
+    assert len(open_dataset("coco_panoptic", tmp_path / "toy", "train", "segmentation")) == 1
+    records_of(parse({"name": "coco_panoptic", "path": "toy"}), tmp_path)
 
 
 def test_one_json_for_all_with_lists_or_a_rule(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +14,10 @@ from transfer_atlas.datasets.prepared import Entry, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
 from transfer_atlas.strict import Strict
+
+UNNAMEABLE = re.compile("[\0-\x1f\ud800-\udfff]")
+LONGEST_PATH = 2000
+LONGEST_NAME = 200  # bytes of a part of a path: file systems take 255, and a suffix may follow
 
 
 class RawSettings(Strict):
@@ -91,3 +97,19 @@ def relative_to(path: Path, root: Path) -> str:
         return name
     start = start if start.endswith("/") else f"{start}/"
     return name[len(start) :] if name.startswith(start) else name
+
+
+def leads_out(name: str) -> bool:
+    """Whether a name that a file gives is none of a file below the folder it is meant in.
+
+    Absolute names, names with `..`, and those that no file can have: lists come from others, and a name in them must
+    reach nothing outside their dataset's folder.
+    """
+    parts = name.replace("\\", "/").split("/")
+    return (
+        not parts[0]
+        or ".." in parts
+        or UNNAMEABLE.search(name) is not None
+        or len(name) > LONGEST_PATH
+        or any(len(os.fsencode(part)) > LONGEST_NAME for part in parts)
+    )

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from transfer_atlas.datasets.adapters.base import existing_folder, relative_to
+from transfer_atlas.datasets.adapters.base import existing_folder, leads_out, relative_to
 from transfer_atlas.datasets.adapters.box_files import ClassNames, NamedClasses
 from transfer_atlas.datasets.adapters.coco_files import CocoFile, as_identifier, read_coco
 from transfer_atlas.datasets.adapters.image_bytes import read_image
@@ -154,10 +154,12 @@ class _Reader:
             remedy = "Correct the file, or leave the image out."
             problems.add(f"{self.file.name} ({where})", f"{len(found)} annotations", "one per image", remedy)
             return None
-        name = str(found[0].get("file_name", f"{parts['stem']}.png"))
-        mask_path = existing(
-            self.folder, fill(self.settings.masks, parts | {"file": name.rpartition("/")[2]})
-        )
+        name = str(found[0].get("file_name", f"{parts['stem']}.png")).rpartition("/")[2]
+        if leads_out(name):
+            remedy = "Fetch the annotations anew, from their authors."
+            problems.add(f"{self.file.name} ({where})", f"the name {name[:80]!r}", "that of a mask", remedy)
+            return None
+        mask_path = existing(self.folder, fill(self.settings.masks, parts | {"file": name}))
         mask_file = relative_to(mask_path, self.root)
         mask = self._mask(mask_path, f"{mask_file} (segments of {where})", found[0], problems)
         if image is None or mask is None:

@@ -15,9 +15,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from transfer_atlas.datasets.adapters.base import RawSettings, existing_folder, relative_to
+from transfer_atlas.datasets.adapters.base import RawSettings, existing_folder, leads_out, relative_to
 from transfer_atlas.datasets.official.card import Card
-from transfer_atlas.datasets.official.files import decoded, image_size, leads_out
+from transfer_atlas.datasets.official.files import decoded, image_size
 from transfer_atlas.datasets.official.label_tables import LabelTable, Unknown
 from transfer_atlas.datasets.prepared import Entry, Objects, Record, TaskType
 from transfer_atlas.datasets.problems import Problems

@@ -6,10 +6,11 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from transfer_atlas.datasets.adapters.base import leads_out
 from transfer_atlas.datasets.official.base import Item, OfficialAdapter, OfficialSettings, split_on_disk
 from transfer_atlas.datasets.official.card import Card
 from transfer_atlas.datasets.official.class_folders import ClassReader
-from transfer_atlas.datasets.official.files import leads_out, read_lines, unpacked
+from transfer_atlas.datasets.official.files import read_lines, unpacked
 from transfer_atlas.datasets.prepared import TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -16,9 +15,6 @@ from transfer_atlas.datasets.encoding import DECODING_ERRORS, LARGEST_MEGAPIXELS
 from transfer_atlas.errors import DatasetError
 
 IMAGES = (".jpg", ".jpeg", ".png")
-UNNAMEABLE = re.compile("[\0-\x1f\ud800-\udfff]")
-LONGEST_PATH = 2000
-LONGEST_NAME = 200  # bytes of a part of a path: file systems take 255, and a suffix may follow
 SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
 
@@ -53,22 +49,6 @@ def find_files(folder: Path, pattern: str, suffixes: tuple[str, ...] | None = No
         if suffixes is None or path.suffix.lower() in suffixes:
             found.append((relative, path))
     return [path for _, path in sorted(found)]
-
-
-def leads_out(name: str) -> bool:
-    """Whether a name that a file gives is none of a file below the folder it is meant in.
-
-    Absolute names, names with `..`, and those that no file can have: lists come from others, and a name in them must
-    reach nothing outside their dataset's folder.
-    """
-    parts = name.replace("\\", "/").split("/")
-    return (
-        not parts[0]
-        or ".." in parts
-        or UNNAMEABLE.search(name) is not None
-        or len(name) > LONGEST_PATH
-        or any(len(os.fsencode(part)) > LONGEST_NAME for part in parts)
-    )
 
 
 def image_size(path: Path) -> tuple[int, int] | None:

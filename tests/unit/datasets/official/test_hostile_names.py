@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from official_examples import OFFICIAL, drawn, settings_of
 from pseudo.files import matlab, struct_array
 from scipy.io import savemat
 
-from transfer_atlas.datasets.official.files import leads_out
+from transfer_atlas.datasets.adapters.base import leads_out
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
 
@@ -119,10 +120,13 @@ def read_all(name: str, root: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_names_in_lists_lead_nowhere_else(name, tmp_path_factory):
-    for at, hostile in enumerate(HOSTILE):
-        root = tmp_path_factory.mktemp(f"{name}_{at}") / "data"
-        folder = drawn(name, root)
+def test_names_in_lists_lead_nowhere_else(name, tmp_path):
+    whole = drawn(name, tmp_path / "whole")
+    root = tmp_path / "one/data"
+    folder = root / whole.relative_to(tmp_path / "whole")
+    for hostile in HOSTILE:
+        shutil.rmtree(root, ignore_errors=True)
+        shutil.copytree(whole, folder)
         (root.parent / "secret.jpg").write_bytes(b"not yours")
         pattern, replace = PLACES[name]
         files = sorted(folder.rglob(pattern.removeprefix("**/")))
