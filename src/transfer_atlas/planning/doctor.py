@@ -56,7 +56,9 @@ def brief(study: Study, absent: Collection[str]) -> str:
         return ""
     found = [each for each in look(study, absent) if each.folder is not None]
     width = max(len(each.dataset) for each in found)
-    lines = [f"{len(found)} raw dataset{'s' * (len(found) > 1)} of the study {_are(len(found))} not there:"]
+    one = len(found) == 1
+    what = "raw dataset of the study is not there" if one else "raw datasets of the study are not there"
+    lines = [f"{len(found)} {what}:"]
     for each in found:
         size = f", about {each.card.gigabytes:g} GB" if each.card and each.card.gigabytes else ""
         lines.append(f"  {each.dataset:<{width}}  {each.folder}{size}")
@@ -64,10 +66,6 @@ def brief(study: Study, absent: Collection[str]) -> str:
         "`transfer-atlas doctor STUDY.yaml`, or `snakemake datasets`, says where to get them and what is expected."
     )
     return "\n".join(lines)
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"
 
 
 def _row(each: Whereabouts) -> str:
