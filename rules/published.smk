@@ -19,7 +19,6 @@ rule published:
         runtime=30,
     params:
         folder=str(ATLAS / "resources/published"),
-        results=str(published.RESULTS),
     message:
         "tables, figures and findings of the numbers that papers print"
     script:

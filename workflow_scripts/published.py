@@ -9,7 +9,7 @@ from transfer_atlas.planning.shown import write_stamp
 from transfer_atlas.running.jobs import log_to
 
 terminal = log_to(snakemake.log[0])
-folder, results = Path(snakemake.params.folder), Path(snakemake.params.results)
+folder, results = Path(snakemake.params.folder), Path(snakemake.output.tables[0]).parents[1]
 tables = write_published_tables(folder, results / "tables")
 for name, figure in published_figures(tables, folder):
     save_figure(figure, *(results / "figures" / f"{name}.{suffix}" for suffix in ("png", "svg")))
