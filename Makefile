@@ -58,6 +58,7 @@ environment: $(READY) ## only set up the environment (CPU=1: without CUDA; PYTHO
 lock: $(READY) ## pin anew what pyproject.toml asks for, for Linux and macOS and Python 3.11 to 3.13
 	$(VENV)/bin/uv pip compile pyproject.toml --extra development --universal --python-version 3.11 \
 		--upgrade --no-header --no-annotate --generate-hashes --no-emit-index-url --quiet -o requirements.lock
+	UV=$(VENV)/bin/uv envs/lock_clouds.sh
 
 site: $(READY) ## the documentation as a searchable site, in site/
 	$(RUN) NO_MKDOCS_2_WARNING=1 PYTHONPATH=src mkdocs build --strict

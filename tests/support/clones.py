@@ -95,7 +95,7 @@ class Clone:
         *arguments: str,
         study: str | None = STUDY_FILE,
         cores: str | None = "1",
-        timeout: float = 300,
+        timeout: float = 900,
         **environment: str,
     ) -> Call:
         """Call Snakemake in the clone, on one core; cores None: as the profile says."""

@@ -17,6 +17,7 @@ from transfer_atlas.tasks.pixelwise import upsample
 from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.training.ahead import in_order, pinned
 from transfer_atlas.training.batches import AHEAD, Batch, Batches
+from transfer_atlas.training.device import memory_format
 
 SHARED = "shared"  # name of the encoder of a network that has one for all domains
 Statistics = tuple[Sequence[float], Sequence[float]]  # mean and deviation (3,) in 0..255
@@ -180,7 +181,7 @@ class Frozen:
     def to(self, device: torch.device) -> Frozen:
         """Move it to a device."""
         for module in (self.encoder, self.decoder):
-            module.to(device, memory_format=torch.channels_last)
+            module.to(device, memory_format=memory_format(device))
         return self
 
     def encode(self, images: Tensor) -> Tensor:

@@ -40,7 +40,7 @@ from transfer_atlas.scoring.sample_files import save_samples
 from transfer_atlas.store.store import MODEL_FILE
 from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.training.batches import Batches
-from transfer_atlas.training.device import make_accelerator, make_optimizer
+from transfer_atlas.training.device import make_accelerator, make_optimizer, memory_format
 from transfer_atlas.training.evaluate import PER_IMAGE_FILE, evaluate
 from transfer_atlas.training.finite import require_finite_weights
 from transfer_atlas.training.fit import set_learning_rate
@@ -74,7 +74,7 @@ def network(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict
         )
         members.append(Member(task, place, batches, statistics_of(view, settings["training"])))
     accelerator = make_accelerator(training.precision, tf32=training.tf32)
-    networks.to(accelerator.device, memory_format=torch.channels_last).train()
+    networks.to(accelerator.device, memory_format=memory_format(accelerator.device)).train()
     optimizer = make_optimizer(training, networks, training.learning_rate)
     depth_maximum = settings.get("depth_maximum", 1.0)
 
@@ -131,7 +131,7 @@ def transfer_network(request: dict[str, Any], scratch: Path, progress_to: TextIO
     channels = [frozen_.encoder.channels_at(settings["level"]) for frozen_ in (first, second)]
     made = (*channels, settings["channels"])
     learned = TransferNetwork(*made, seed=settings["seed"])
-    learned.to(accelerator.device, memory_format=torch.channels_last)
+    learned.to(accelerator.device, memory_format=memory_format(accelerator.device))
     optimizer = make_optimizer(training, learned, training.learning_rate)
     task = TASK_TYPES[settings["to_task"]]
     batches = Batches(view, task, np.arange(view.count("train")), training, settings["seed"])
@@ -235,7 +235,7 @@ def feature_rows(
     learned.to(device).eval()
     found: dict[str, list[Tensor]] = {"given": [], "mapped": [], "wanted": []}
     for _, inputs, _ in complete_images(samples, training.resolution, view.description.mean):
-        images = inputs.to(device, memory_format=torch.channels_last)
+        images = inputs.to(device, memory_format=memory_format(device))
         given = first.to(device).encode(images)
         for name, values in (
             ("given", given),

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from PIL import Image
 from torch import nn
 
@@ -15,6 +14,7 @@ from transfer_atlas.atdt.views import View
 from transfer_atlas.tasks.answers import Answer, annotated_answer, answers_of
 from transfer_atlas.tasks.drawing import colours_of_depth, colours_of_mask
 from transfer_atlas.tasks.interface import TaskType
+from transfer_atlas.training.device import Device, memory_format
 from transfer_atlas.training.geometry import complete_images
 from transfer_atlas.training.settings import TrainingSettings
 
@@ -30,7 +30,7 @@ def write_shown(
     settings: TrainingSettings,
     folder: Path,
     *,
-    accelerator: Accelerator,
+    accelerator: Device,
 ) -> list[dict[str, Any]]:
     """Write `shown/<place>-<tile>.png`. Returns image ids and files, tile by tile."""
     count = view.count("val")
@@ -42,7 +42,7 @@ def write_shown(
     (folder / "shown").mkdir(parents=True, exist_ok=True)
     for group, inputs, extents in complete_images(samples, settings.resolution, view.description.mean):
         with accelerator.autocast():
-            outputs = model(inputs.to(accelerator.device, memory_format=torch.channels_last))
+            outputs = model(inputs.to(accelerator.device, memory_format=memory_format(accelerator.device)))
         sizes = [tuple(samples[at].image.shape[1:]) for at in group]
         answers = answers_of(task.name, outputs, sizes, extents, view.description)
         for at, answer in zip(group, answers, strict=True):

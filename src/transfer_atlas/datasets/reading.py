@@ -57,6 +57,21 @@ class Sample:
         return total
 
 
+@dataclass(frozen=True)
+class Outline:
+    """Of an image what a crop depends on: its size, and the boxes (N, 4) of the objects asked for, if it has any."""
+
+    height: int
+    width: int
+    boxes: np.ndarray | None
+
+
+def outline_of(sample: Sample) -> Outline:
+    """The outline of a decoded image."""
+    objects = sample.objects
+    return Outline(*sample.image.shape[1:], objects.boxes[objects.asked] if objects else None)
+
+
 class PreparedDataset:
     """A prepared dataset opened for reading; safe to use from several threads, and after a fork."""
 
@@ -158,7 +173,8 @@ class PreparedDataset:
         samples = {index: self._cache.get((split, index, task_type)) for index in indices}
         missing = [index for index, sample in samples.items() if sample is None]
         if missing:
-            rows = self._rows([places[index] for index in missing], task_type)
+            columns = ["image", *COLUMNS[task_type]]
+            rows = self._rows([places[index] for index in missing], columns)
             jobs = [(identifiers[index], row) for index, row in zip(missing, rows, strict=True)]
             decoded = self._map(lambda job: _decode(*job, task_type, self.description), jobs)
             for index, sample in zip(missing, decoded, strict=True):
@@ -166,13 +182,25 @@ class PreparedDataset:
                 self._keep((split, index, task_type), sample)
         return [samples[index] for index in indices]
 
-    def _rows(self, places: list[tuple[str, int, int]], task_type: str) -> list[dict[str, Any]]:
+    def outlines(self, split: str, indices: Sequence[int], task_type: TaskType) -> list[Outline]:
+        """Outlines of images (by their index in the split), in order; no picture is read."""
+        places = self._of(self._places, split)
+        columns = ["width", "height"]
+        if task_type in OBJECTS:
+            columns += COLUMNS[task_type]
+        found = []
+        for row in self._rows([places[index] for index in indices], columns):
+            objects = OBJECTS[task_type](row, self.description) if task_type in OBJECTS else None
+            size = row["height"].as_py(), row["width"].as_py()
+            found.append(Outline(*size, objects.boxes[objects.asked] if objects else None))
+        return found
+
+    def _rows(self, places: list[tuple[str, int, int]], columns: Sequence[str]) -> list[dict[str, Any]]:
         """Read the encoded rows, each row group once."""
-        columns = ["image", *COLUMNS[task_type]]
 
         def group_of(place: tuple[str, int]) -> pa.Table:
             shard, group = place
-            return self._file(shard).read_row_group(group, columns, use_threads=False)
+            return self._file(shard).read_row_group(group, list(columns), use_threads=False)
 
         wanted = sorted({(shard, group) for shard, group, _ in places})
         groups = dict(zip(wanted, self._map(group_of, wanted), strict=True))
@@ -229,8 +257,7 @@ def _decode(
         return Sample(identifier, image, depth=depth)
     if task_type == "classification":
         return Sample(identifier, image, label=row["label"].as_py())
-    objects = _with_keypoints if task_type == "keypoints" else _objects
-    return Sample(identifier, image, objects=objects(row, description))
+    return Sample(identifier, image, objects=OBJECTS[task_type](row, description))
 
 
 def _objects(row: dict[str, pa.Scalar], description: DatasetDescription) -> Objects:
@@ -247,3 +274,9 @@ def _with_keypoints(row: dict[str, pa.Scalar], description: DatasetDescription) 
     points = np.array(row["keypoints"].as_py(), dtype=np.float32)
     points = points.reshape(len(objects.boxes), len(description.keypoints.names), 3)
     return with_keypoints(replace(objects, keypoints=points), description)
+
+
+OBJECTS: dict[str, Callable[[dict[str, pa.Scalar], DatasetDescription], Objects]] = {
+    "detection": _objects,
+    "keypoints": _with_keypoints,
+}

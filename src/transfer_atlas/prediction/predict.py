@@ -27,7 +27,7 @@ from transfer_atlas.progress import Progress
 from transfer_atlas.tasks.answers import Answer, answers_of
 from transfer_atlas.tasks.drawing import draw
 from transfer_atlas.training.ahead import in_order
-from transfer_atlas.training.device import make_accelerator
+from transfer_atlas.training.device import make_accelerator, memory_format
 from transfer_atlas.training.geometry import complete_images
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -104,7 +104,7 @@ def each_answer(
 ) -> Iterator[tuple[Path, np.ndarray, Answer]]:
     """Path, picture (H, W, 3) uint8 and answer of each picture that can be read; the others go to `failed`."""
     accelerator = make_accelerator("float32")
-    model = trained.model.to(accelerator.device, memory_format=torch.channels_last)
+    model = trained.model.to(accelerator.device, memory_format=memory_format(accelerator.device))
 
     def read(path: Path, _: Any) -> torch.Tensor | str:
         try:
@@ -133,7 +133,7 @@ def _answered(
     samples = [Sample(str(path), image) for path, image in waiting]
     answers: dict[int, Answer] = {}
     for places, inputs, extents in complete_images(samples, trained.resolution, trained.description.mean):
-        outputs = model(inputs.to(device, memory_format=torch.channels_last))
+        outputs = model(inputs.to(device, memory_format=memory_format(device)))
         sizes = [tuple(samples[place].image.shape[1:]) for place in places]
         found = answers_of(trained.task_type, outputs, sizes, extents, trained.description, trained.scoring)
         answers |= dict(zip(places, found, strict=True))

@@ -62,7 +62,8 @@ def _computed(request: dict[str, Any], output: Path, progress_to: Noted) -> dict
     began, earlier = time.monotonic(), _earlier_seconds(scratch)
     status, reason, metrics = "finished", None, None
     try:
-        metrics = called(kind.runner)(request, scratch, progress_to)
+        with _team(request):
+            metrics = called(kind.runner)(request, scratch, progress_to)
         _check_finite(metrics)
     except LegitimateFailure as failure:
         status, reason, metrics = failure.status, failure.reason, None
@@ -79,6 +80,16 @@ def _computed(request: dict[str, Any], output: Path, progress_to: Noted) -> dict
         "seconds": round(earlier + time.monotonic() - began, 3),
         **surroundings(),
     }
+
+
+def _team(request: dict[str, Any]) -> contextlib.AbstractContextManager[None]:
+    """The processes that fit together where a run was given several GPUs."""
+    gpus = request.get("gpus", 0)
+    if gpus < 2 or not KINDS[request["kind"]].uses_torch:
+        return contextlib.nullcontext()
+    from transfer_atlas.training import team
+
+    return team.lead(request, team.processes_for(gpus))
 
 
 def check_parents(request: dict[str, Any]) -> None:

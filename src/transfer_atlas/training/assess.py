@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accelerate import Accelerator
 
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.model import Model
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.tasks.settings import EvaluationSettings
+from transfer_atlas.training.device import Device
 from transfer_atlas.training.evaluate import PER_IMAGE_FILE, evaluate
 from transfer_atlas.training.notes import notes_of
 from transfer_atlas.training.panels import write_panels
@@ -29,7 +29,7 @@ def assess(
     fitted: np.ndarray,
     curve: list[tuple[int, float]],
     *,
-    accelerator: Accelerator,
+    accelerator: Device,
     scoring: EvaluationSettings | None,
     output: Path,
     seed: int,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from transfer_atlas.datasets.reading import PreparedDataset, Sample
+from transfer_atlas.datasets.reading import Outline, PreparedDataset, Sample, outline_of
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.training.ahead import in_order, pinned
 from transfer_atlas.training.geometry import Window, augment, fitting_scale, random_window
@@ -18,6 +19,8 @@ from transfer_atlas.training.settings import TrainingSettings
 
 AHEAD = 4  # batches
 Batch = tuple[Tensor, dict[str, Tensor]]  # images (B, 3, *crop) uint8, and the encoded targets
+# Of the size of a batch: which of its places are made, in this order; None: all.
+Places = Callable[[int], np.ndarray | None]
 
 
 def batch_indices(count: int, batch_size: int, step: int, seed: int) -> np.ndarray:
@@ -56,19 +59,27 @@ class Batches:
         """Threads that prepare samples: as many as the dataset was opened with."""
         return self.dataset.threads
 
-    def batch(self, step: int, pool: Executor | None = None) -> Batch:
+    def batch(self, step: int, pool: Executor | None = None, places: Places | None = None) -> Batch:
         """images (B, 3, *crop) uint8 and the encoded targets of one step: the same whoever prepares its samples.
 
-        pool: threads that read and augment the samples beside one another.
+        pool: threads that read and augment the samples beside one another. places: of a process that makes its share
+        of the batch only; of the other images it looks up what their windows depend on.
         """
         settings = self.settings
         chosen = self.indices[batch_indices(len(self.indices), settings.batch_size, step, self.seed)].tolist()
-        samples = list(_map(pool, self._read, chosen))
+        own = places(settings.batch_size) if places is not None else None
+        own = list(range(len(chosen))) if own is None else own.tolist()
+        samples = dict(zip(own, _map(pool, self._read, [chosen[place] for place in own]), strict=True))
+        others = [place for place in range(len(chosen)) if place not in samples]
+        outlines = {place: outline_of(sample) for place, sample in samples.items()}
+        if others:
+            asked = [chosen[place] for place in others]
+            outlines |= zip(others, self.dataset.outlines("train", asked, self.task.name), strict=True)
         generator = np.random.default_rng(
             [self.seed, step, 1]
         )  # one for the step: windows are drawn in order
-        windows = [self._window(sample, generator) for sample in samples]
-        augmented = list(_map(pool, self._augmented, samples, windows))
+        windows = [self._window(outlines[place], generator) for place in range(len(chosen))]
+        augmented = list(_map(pool, self._augmented, samples.values(), [windows[place] for place in own]))
         return (
             _stacked(self.task, augmented)
             if pool is None
@@ -78,15 +89,16 @@ class Batches:
     def _read(self, index: int) -> Sample:
         return self.dataset.read("train", [index], self.task.name)[0]
 
-    def _window(self, sample: Sample, generator: np.random.Generator) -> Window:
+    def _window(self, outline: Outline, generator: np.random.Generator) -> Window:
         settings = self.settings
         return random_window(
-            *sample.image.shape[1:],
+            outline.height,
+            outline.width,
             resolution=settings.resolution,
             crop=settings.crop,
             scale=settings.scale,
             generator=generator,
-            boxes=sample.objects.boxes[sample.objects.asked] if sample.objects else None,
+            boxes=outline.boxes,
         )
 
     def _augmented(self, sample: Sample, window: Window) -> Sample:
@@ -96,9 +108,11 @@ class Batches:
         factor = 1 / zoom if settings.depth_follows_zoom else 1.0
         return augment(sample, window, settings.crop, description.mean, flips, factor)
 
-    def __call__(self, first: int, last: int, *, pin: bool = False) -> Iterator[Batch]:
-        """Batches of the steps first..last-1, a few ahead of their use; pin: for a GPU."""
-        return _ahead(self.batch, first, last, self.workers, pin)
+    def __call__(
+        self, first: int, last: int, *, pin: bool = False, places: Places | None = None
+    ) -> Iterator[Batch]:
+        """Batches of the steps first..last-1, a few ahead of their use; pin: for a GPU; places: of a share of each."""
+        return _ahead(partial(self.batch, places=places), first, last, self.workers, pin)
 
 
 class InterleavedBatches:
@@ -107,13 +121,16 @@ class InterleavedBatches:
     def __init__(self, parts: Sequence[Batches]) -> None:
         self.parts = parts
 
-    def batch(self, step: int, pool: Executor | None = None) -> Batch:
+    def batch(self, step: int, pool: Executor | None = None, places: Places | None = None) -> Batch:
         """images and encoded targets of one step, of one dataset."""
-        return self.parts[step % len(self.parts)].batch(step // len(self.parts), pool)
+        return self.parts[step % len(self.parts)].batch(step // len(self.parts), pool, places)
 
-    def __call__(self, first: int, last: int, *, pin: bool = False) -> Iterator[Batch]:
-        """Batches of the steps first..last-1, a few ahead of their use; pin: for a GPU."""
-        return _ahead(self.batch, first, last, max(part.workers for part in self.parts), pin)
+    def __call__(
+        self, first: int, last: int, *, pin: bool = False, places: Places | None = None
+    ) -> Iterator[Batch]:
+        """Batches of the steps first..last-1, a few ahead of their use; pin: for a GPU; places: of a share of each."""
+        workers = max(part.workers for part in self.parts)
+        return _ahead(partial(self.batch, places=places), first, last, workers, pin)
 
 
 def _map(pool: Executor | None, function: Callable[..., Any], *values: Sequence[Any]) -> Iterable[Any]:

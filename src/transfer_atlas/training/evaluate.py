@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from transfer_atlas.datasets.reading import PreparedDataset, Sample
@@ -21,6 +20,7 @@ from transfer_atlas.stopping import stop_if_asked
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.tasks.settings import EvaluationSettings
 from transfer_atlas.training.ahead import in_order, pinned
+from transfer_atlas.training.device import Device, memory_format, pins_memory
 from transfer_atlas.training.finite import require_finite_metrics, require_finite_outputs
 from transfer_atlas.training.geometry import complete_image
 from transfer_atlas.training.settings import TrainingSettings
@@ -40,7 +40,7 @@ def evaluate(
     dataset: PreparedDataset,
     settings: TrainingSettings,
     *,
-    accelerator: Accelerator,
+    accelerator: Device,
     split: str = "val",
     indices: np.ndarray | None = None,
     scoring: EvaluationSettings | None = None,
@@ -53,12 +53,14 @@ def evaluate(
     Raises LegitimateFailure where the metric is not defined, or the outputs are not finite (`diverged`), DatasetError
     where the split is absent.
     """
-    model.to(accelerator.device, memory_format=torch.channels_last)
+    model.to(accelerator.device, memory_format=memory_format(accelerator.device))
     model.eval()
     evaluator = task.evaluator(dataset.description, scoring)
     places = np.arange(dataset.count(split)) if indices is None else indices
     for samples, inputs, extents in _batches(dataset, task, split, places, settings, accelerator.device):
-        images = inputs.to(accelerator.device, memory_format=torch.channels_last, non_blocking=True)
+        images = inputs.to(
+            accelerator.device, memory_format=memory_format(accelerator.device), non_blocking=True
+        )
         with accelerator.autocast():
             outputs = model(images)
         require_finite_outputs(outputs)
@@ -81,7 +83,7 @@ def _batches(
     device: torch.device,
 ) -> Iterator[tuple[list[Sample], Tensor, list[tuple[int, int]]]]:
     """Samples, inputs (B, 3, H, W) uint8 and extents, in batches of one size, read ahead by threads."""
-    mean, pin = dataset.description.mean, device.type == "cuda"
+    mean, pin = dataset.description.mean, pins_memory(device)
 
     def ready(place: int, _: Executor) -> Ready:
         sample = dataset.read(split, [place], task.name)[0]

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from transfer_atlas.errors import CheckpointError, LegitimateFailure
 from transfer_atlas.models.checkpoints import load_checkpoint, save_checkpoint
 from transfer_atlas.stopping import asked, stop_if_asked
+from transfer_atlas.training.device import Device, memory_format, pins_memory
 
 LOOK_EVERY = 20  # steps between looks at the loss: each look makes the host wait for the device
 SAVE_EVERY_SECONDS = 60.0  # between saved states; TRANSFER_ATLAS_SAVE_SECONDS overrides it
@@ -39,16 +39,18 @@ def train(
     *,
     steps: int,
     saved: Saved,
-    accelerator: Accelerator,
+    accelerator: Device,
     state: Path,
     watch: Watch,
     about: str = "",
+    saves: bool = True,
 ) -> Curve:
     """Take all steps, starting from the state saved in `state` if there is one.
 
     step: what a step does with its number, images and targets on the device; returns the loss without waiting for it.
     saved: modules and optimizers that make up the state, already on the device. watch: called with (steps done, loss)
-    every LOOK_EVERY steps. about: words for the message of a loss that is not finite.
+    every LOOK_EVERY steps. about: words for the message of a loss that is not finite. saves: whether
+    this process writes the state; where several take the steps together, one does.
     Returns the training curve: (step, mean loss since the step before).
     Asked to stop (SIGTERM), it saves the state of the step at hand and raises StoppedError.
     Raises LegitimateFailure("diverged") when the loss is not finite.
@@ -57,9 +59,9 @@ def train(
     losses = [loss.to(accelerator.device) for loss in losses]
     since = time.monotonic()
     save_every = float(os.environ.get("TRANSFER_ATLAS_SAVE_SECONDS", SAVE_EVERY_SECONDS))
-    on_gpu = accelerator.device.type == "cuda"
-    for number, (images, targets) in enumerate(batches(first, steps, pin=on_gpu), start=first):
-        images = images.to(accelerator.device, memory_format=torch.channels_last, non_blocking=True)
+    pin, order = pins_memory(accelerator.device), memory_format(accelerator.device)
+    for number, (images, targets) in enumerate(batches(first, steps, pin=pin), start=first):
+        images = images.to(accelerator.device, memory_format=order, non_blocking=True)
         targets = {name: value.to(accelerator.device, non_blocking=True) for name, value in targets.items()}
         losses.append(step(number, images, targets))
         done = number + 1
@@ -70,10 +72,10 @@ def train(
                 raise LegitimateFailure("diverged", f"the loss was {loss} at step {done}{about}")
             curve.append((done, loss))
             watch(done, loss)
-            if time.monotonic() - since > save_every and done < steps:
+            if saves and time.monotonic() - since > save_every and done < steps:
                 _save(state, saved, done, curve, losses)
                 since = time.monotonic()
-        if asked():
+        if saves and asked():
             _save(state, saved, done, curve, losses)
             stop_if_asked(f"after step {done} of {steps}, of which the state is saved")
     return curve
@@ -105,7 +107,7 @@ def _resume(path: Path, saved: Saved) -> tuple[int, Curve, list[Tensor]]:
         tensors, description = load_checkpoint(path)
     except CheckpointError:
         # A state that cannot be read costs time, not correctness: begin again.
-        path.unlink()
+        path.unlink(missing_ok=True)  # perhaps another process of the team was faster
         return 0, [], []
     for name, each in saved.items():
         own = {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")}

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from PIL import Image
 
 from transfer_atlas.datasets.reading import PreparedDataset
@@ -16,6 +15,7 @@ from transfer_atlas.tasks.answers import annotated_answer, answers_of
 from transfer_atlas.tasks.drawing import draw, draw_error, side_by_side
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.tasks.settings import EvaluationSettings
+from transfer_atlas.training.device import Device, memory_format
 from transfer_atlas.training.geometry import complete_images
 from transfer_atlas.training.settings import TrainingSettings
 
@@ -32,7 +32,7 @@ def write_panels(
     settings: TrainingSettings,
     folder: Path,
     *,
-    accelerator: Accelerator,
+    accelerator: Device,
     scoring: EvaluationSettings | None = None,
 ) -> list[dict[str, Any]]:
     """Write a row of tiles for each of a few images. Returns which file shows which image, and what its tiles are.
@@ -46,7 +46,7 @@ def write_panels(
     model.to(accelerator.device).eval()
     for group, inputs, extents in complete_images(samples, settings.resolution, description.mean):
         with accelerator.autocast():
-            outputs = model(inputs.to(accelerator.device, memory_format=torch.channels_last))
+            outputs = model(inputs.to(accelerator.device, memory_format=memory_format(accelerator.device)))
         sizes = [tuple(samples[place].image.shape[1:]) for place in group]
         for place, answer in zip(
             group, answers_of(task.name, outputs, sizes, extents, description, scoring), strict=True
