@@ -40,7 +40,7 @@ def test_every_step_is_one_graph_compiled_once(data, name, precision, monkeypatc
         model,
         task,
         make_optimizer(examples.TRAINING, model, 0.01),
-        make_accelerator(precision),
+        PlainDevice(torch.device("cpu"), precision),  # Accelerate's own keeps to one precision a process
         compiled=True,
     )
     made = [batches.batch(number) for number in range(4)]
