@@ -113,3 +113,37 @@ rule atdt_tables:
         f"tables of AT/DT of study {FLOW.study.study}"
     script:
         "../workflow_scripts/atdt_tables.py"
+
+
+rule atdt_figure:
+    input:
+        atdt_results=table("atdt_results"),
+        tables=stamp_of("atdt_tables"),
+    output:
+        png=report(
+            f"{FLOW.study.results}/figures/{{figure}}.png",
+            caption="../report/atdt_figure.rst",
+            category="AT/DT",
+            labels={"figure": "{figure}"},
+        ),
+        svg=f"{FLOW.study.results}/figures/{{figure}}.svg",
+        stamp=str(stamp("{figure}")),
+    log:
+        f"logs/{{figure}}-{FLOW.key}.log",
+    wildcard_constraints:
+        figure="atdt_features|atdt_panels|atdt_levels",
+    group:
+        "tables"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        turn=1,
+    params:
+        facts=facts_of_atdt_tables,
+    message:
+        "{wildcards.figure}"
+    script:
+        "../workflow_scripts/atdt_figure.py"

@@ -284,8 +284,12 @@ class Workflow:
 
     @property
     def atdt_figures(self) -> dict[str, str]:
-        """Figures of AT/DT by name, each with its stamp, if the study asks for it."""
-        return {}
+        """Figures of AT/DT by name, each with its stamp: features and panels, and levels where there are several."""
+        experiments = self.study.atdt.experiments if self.study.atdt else []
+        if not any("atdt" in experiment.methods for experiment in experiments):
+            return {}
+        levels = ["atdt_levels"] if any(len(set(each.levels)) > 1 for each in experiments) else []
+        return {name: name for name in ("atdt_features", "atdt_panels", *levels)}
 
     def facts_of_looks(self) -> dict[str, Any]:
         """What the figures of looks are made of, as one dict of built-ins: all image features."""

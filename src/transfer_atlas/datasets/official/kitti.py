@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from transfer_atlas.datasets.official.base import Item, MaskSettings, OfficialAdapter, split_on_disk
 from transfer_atlas.datasets.official.card import Card
+from transfer_atlas.datasets.official.eleven_classes import eleven_classes
 from transfer_atlas.datasets.official.files import unpacked
 from transfer_atlas.datasets.official.label_tables import label_table, listed
 from transfer_atlas.datasets.official.mask_reader import MaskReader
 from transfer_atlas.datasets.prepared import TaskType
 from transfer_atlas.datasets.problems import Problems
+from transfer_atlas.strict import Introduced
 
 CARD = Card(
     title="KITTI semantic segmentation (2015)",
@@ -37,6 +39,9 @@ class Settings(MaskSettings):
 
     available: ClassVar[tuple[TaskType, ...]] = ("segmentation",)
     name: Literal["kitti"] = "kitti"
+    labels: Annotated[Literal["ids", "atdt_11"], Introduced("ids")] = Field(
+        "ids", description="Classes: all labelIds, as in the paper, or AT/DT's 11."
+    )
     path: str = Field("kitti_semantics", description="Folder with training (and testing).")
 
 
@@ -47,6 +52,8 @@ class KittiReader(MaskReader):
         labels = label_table(
             "kitti_semantics", settings.ignore_background, settings.unknown, colours_of="cityscapes_labelids"
         )
+        if settings.labels == "atdt_11":
+            labels = eleven_classes("cityscapes", settings.unknown)  # KITTI has Cityscapes' labelIds
         super().__init__(settings, root, dataset, labels)
         self.place = unpacked(self.folder, "data_semantics/training", "image_2")
 
