@@ -82,6 +82,7 @@ localrules:
     datasets,
     pull,
     recommend,
+    start,
 
 
 # Everything a study asks for: tables, figures, scores, kept models.

@@ -11,6 +11,7 @@ from transfer_atlas.errors import AtlasError
 from transfer_atlas.planning import published
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.resources import Experience
+from transfer_atlas.planning.start import facts_of_start, seconds_of_budget
 from transfer_atlas.planning.workflow import (
     ATDT_TABLES,
     HANDED_VARIABLE,
@@ -63,11 +64,15 @@ def load(config):
             without_data=bool({"plan", "datasets"} & set(sys.argv)),
             handed=Path(handed) if handed and workflow.remote_exec else None,
         )
-        if "recommend" in sys.argv and not flow.recommendation:
-            stop(
-                "recommend needs a target: snakemake recommend --configfile STUDY --config target=segmentation/my_dataset "
-                "(a task of the study, which may be new), and perhaps models=resnet50.a1_in1k,vit_small_patch14_dinov2"
-            )
+        for rule in ("recommend", "start"):
+            if rule in sys.argv and flow.recommendation is None:
+                stop(
+                    f"{rule} needs a target: snakemake {rule} --configfile STUDY --config "
+                    "target=segmentation/my_dataset (a task of the study, which may be new), and perhaps effort=images "
+                    "and models=resnet50.a1_in1k,vit_small_patch14_dinov2"
+                )
+        if "start" in sys.argv:
+            seconds_of_budget(flow.budget)
         if workflow.is_main_process:
             flow.shown.clear_stale(
                 {
@@ -426,16 +431,18 @@ def facts_of_looks(wildcards):
 
 
 def facts_of_recommendation(wildcards):
-    """Params function of a ranking."""
-    return FLOW.facts_of_recommendation()
+    """Params function of a recommendation."""
+    return FLOW.facts_of_recommendation() | {"resources": str(ATLAS / "resources")}
+
+
+def start_facts(wildcards):
+    """Params function of a start: candidates, budget, domains."""
+    return facts_of_start(FLOW)
 
 
 def runs_of_recommendation(wildcards):
-    """Marks of every candidate's scores that are not there."""
-    return [
-        ancient(mark_of(run))
-        for run in wanted(each.run for each in FLOW.recommendation)
-    ]
+    """Marks of what a recommendation looks at and is not there."""
+    return [ancient(mark_of(run)) for run in wanted(FLOW.recommendation.runs)]
 
 
 def planned_table(wildcards):

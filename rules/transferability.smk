@@ -190,3 +190,21 @@ rule recommend:
         "sources for the target"
     script:
         "../workflow_scripts/recommend.py"
+
+
+# From a target to a model, within a budget of time.
+rule start:
+    input:
+        scores=runs_of_recommendation,
+    log:
+        "logs/start.txt",
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    params:
+        facts=facts_of_recommendation,
+        start=start_facts,
+    message:
+        "a start for the target, within the budget"
+    script:
+        "../workflow_scripts/start.py"

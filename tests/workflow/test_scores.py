@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 
@@ -57,10 +58,25 @@ def test_scores_are_added_evaluated_and_recommend_for_a_new_dataset(done):
     done.change(with_a_new_dataset)
     call = done.snakemake("recommend", "--config", "target=segmentation/desert").well()
     kinds = {job.split(" ")[0] for job in call.finished}
-    assert kinds - {"image_features"} == {"prepare_dataset", "features", "score", "recommend"}
-    assert "Sources for segmentation/desert, without fine-tuning" in call.said
-    ranking = pd.read_parquet(done.folder / "results/recommendations/segmentation-desert.parquet")
-    assert set(ranking["source"]) == {"segmentation/meadow", "segmentation/street"}
+    assert kinds == {"prepare_dataset", "features", "image_features", "score", "recommend"}
+    recommendations = done.folder / "results/recommendations"
+    told = json.loads((recommendations / "segmentation-desert.json").read_text())
+    assert set(told["order"]) == {"ilsvrc", "segmentation/meadow", "segmentation/street"}
+    assert f"segmentation/desert: {told['answer']}" in call.said and "would take about" in call.said
+    assert (recommendations / "segmentation-desert.png").stat().st_size > 10_000
+    ranking = pd.read_parquet(recommendations / "segmentation-desert.parquet")
+    of_ilsvrc = ranking[(ranking["source"] == "ilsvrc") & ranking["score"].notna()]
+    assert {"logme", "gbc", "same_domain"} <= set(of_ilsvrc["metric"])  # a candidate like all others
+
+    # Less effort looks at less: images only, or nothing at all, and says what there is besides.
+    for effort, jobs in (("images", {"recommend"}), ("none", {"recommend"})):
+        call = done.snakemake(
+            "recommend", "--config", "target=segmentation/desert", f"effort={effort}"
+        ).well()
+        assert {job.split(" ")[0] for job in call.finished} == jobs
+        assert "Public datasets worth fetching" in call.said and "published segmentation targets" in call.said
+    call = done.snakemake("recommend", "--config", "target=segmentation/desert", "effort=all")
+    assert call.status != 0 and "expected none" in call.said
 
 
 def test_what_papers_print_is_analysed_as_a_study_is(begun):
@@ -93,7 +109,7 @@ def test_recommend_ranks_timms_pretrained_models_too(done, tmp_path):
     asked = ("recommend", "--config", "target=segmentation/harbour")
     done.snakemake(*asked, f"models={','.join(models)}", **offline).well()
     ranking = pd.read_parquet(done.folder / "results/recommendations/segmentation-harbour.parquet")
-    assert set(ranking["source"]) == {"segmentation/meadow", "segmentation/street", *models}
+    assert set(ranking["source"]) == {"ilsvrc", "segmentation/meadow", "segmentation/street", *models}
     assert ranking.loc[ranking["source"].isin(models), "score"].notna().any()
     call = done.snakemake(*asked, "models=test_efficientnet.r160_in1k", **offline)
     assert call.status != 0 and "test_efficientnet.r160_in1k could not be had" in call.said

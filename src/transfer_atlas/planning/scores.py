@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,15 +15,19 @@ from transfer_atlas.scoring.metrics import (
     DRAWS,
     METRICS,
     SETTINGS,
+    kept_for,
     module_of,
     needs_source,
+    sampling_of,
     stage_of,
 )
 from transfer_atlas.scoring.settings import TransferabilitySettings
 from transfer_atlas.study.study import Study
 from transfer_atlas.study.task import Task, task_of
 
-SAMPLING = ("sampling", "pixels", "depth_bins", "seed")  # settings of samples
+PREFERRED = ("multi_segmentation", "ilsvrc")  # for domain distances: the paper's choice where a study has it
+SAMPLING = ("pixels", "depth_bins", "seed")  # settings of samples
+AS_PUBLISHED, BALANCED, UNIFORM = "as_published", "class_balanced", "uniform"
 
 
 def metric_stages() -> set[str]:
@@ -39,12 +43,21 @@ class Scoring:
     settings: TransferabilitySettings
 
     def samples(
-        self, source: Run, dataset: Run, task: Task, resolution: list[int], limits: Mapping[str, Any]
+        self,
+        source: Run,
+        dataset: Run,
+        task: Task,
+        resolution: list[int],
+        limits: Mapping[str, Any],
+        *,
+        schemes: str | None = None,
     ) -> Run:
-        """Samples of a task's training images as a source sees them.
+        """Samples of a task's training images as a source sees them, drawn as all metrics of the settings want it.
 
-        limits: which images, as the settings of a transfer have it: `images`, `selection_seed`, perhaps `shots`.
+        schemes: how to draw pixels, if not as these metrics want it. limits: which images, as the settings of a
+        transfer have it: `images`, `selection_seed`, perhaps `shots`.
         """
+        kept = kept_for(self.settings.metrics, task.type)
         return Run(
             kind="features",
             name=f"{source.name}--{task.slug}--{named_limits(_numbers(limits))}",
@@ -54,7 +67,9 @@ class Scoring:
                 "task_type": task.type,
                 "resolution": list(resolution),
                 **limits,
+                "sampling": schemes or self._schemes(task),
                 **{name: getattr(self.settings, name) for name in SAMPLING},
+                **({"kept": kept} if kept else {}),
             },
             code=self.build.code("features"),
             parents={"source": source, "dataset": dataset},
@@ -69,11 +84,13 @@ class Scoring:
         for name in self.settings.metrics:
             asked = (*DRAWS, *SETTINGS.get(name, ()))
             own = {setting: getattr(self.settings, setting) for setting in asked}
+            if "+" in features.settings["sampling"]:
+                own["sampling"] = sampling_of(name)
             if name in BY_COVARIANCE:
                 own["covariance"] = "spherical" if task.type == "classification" else "diagonal"
             parents = {"features": features}
-            if needs_source(name) and own_samples and "dataset" in source.parents:
-                parents["source_features"] = self._of_source(source)
+            if needs_source(name) and own_samples:
+                parents |= self._of_source(source)
             found[name] = Run(
                 kind="score",
                 name=f"{features.name}--{name.replace('_', '-')}",
@@ -83,12 +100,34 @@ class Scoring:
             )
         return found
 
-    def _of_source(self, source: Run) -> Run:
-        """Samples of a source's own dataset as it sees them."""
-        dataset = source.parents["dataset"]
-        task = Task(source.settings["task_type"], *_place(dataset.name))
+    def _schemes(self, task: Task) -> str:
+        """How pixels are drawn: one scheme, or those of the metrics' papers joined by `+`; of other tasks none is."""
+        if self.settings.sampling != AS_PUBLISHED:
+            return self.settings.sampling
+        if task.type != "segmentation":
+            return BALANCED
+        return "+".join(sorted({sampling_of(name) for name in self.settings.metrics}))
+
+    def _of_source(self, source: Run) -> dict[str, Run]:
+        """Samples of a source's own datasets as it sees them, by role; none where it has no dataset.
+
+        OTCE is what asks for them, and draws uniformly.
+        """
+        scheme = UNIFORM if self.settings.sampling == AS_PUBLISHED else self.settings.sampling
         limits = {"images": self.settings.source_images, "selection_seed": self.settings.seed}
-        return self.samples(source, dataset, task, source.settings["training"]["resolution"], limits)
+        found = {}
+        for role, dataset in source.parents.items():
+            if not role.startswith("dataset") or "task_type" not in source.settings:
+                continue
+            place = role.removeprefix("dataset").removeprefix("_")
+            task = Task(source.settings["task_type"], *place_of(dataset.name))
+            training = (
+                source.settings["datasets"][place]["training"] if place else source.settings["training"]
+            )
+            found[f"source_features_{place}" if place else "source_features"] = self.samples(
+                source, dataset, task, training["resolution"], limits, schemes=scheme
+            )
+        return found
 
 
 def wanted_scores(study: Study, transfers: Iterable[Wanted], build: Builder) -> list[Wanted]:
@@ -125,7 +164,6 @@ def _image_features(
     """Pooled features of every dataset that is a target, or the only dataset of a source, by the backbone of domain
     distances; of the datasets of `appearance_of` by that of every source trained on them, too.
     """
-    chosen = settings.domain_features
     backbones: dict[str, Run] = {}
     places: dict[str, Run] = {}
     for each in transfers:
@@ -138,6 +176,7 @@ def _image_features(
             backbones.setdefault(each["source"], source)
             if task_of(each["source"]) is not None:
                 places[Task.parse(each["source"]).place] = source.parents["dataset"]
+    chosen = domain_backbone(settings, backbones)
     if chosen not in backbones:
         raise ConfigurationError(
             f"transferability.domain_features is {chosen!r}, which is no source of the experiments "
@@ -154,7 +193,7 @@ def _image_features(
         own[dataset] = sorted({chosen, *trained})
     return [
         wanted(
-            _pooled(study, settings, place, places[place], backbones[name], build),
+            image_features_run(study, settings, build, place, places[place], backbones[name]),
             dataset=place,
             backbone=name,
         )
@@ -168,23 +207,23 @@ def _trained_on(source: str, place: str) -> bool:
     return task is not None and task.place == place
 
 
-def _pooled(
-    study: Study,
-    settings: TransferabilitySettings,
-    place: str,
-    prepared: Run,
-    model: Run,
-    build: Builder,
+def domain_backbone(settings: TransferabilitySettings, backbones: Collection[str]) -> str:
+    """The backbone of domain distances: what the settings say, or the paper's where it is among those of a study."""
+    return settings.domain_features or next((name for name in PREFERRED if name in backbones), PREFERRED[-1])
+
+
+def image_features_run(
+    study: Study, settings: TransferabilitySettings, build: Builder, place: str, prepared: Run, model: Run
 ) -> Run:
-    """One feature of each image of a dataset, as one backbone sees it."""
-    dataset, part = _place(place)
+    """Pooled features of a place's images by the backbone of a source or of ILSVRC."""
+    dataset, part = place_of(place)
     task = Task(min(study.datasets[dataset].tasks), dataset, part)
     resolution = settings.domain_resolution or study.training(task, None).resolution
     return Run(
         kind="image_features",
         name=f"{prepared.name}--{model.name}",
         settings={
-            "backbone": study.backbone.hashed(),
+            "backbone": model.settings["backbone"],
             "task_type": task.type,
             "resolution": list(resolution),
             "images": settings.domain_images,
@@ -195,7 +234,7 @@ def _pooled(
     )
 
 
-def _place(name: str) -> tuple[str, str | None]:
+def place_of(name: str) -> tuple[str, str | None]:
     """Dataset and part of a place such as `cityscapes@aachen`, or of the name of its prepared run."""
     dataset, _, part = name.replace(".", "@").partition("@")
     return dataset, part or None

@@ -203,6 +203,18 @@ class Builder:
         )
 
 
+def transfer_from(baseline: Run, source: Run) -> Run:
+    """The transfer of a source that no experiment need name: as that of ILSVRC to the same target, but for its start.
+
+    A pretrained network is a start like ILSVRC, with its own backbone.
+    """
+    rest = baseline.name.partition("--")[2]
+    role = "source" if source.kind == "source" else "ilsvrc"
+    parents = {each: run for each, run in baseline.parents.items() if each != "ilsvrc"} | {role: source}
+    settings = baseline.settings | {"backbone": source.settings["backbone"]}
+    return Run("transfer", f"{source.name}--{rest}", settings, baseline.code, parents=parents)
+
+
 def pretrained(model: str, version: str | None, code: dict[str, int]) -> Run:
     """A checkpoint taken from timm, or from a weight package. version: of the package's content."""
     from transfer_atlas.models.packages import WEIGHT_PACKAGES

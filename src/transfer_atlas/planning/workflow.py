@@ -15,20 +15,32 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from transfer_atlas.datasets.registry import raw_folder
 from transfer_atlas.errors import ConfigurationError, DatasetError
 from transfer_atlas.models.packages import WEIGHT_PACKAGES, package_version
 from transfer_atlas.planning import doctor
 from transfer_atlas.planning.atdt import KINDS_OF_ATDT
 from transfer_atlas.planning.content_versions import absent_datasets, content_versions, version_of
-from transfer_atlas.planning.identity import Wanted
+from transfer_atlas.planning.estimates import measured
+from transfer_atlas.planning.identity import PLAIN, Wanted
 from transfer_atlas.planning.kinds import KINDS, gpus_of
 from transfer_atlas.planning.plan import NOT_SHOWN, Plan, builder, make_plan
 from transfer_atlas.planning.presence import Presence
-from transfer_atlas.planning.recommendation import check_target, recommendation_runs
+from transfer_atlas.planning.recommendation import (
+    DEFAULT_EFFORT,
+    REGIME,
+    Recommendation,
+    check_effort,
+    check_target,
+    places_of,
+    recommendation_for,
+)
 from transfer_atlas.planning.request import request
 from transfer_atlas.planning.resources import Experience, cores, memory_mb, minutes
 from transfer_atlas.planning.run import Run, with_ancestry
+from transfer_atlas.planning.scores import domain_backbone
 from transfer_atlas.planning.shown import Shown
+from transfer_atlas.planning.transfers import Builder, transfer_from
 from transfer_atlas.store.files import write_json
 from transfer_atlas.study.study import Study, parse_study
 from transfer_atlas.study.task import Task
@@ -37,8 +49,9 @@ MARKS = ".snakemake/transfer_atlas"  # of finished jobs, in the working folder
 HANDED_VARIABLE = (
     "TRANSFER_ATLAS_VERSIONS"  # file of content versions that the main process hands to its jobs
 )
-# What is asked of a study with `--config`, and is no part of it: a recommendation, or only some of its experiments.
-ASKED = ("target", "models", "regime", "seed")
+# What is asked of a study with `--config`, and is no part of it: what `recommend` and `start` take, or only some of its
+# experiments.
+ASKED = ("target", "models", "effort", "budget", "regime", "seed")
 TABLES = (
     "runs",
     "transfers",
@@ -70,15 +83,26 @@ class Workflow:
 
     study: Study
     plan: Plan
-    recommendation: list[Wanted] = field(default_factory=list)
+    recommendation: Recommendation | None = None
+    budget: str | None = None
+    builder: Builder | None = None  # of what is asked
     versions: tuple[dict[str, str], str | None] = field(default_factory=lambda: ({}, None))
 
     def __post_init__(self) -> None:
         self.present = Presence(self.study.store)
-        found = with_ancestry([*self.plan.runs, *(each.run for each in self.recommendation)])
+        asked = [] if self.recommendation is None else self.recommendation.runs
+        found = with_ancestry([*self.plan.runs, *asked])
         self.runs = {(run.kind, run.key): run for run in found}
         self.key = self.plan.table_key()
         self.shown = Shown(self.study, self.plan, self.key, self.present)
+
+    def reachable(self, run: Run) -> bool:
+        """Whether image features are there, or the images to make them of."""
+        prepared = run.parents["dataset"]
+        if self.present(run) or self.present(prepared):
+            return True
+        folder = raw_folder(self.study.datasets[prepared.name.split(".")[0]].adapter, self.study.data_root)
+        return folder is None or folder.exists()
 
     def run(self, kind: str, name: str, key: str) -> Run:
         """The run of the plan that a path belongs to."""
@@ -173,7 +197,8 @@ class Workflow:
         """The first identity of every run that has one."""
         if not hasattr(self, "_by_run"):
             self._by_run: dict[Any, Wanted] = {}
-            for each in [*self.plan.wanted, *self.recommendation]:
+            asked = [] if self.recommendation is None else self.recommendation.wanted
+            for each in [*self.plan.wanted, *asked]:
                 self._by_run.setdefault((each.run.kind, each.run.key), each)
         return self._by_run
 
@@ -265,9 +290,8 @@ class Workflow:
 
     def facts_of_score_tables(self) -> dict[str, Any]:
         """What the tables of scores are made of, as one dict of built-ins."""
-        settings = self.study.transferability
         return {
-            "domain_features": None if settings is None else settings.domain_features,
+            "domain_features": self._domain_backbone(),
             "domains": self._domains(),
             "image_features": self._identified("image_features"),
             "multi_sources": self._multi_sources(),
@@ -296,25 +320,77 @@ class Workflow:
         settings = self.study.transferability
         return {
             "appearance_of": [] if settings is None else list(settings.appearance_of),
-            "domain_features": None if settings is None else settings.domain_features,
+            "domain_features": self._domain_backbone(),
             "domains": self._domains(),
             "image_features": self._identified("image_features"),
         }
 
     def facts_of_recommendation(self) -> dict[str, Any]:
-        """What a ranking is made of, and where it goes, as one dict of built-ins."""
-        target = self.recommendation[0]["target"]
+        """What the answer for a target is made of, and where it goes, as one dict of built-ins."""
+        asked = self.recommendation
+        assert asked is not None  # the rule is refused without a target
+        task, results = Task.parse(asked.target), self.study.results
         computed = {
-            run.key: run for each in self.recommendation for run in (each.run, each.run.parents["features"])
-        }
-        results = self.study.results
+            run.key: run for each in asked.scores for run in (each.run, each.run.parents["features"])
+        } | {each.run.key: each.run for each in asked.images}
+        transfers = {name: self.transfer_of(name) for name in asked.candidates}
+        known = measured(self.study.store)
+        costs = {name: None if run is None else known.guess(run) for name, run in transfers.items()}
         return {
+            "candidates": [self._candidate(name) | {"seconds": costs[name]} for name in asked.candidates],
             "computed": [self._folder(run) for run in computed.values()],
-            "evaluation": f"{results}/tables/metric_evaluation.parquet",
-            "scores": [[each.identity, self._folder(each.run)] for each in self.recommendation],
-            "table": f"{results}/recommendations/{Task.parse(target).slug}.parquet",
-            "transfers": [self._folder(run) for run in self.plan.of_kind("transfer")],
+            "domain": self.study.datasets[task.dataset].domain,
+            "effort": asked.effort,
+            "images": [[each.identity, self._folder(each.run)] for each in asked.images],
+            "place": task.place,
+            "prepared": None if asked.prepared is None else self._folder(asked.prepared),
+            "results": str(results),
+            "scores": [[each.identity, self._folder(each.run)] for each in asked.scores],
+            "table": f"{results}/recommendations/{task.slug}.parquet",
+            "target": asked.target,
         }
+
+    def _candidate(self, name: str) -> dict[str, Any]:
+        """What is known of a candidate without looking at an image: its datasets, their domains, and where they are.
+
+        real: whether its datasets are photographs of others, and no rendered namesakes of published ones.
+        """
+        asked = self.recommendation
+        assert asked is not None
+        datasets = [place.split("@")[0] for place in places_of(self.study, name)]
+        source = asked.candidates[name]
+        prepared = [run for role, run in source.parents.items() if role.startswith("dataset")]
+        return {
+            "datasets": places_of(self.study, name),
+            "domains": sorted({self.study.datasets[dataset].domain for dataset in datasets}),
+            "prepared": [self._folder(run) for run in prepared],
+            "real": all(self.study.datasets[each].adapter.name != "miniature" for each in datasets),
+            "source": name,
+        }
+
+    def transfer_of(self, name: str) -> Run | None:
+        """The transfer of a candidate to the target that a study would run; None for a network that is not the
+        study's.
+        """
+        asked = self.recommendation
+        assert asked is not None
+        if (
+            asked.prepared is None
+            or asked.candidates[name].settings["backbone"] != self.study.backbone.hashed()
+        ):
+            return None
+        assert self.builder is not None
+        baseline = self.builder.transfer("ilsvrc", Task.parse(asked.target), REGIME, 0, PLAIN)
+        if name == "ilsvrc":
+            return baseline
+        return transfer_from(baseline, asked.candidates[name])
+
+    def _domain_backbone(self) -> str | None:
+        """The backbone of domain distances; None where nothing is scored."""
+        settings = self.study.transferability
+        if settings is None:
+            return None
+        return domain_backbone(settings, {each["backbone"] for each in self.plan.wanted_of("image_features")})
 
     def _domains(self) -> dict[str, str]:
         return {name: dataset.domain for name, dataset in sorted(self.study.datasets.items())}
@@ -351,7 +427,7 @@ def load_workflow(config: Mapping[str, Any], *, without_data: bool, handed: Path
             "(`dvc pull` brings the files): put the files there, or correct data_root or the dataset's `path`. "
             "`snakemake plan` works without."
         )
-    return Workflow(study, plan, _recommendation(study, plan, config, versions, origin), found)
+    return _asked(Workflow(study, plan, versions=found), config, versions, origin)
 
 
 def hand_over(flow: Workflow, folder: Path) -> Path:
@@ -408,19 +484,25 @@ def part_of_study(study: Study, regime: object = None, seed: object = None) -> S
     return study.model_copy(update={"experiments": experiments, "results": folder})
 
 
-def _recommendation(
-    study: Study, plan: Plan, config: Mapping[str, Any], versions: Mapping[str, str], origin: str | None
-) -> list[Wanted]:
-    """Scores of all candidates for the target that `snakemake recommend` is asked about."""
-    target = config.get("target")
+def _asked(
+    flow: Workflow, config: Mapping[str, Any], versions: Mapping[str, str], origin: str | None
+) -> Workflow:
+    """The workflow with what `snakemake recommend` or `snakemake start` is asked about."""
+    target, effort = config.get("target"), config.get("effort") or DEFAULT_EFFORT
     if target is None:
-        return []
+        return flow
+    study = flow.study
     models = [name for name in str(config.get("models") or "").split(",") if name]
     check_target(study, str(target))
+    check_effort(effort)
     dataset = Task.parse(target).dataset
-    build = builder(study, {**versions, dataset: version_of(study, dataset)}, origin)
+    known = dict(versions) if effort == "none" else {**versions, dataset: version_of(study, dataset)}
+    build = builder(study, known, origin)
     packages = {model: package_version(model) for model in models if model in WEIGHT_PACKAGES}
-    return recommendation_runs(study, plan, build, target, models, packages)
+    found = recommendation_for(
+        study, flow.plan, build, target, models, packages, effort=effort, reachable=flow.reachable
+    )
+    return Workflow(study, flow.plan, found, config.get("budget"), build, flow.versions)
 
 
 def is_study(config: Mapping[str, Any]) -> bool:

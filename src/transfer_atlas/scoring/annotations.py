@@ -25,7 +25,9 @@ class Annotation:
     """What one image offers for scoring.
 
     kind "cells": `cells` (h, w) int64 class of each cell, -1 for none; "values": `cells` (h, w) float64, nan for
-    none; "points": `rows`, `columns`, `labels` (m,) of object centres or keypoints; "image": one label.
+    none; "points": `rows`, `columns`, `labels` (m,) of object centres or keypoints, and of objects `boxes` (m, 4):
+    centre x,
+    centre y, width, height, relative to the image; "image": one label.
     """
 
     kind: str
@@ -33,6 +35,7 @@ class Annotation:
     rows: np.ndarray | None = None
     columns: np.ndarray | None = None
     labels: np.ndarray | None = None
+    boxes: np.ndarray | None = None
 
 
 def annotation_of(
@@ -54,7 +57,8 @@ def annotation_of(
 
 def _points(sample: Sample, extent: tuple[int, int], task_type: str) -> Annotation:
     """Centres of boxes with their class, or annotated keypoints with their number; crowds left out."""
-    objects = sample.objects
+    objects, relative = sample.objects, None
+    height, width = sample.image.shape[1:]
     counted = ~objects.crowd
     if task_type == "keypoints":
         points = objects.keypoints[counted]  # (N, K, 3): x, y, visibility
@@ -63,8 +67,11 @@ def _points(sample: Sample, extent: tuple[int, int], task_type: str) -> Annotati
     else:
         boxes = objects.boxes[counted]
         places, labels = (boxes[:, :2] + boxes[:, 2:]) / 2, objects.labels[counted]
-    height, width = sample.image.shape[1:]
+        sizes = boxes[:, 2:] - boxes[:, :2]
+        relative = np.concatenate([places, sizes], axis=1) / np.array([width, height, width, height])
     scale = np.array([extent[1] / width, extent[0] / height]) / STRIDE
     limits = np.array([max(1, extent[1] // STRIDE), max(1, extent[0] // STRIDE)]) - 1
     cells = np.clip((places * scale).astype(np.int64), 0, limits).reshape(-1, 2)
-    return Annotation("points", rows=cells[:, 1], columns=cells[:, 0], labels=labels.astype(np.int64))
+    return Annotation(
+        "points", rows=cells[:, 1], columns=cells[:, 0], labels=labels.astype(np.int64), boxes=relative
+    )

@@ -16,12 +16,13 @@ from transfer_atlas.models.expected_input import whitening
 from transfer_atlas.scoring.annotations import Annotation, annotation_of
 from transfer_atlas.scoring.sampling import (
     NOT_SAMPLED,
+    SCHEMES,
     Scheme,
     class_frequencies,
     quantise,
     sample_cells,
 )
-from transfer_atlas.scoring.source_heads import probabilities
+from transfer_atlas.scoring.source_heads import predictions
 from transfer_atlas.stopping import stop_if_asked
 from transfer_atlas.training.geometry import complete_images, fitting_scale
 
@@ -30,12 +31,16 @@ BATCH = 8  # images in the network at a time
 
 @dataclass(frozen=True)
 class Sampling:
-    """How samples are drawn: `scheme`, at most `pixels` of an image, `depth_bins` classes of depth, `seed`."""
+    """How samples are drawn: `schemes`, at most `pixels` of an image by each, `depth_bins` classes of depth, `seed`.
 
-    scheme: Scheme
+    kept: what is kept beside the usual arrays: `boxes` of objects, `logits` of the source's head.
+    """
+
+    schemes: tuple[Scheme, ...]
     pixels: int
     depth_bins: int
     seed: int
+    kept: tuple[str, ...] = ()
 
 
 def extract_samples(
@@ -58,7 +63,10 @@ def extract_samples(
 
     Returns features (n, d) float32; labels (n,) int64; images (n,) int64, the position in `indices`; targets (n,)
     float64 for depth; probabilities (n, S) float32 if there is a head: at the sample's cell, averaged over the image
-    where the sample is an image, or the image's where the head has no map.
+    where the sample is an image, or the image's where the head has no map. Where pixels are drawn by two schemes,
+    scheme (n,) int64 is the number of each sample's in SCHEMES. As asked, logits (n, S) float32, and boxes (n, 4)
+    float32
+    of objects: centre x, centre y, width, height, relative to the image.
 
     Raises LegitimateFailure("no_samples") where nothing is annotated.
     """
@@ -67,17 +75,19 @@ def extract_samples(
         for _, batch in _batches(dataset, indices, task_type)
         for sample in batch
     ]
-    chosen = _choose(annotations, sampling)
+    chosen, schemes = _choose(annotations, sampling)
     if not sum(len(labels) for _, labels in chosen):
         raise LegitimateFailure("no_samples", f"none of {len(indices)} images has an annotation to score")
     names = ["features"] if head is None else ["features", "probabilities"]
+    if head is not None and "logits" in sampling.kept:
+        names.append("logits")
     parts: dict[str, list[np.ndarray]] = {name: [np.empty(0)] * len(indices) for name in names}
     backbone.to(device).eval()
     if head is not None:
         head.to(device)
     for start, batch in _batches(dataset, indices, task_type):
         for place, maps, extent in _forward(backbone, head, batch, dataset, resolution, device):
-            for name, values in zip(names, maps, strict=True):
+            for name, values in zip(names, maps, strict=False):  # logits last, if they are asked for
                 parts[name][start + place] = _at(values, chosen[start + place][0], extent)
         watch(min(start + BATCH, len(indices)))
     values = np.concatenate([labels for _, labels in chosen])
@@ -88,8 +98,13 @@ def extract_samples(
     }
     if annotations[0].kind == "values":
         arrays |= {"targets": values.astype(np.float64), "labels": quantise(values, sampling.depth_bins)}
-    if head is not None:
-        arrays["probabilities"] = np.concatenate(parts["probabilities"]).astype(np.float32)
+    for name in names[1:]:
+        arrays[name] = np.concatenate(parts[name]).astype(np.float32)
+    if "boxes" in sampling.kept and annotations[0].boxes is not None:
+        arrays["boxes"] = np.concatenate([each.boxes for each in annotations]).astype(np.float32)
+        arrays["boxes"] = arrays["boxes"][_kept_points(annotations, sampling)]
+    if len(sampling.schemes) > 1 and annotations[0].kind == "cells":
+        arrays["scheme"] = np.concatenate(schemes)
     return arrays
 
 
@@ -107,7 +122,7 @@ def pooled_features(
     backbone.to(device).eval()
     rows = [np.empty(0)] * len(indices)
     for start, batch in _batches(dataset, indices, task_type):
-        for place, (features,), extent in _forward(backbone, None, batch, dataset, resolution, device):
+        for place, (features, *_), extent in _forward(backbone, None, batch, dataset, resolution, device):
             rows[start + place] = _at(features, None, extent)
     return np.concatenate(rows).astype(np.float32)
 
@@ -127,29 +142,55 @@ def _batches(
         yield start, dataset.read("train", indices[start : start + BATCH].tolist(), task_type)
 
 
-def _choose(annotations: list[Annotation], sampling: Sampling) -> list[tuple[np.ndarray | None, np.ndarray]]:
-    """For each image the positions (m, 2) row and column of its samples, None for the image as a whole; labels (m,)."""
+def _choose(
+    annotations: list[Annotation], sampling: Sampling
+) -> tuple[list[tuple[np.ndarray | None, np.ndarray]], list[np.ndarray]]:
+    """For each image the positions (m, 2) row and column of its samples, None for the image as a whole; labels (m,);
+    and the number of each sample's scheme (m,).
+    """
     frequencies = None
     if annotations and annotations[0].kind == "cells":
         classes = 1 + max(int(annotation.cells.max(initial=0)) for annotation in annotations)
         frequencies = class_frequencies([annotation.cells for annotation in annotations], classes)
-    chosen = []
+    chosen, schemes = [], []
     for number, found in enumerate(annotations):
-        generator = np.random.default_rng([sampling.seed, number])
         if found.kind == "image":
             chosen.append((None, found.labels))
         elif found.kind == "points":
-            picked = np.arange(len(found.labels))
-            if len(picked) > sampling.pixels:
-                picked = np.sort(generator.choice(picked, sampling.pixels, replace=False))
+            picked = _picked_points(found, number, sampling)
             chosen.append((np.column_stack([found.rows, found.columns])[picked], found.labels[picked]))
         else:
             known = found.cells if found.kind == "cells" else np.where(np.isnan(found.cells), NOT_SAMPLED, 0)
-            scheme = sampling.scheme if found.kind == "cells" else "uniform"
-            flat = sample_cells(known.astype(np.int64), sampling.pixels, scheme, frequencies, generator)
+            drawn, of_scheme = [], []
+            for scheme in sampling.schemes if found.kind == "cells" else ("uniform",):
+                generator = np.random.default_rng([sampling.seed, number])  # the same as if drawn alone
+                drawn.append(
+                    sample_cells(known.astype(np.int64), sampling.pixels, scheme, frequencies, generator)
+                )
+                index = SCHEMES.index(scheme) if scheme in SCHEMES else 0
+                of_scheme.append(np.full(len(drawn[-1]), index, dtype=np.int64))
+            flat = np.concatenate(drawn)
             places = np.column_stack(np.unravel_index(flat, found.cells.shape))
             chosen.append((places, found.cells.ravel()[flat]))
-    return chosen
+            schemes.append(np.concatenate(of_scheme))
+    return chosen, schemes
+
+
+def _picked_points(found: Annotation, number: int, sampling: Sampling) -> np.ndarray:
+    """Which points of an image are sampled: all, or as many as asked for."""
+    picked = np.arange(len(found.labels))
+    if len(picked) > sampling.pixels:
+        generator = np.random.default_rng([sampling.seed, number])
+        picked = np.sort(generator.choice(picked, sampling.pixels, replace=False))
+    return picked
+
+
+def _kept_points(annotations: list[Annotation], sampling: Sampling) -> np.ndarray:
+    """Positions of the sampled points among those of all images."""
+    starts = np.cumsum([0, *(len(each.labels) for each in annotations)])
+    return np.concatenate(
+        [starts[number] + _picked_points(each, number, sampling) for number, each in enumerate(annotations)]
+    )
 
 
 @torch.inference_mode()
@@ -162,7 +203,7 @@ def _forward(
     device: torch.device,
 ) -> Iterator[tuple[int, list[Tensor], tuple[int, int]]]:
     """For each image its place in `samples`, the joined representation (d, H/4, W/4) and, if there is a head, its
-    probabilities, and the part that the image fills.
+    probabilities and logits, and the part that the image fills.
     """
     description = dataset.description
     # weights that are used as they are see images as in their training: each dataset whitened by its own statistics,
@@ -175,7 +216,7 @@ def _forward(
         size = (inputs.shape[2] // STRIDE, inputs.shape[3] // STRIDE)
         maps = [join_branches(branches, size)]
         if head is not None:
-            maps.append(probabilities(head, branches))
+            maps += predictions(head, branches)
         for row, (place, extent) in enumerate(zip(places, extents, strict=True)):
             yield place, [values[row] for values in maps], extent
 

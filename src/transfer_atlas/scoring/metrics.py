@@ -6,10 +6,12 @@ To add a metric: its file in `transferability/`, its entry in `scoring/registry.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from transfer_atlas.scoring.registry import METRICS as REGISTRY
 from transfer_atlas.scoring.registry import Metric
 
-# What samples hold (`features.py`); a metric that needs more, such as boxes or logits, cannot be asked for yet.
+# What samples hold (`features.py`), the last two only where a metric that is asked for needs them.
 HELD = {
     "features",
     "labels",
@@ -19,13 +21,14 @@ HELD = {
     "source_features",
     "source_labels",
     "seed",
+    "boxes",
+    "logits",
 }
+ON_REQUEST = ("boxes", "logits")
 OF_SOURCE = {"source_features", "source_labels"}  # what is sampled of the source's own dataset
 
 METRICS: dict[str, Metric] = {
-    name: metric
-    for name, metric in REGISTRY.items()
-    if set(metric.needs) <= HELD and len(metric.values) == 1 and metric.higher_is_better
+    name: metric for name, metric in REGISTRY.items() if set(metric.needs) <= HELD and metric.higher_is_better
 }
 DRAWS = ("samples", "repeats", "seed")  # settings of every score: how samples are drawn, and how often
 SETTINGS = {
@@ -64,3 +67,16 @@ def module_of(name: str) -> str:
 def needs_source(name: str) -> bool:
     """Whether a metric compares the target with samples of the source's own dataset."""
     return bool(OF_SOURCE & set(METRICS[name].needs))
+
+
+def sampling_of(name: str) -> str:
+    """How the metric's paper draws the pixels of a segmentation target: `class_balanced` or `uniform`."""
+    return "uniform" if METRICS[name].sampling == "uniform" else "class_balanced"
+
+
+def kept_for(names: Iterable[str], task_type: str) -> list[str]:
+    """What samples must hold beyond the usual for some metrics and a target's task type, sorted."""
+    needs = {need for name in names for need in METRICS[name].needs}
+    if "targets" in needs and task_type == "detection":
+        needs.add("boxes")  # which are what is regressed there
+    return [name for name in ON_REQUEST if name in needs and (name != "boxes" or task_type == "detection")]

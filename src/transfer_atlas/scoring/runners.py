@@ -36,7 +36,13 @@ def features(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
         indices,
         settings["task_type"],
         tuple(settings["resolution"]),
-        Sampling(settings["sampling"], settings["pixels"], settings["depth_bins"], settings["seed"]),
+        Sampling(
+            tuple(settings["sampling"].split("+")),
+            settings["pixels"],
+            settings["depth_bins"],
+            settings["seed"],
+            tuple(settings.get("kept", ())),
+        ),
         device=make_accelerator("float32").device,
         watch=lambda done: progress.show(done, "images"),
     )

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 Scheme = Literal["class_balanced", "uniform", "boundary"]
+SCHEMES = ("class_balanced", "uniform")  # those that may be drawn side by side, numbered so in samples
 NOT_SAMPLED = -1  # label of cells without annotation
 
 

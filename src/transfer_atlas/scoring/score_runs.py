@@ -14,12 +14,13 @@ def score(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[s
     Runs of one pair that are carried out one after the other in one process share what does not depend on the metric.
     """
     parents, settings = request["parents"], request["settings"]
-    own = parents.get("source_features")
+    own = [parents[role]["folder"] for role in sorted(parents) if role.startswith("source_features")]
     draws = pair_draws(
         parents["features"]["folder"],
-        own["folder"] if own else None,
+        tuple(own),
         settings["samples"],
         settings["repeats"],
         settings["seed"],
+        settings.get("sampling"),
     )
     return score_of(settings["metric"], draws, settings)

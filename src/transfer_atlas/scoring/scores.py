@@ -14,7 +14,9 @@ import numpy as np
 
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.scoring.metrics import BY_COVARIANCE, METRICS, SETTINGS
+from transfer_atlas.scoring.registry import values_of
 from transfer_atlas.scoring.sample_files import load_samples
+from transfer_atlas.scoring.sampling import SCHEMES
 from transfer_atlas.transferability.arrays import MetricInputError, UnconvergedError
 from transfer_atlas.transferability.moments import ClassMoments, class_moments
 
@@ -39,12 +41,42 @@ class Draw:
 
 @lru_cache(maxsize=2)
 def pair_draws(
-    target_folder: str, source_folder: str | None, samples: int, repeats: int, seed: int
+    target_folder: str,
+    source_folders: tuple[str, ...],
+    samples: int,
+    repeats: int,
+    seed: int,
+    scheme: str | None = None,
 ) -> tuple[Draw, ...]:
-    """The repeats of a pair, from the folders of its runs of kind `features`."""
-    target = load_samples(Path(target_folder))
-    source = None if source_folder is None else load_samples(Path(source_folder))
+    """The repeats of a pair, from the folders of its runs of kind `features`: one of the source for each of its
+    datasets.
+
+    scheme: the target's samples that were drawn so, where there are several sorts; all if None.
+    """
+    target = drawn_by(load_samples(Path(target_folder)), scheme)
+    source = together([load_samples(Path(folder)) for folder in source_folders])
     return draws_of(target, source, samples=samples, repeats=repeats, seed=seed)
+
+
+def drawn_by(samples: Samples, scheme: str | None) -> Samples:
+    """The samples that were drawn by one scheme."""
+    if "scheme" not in samples or scheme is None:
+        return samples
+    rows = samples["scheme"] == SCHEMES.index(scheme)
+    return {name: array[rows] for name, array in samples.items() if name != "scheme"}
+
+
+def together(parts: Sequence[Samples]) -> Samples | None:
+    """Features and labels of a source's datasets, each with classes of its own; None for no dataset."""
+    if not parts:
+        return None
+    if len(parts) == 1:
+        return parts[0]
+    first = np.cumsum([0, *(int(part["labels"].max(initial=-1)) + 1 for part in parts)])
+    return {
+        "features": np.concatenate([part["features"] for part in parts]),
+        "labels": np.concatenate([part["labels"] + start for part, start in zip(parts, first, strict=False)]),
+    }
 
 
 def draws_of(
@@ -76,12 +108,13 @@ def score_of(metric: str, draws: Sequence[Draw], settings: Settings) -> dict[str
         raise LegitimateFailure("unconverged", str(problem)) from None
     except MetricInputError as problem:
         raise LegitimateFailure("undefined", str(problem)) from None
-    numbers = [value.pop(metric) for value in values]
+    whole = values[0].keys() >= {metric}  # one of several parts has a value among all candidates only
+    numbers = [value.pop(metric) for value in values] if whole else [list(value.values()) for value in values]
     if not np.isfinite(numbers).all():
         raise LegitimateFailure("undefined", f"{metric} is {numbers[0]} on these samples")
     return {
-        "value": float(np.mean(numbers)),
-        "deviation": float(np.std(numbers, ddof=1)) if len(numbers) > 1 else None,
+        "value": float(np.mean(numbers)) if whole else None,
+        "deviation": float(np.std(numbers, ddof=1)) if whole and len(numbers) > 1 else None,
         "repeats": len(numbers),
         "samples": len(draws[0].target["labels"]),
         "parts": {name: float(np.mean([value[name] for value in values])) for name in values[0]},
@@ -122,6 +155,8 @@ def _values(name: str, draw: Draw, settings: Settings) -> dict[str, float]:
         found = metric.load()(*given, **options)
     if isinstance(found, float):
         return {name: found}
+    if len(metric.values) > 1:
+        return values_of(name, found)
     parts = {part: float(getattr(found, part)) for part in PARTS.get(name, ())}
     return {name: float(found.score), **{f"{name}_{part}": value for part, value in parts.items()}}
 
@@ -144,7 +179,13 @@ def _input(need: str, draw: Draw) -> np.ndarray:
             raise LegitimateFailure("not_applicable", "the source has no head with classes")
         probabilities = draw.target["probabilities"]
         return probabilities if need == "probabilities" else probabilities.argmax(axis=1)
+    if need == "logits" and "logits" not in draw.target:
+        raise LegitimateFailure("not_applicable", "the source has no head with classes")
+    if need == "boxes" and "boxes" not in draw.target:
+        raise LegitimateFailure("not_applicable", "the target has no boxes")
     if need == "targets":
+        if "boxes" in draw.target:
+            return draw.target["boxes"]
         if "targets" not in draw.target:
             raise LegitimateFailure("not_applicable", "the target has classes, no values")
         depth = np.log(draw.target["targets"])  # the scale of depth differs between datasets

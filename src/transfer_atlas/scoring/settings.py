@@ -22,8 +22,10 @@ class TransferabilitySettings(Strict):
     metrics: list[MetricName] = Field(
         sorted(USUAL), min_length=1, description="Metrics to score with; their order means nothing."
     )
-    sampling: Literal["class_balanced", "uniform", "boundary"] = Field(
-        "class_balanced", description="Which pixels of a segmentation target are scored."
+    sampling: Literal["as_published", "class_balanced", "uniform", "boundary"] = Field(
+        "as_published",
+        description="Which pixels of segmentation are scored: `as_published` as each metric's paper draws them (OTCE "
+        "and energies uniformly, all others by inverse class frequency), or one scheme for all metrics.",
     )
     pixels: int = Field(1000, ge=1, description="Pixels of each target image at most (Pandy et al.: 1000).")
     source_images: int = Field(150, ge=1, description="Images from which OTCE draws the source's pixels.")
@@ -37,10 +39,11 @@ class TransferabilitySettings(Strict):
     )
     depth_bins: int = Field(10, ge=2, description="Classes into which depth is quantised.")
     seed: int = Field(0, ge=0, description="Seed of sampling and of N-LEEP's start.")
-    domain_features: str = Field(
-        "ilsvrc",
+    domain_features: str | None = Field(
+        None,
         description="The backbone whose image features give domain distances: `ilsvrc`, or a source of the "
-        "experiments such as `multi_segmentation` (the paper's choice).",
+        "experiments. If absent, `multi_segmentation` (the paper's choice) where the experiments have it, else "
+        "`ilsvrc`.",
     )
     domain_images: int = Field(1000, ge=1, description="Images of each dataset in domain distances.")
     domain_resolution: Size | None = Field(

@@ -9,6 +9,7 @@ import pytest
 from transfer_atlas.analysis.figures.scores import domain_looks, score_scatter
 from transfer_atlas.analysis.tables.baseline_rankers import BASELINE_RANKERS
 from transfer_atlas.analysis.tables.files import read_table, write_table
+from transfer_atlas.analysis.tables.score_schema import SCORES
 from transfer_atlas.analysis.tables.scores import (
     ImageFeatures,
     domain_distances_table,
@@ -17,7 +18,10 @@ from transfer_atlas.analysis.tables.scores import (
     metric_stability_table,
     scored_pairs,
     scores_table,
+    with_combined,
+    with_ties,
 )
+from transfer_atlas.analysis.tables.transfers import frame_of
 
 NAMES = ("a", "b", "c", "d")
 
@@ -208,3 +212,38 @@ def test_without_scores_the_tables_are_empty(tmp_path):
     write_table(metric_evaluation_table(pairs.head(0)), tmp_path / "metric_evaluation.parquet")
     write_table(metric_differences_table(pairs.head(0)), tmp_path / "metric_differences.parquet")
     write_table(metric_stability_table(pairs.head(0)), tmp_path / "metric_stability.parquet")
+
+
+def score_rows(values: dict[str, dict[str, float]], target="segmentation/t") -> pd.DataFrame:
+    rows = [
+        {"source": source, "target": target, "regime": "small_target", "metric": metric, "score": score}
+        | dict.fromkeys(("deviation", "samples", "reason", "device", "packages"))
+        | {"status": "finished", "key": "k", "repeats": 1, "higher_is_better": True}
+        for metric, by_source in values.items()
+        for source, score in by_source.items()
+    ]
+    return frame_of(SCORES, rows)
+
+
+def test_parts_are_brought_to_one_scale_over_the_sources_of_a_target():
+    parts = {
+        "ncti": {"a": np.nan, "b": np.nan, "c": np.nan},
+        "ncti_geometry": {"a": 1.0, "b": 3.0, "c": 2.0},
+        "ncti_nearest_centre": {"a": 0.0, "b": 0.0, "c": 1.0},
+        "ncti_collapse": {"a": 10.0, "b": 20.0, "c": 20.0},
+        "etran_energy": {"a": 1.0, "b": 2.0},
+        "etran_classification": {"a": 1.0, "b": 0.0},
+    }
+    found = with_combined(score_rows(parts)).set_index(["metric", "source"])["score"]
+    assert found["ncti"].to_dict() == {"a": 0 + 0 - 0, "b": 1 + 0 - 1, "c": 0.5 + 1 - 1}
+    assert found["etran"].to_dict() == {"a": 0 + 1, "b": 1 + 0}
+    assert "etran_detection" not in found.index
+
+
+def test_scores_that_differ_by_rounding_are_one():
+    table = score_rows(
+        {"h_score": {"a": 3.0, "b": 3.0 + 1e-14, "c": 2.0}, "otce": {"a": -1.0, "b": -1.00005}}
+    )
+    found = with_ties(table).set_index(["metric", "source"])["score"]
+    assert found["h_score", "a"] == found["h_score", "b"] != found["h_score", "c"]
+    assert found["otce", "a"] == found["otce", "b"]  # which is known to 1e-4

@@ -6,7 +6,7 @@ from atdt_examples import planned, study
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.planning.estimates import plan_table
 from transfer_atlas.planning.plan import used_datasets
-from transfer_atlas.planning.recommendation import recommendation_runs
+from transfer_atlas.planning.recommendation import recommendation_for
 from transfer_atlas.study.study import parse_study
 
 
@@ -99,7 +99,7 @@ def test_plan_and_recommendation_take_them_as_they_are(tmp_path):
     table = plan_table(plan, tmp_path, 2)
     assert "AT/DT task networks" in table and "AT/DT evaluations" in table
     with pytest.raises(ConfigurationError, match="no source to recommend"):
-        recommendation_runs(plan.study, plan, _builder(plan), "depth/carla", [], {})
+        recommendation_for(plan.study, plan, _builder(plan), "depth/carla", [], {})
 
 
 def _builder(plan):

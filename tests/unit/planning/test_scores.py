@@ -7,7 +7,7 @@ import study_examples as examples
 
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.planning.identity import PAIR
-from transfer_atlas.scoring.metrics import USUAL
+from transfer_atlas.scoring.metrics import USUAL, kept_for
 
 SECTION = {"pixels": 50, "samples": 200, "repeats": 2}
 
@@ -59,6 +59,45 @@ def test_settings_change_what_they_concern_only():
 
 def test_without_otce_no_source_samples_are_taken():
     assert all("source_features" not in run.parents for run in plan_of(metrics=["logme"]).of_kind("score"))
+
+
+def test_pixels_are_drawn_as_each_metric_s_paper_says():
+    plan = plan_of(metrics=["logme", "otce"])
+    by_metric = {}
+    for score in plan.of_kind("score"):
+        parents, settings = score.parents, score.settings
+        by_metric[settings["metric"]] = (
+            parents["features"].settings["sampling"],
+            settings["sampling"],
+            parents["source_features"].settings["sampling"] if "source_features" in parents else None,
+        )
+    assert by_metric == {
+        "logme": ("class_balanced+uniform", "class_balanced", None),
+        "otce": ("class_balanced+uniform", "uniform", "uniform"),
+    }
+    for scheme, metrics in (("class_balanced", ["logme"]), ("boundary", ["logme", "otce"])):
+        asked = {"sampling": scheme} if scheme == "boundary" else {}
+        for score in plan_of(metrics=metrics, **asked).of_kind("score"):
+            assert {run.settings["sampling"] for run in score.parents.values()} == {scheme}
+            assert "sampling" not in score.settings
+
+
+def test_samples_hold_what_the_metrics_ask_for():
+    (kept,) = {tuple(run.settings["kept"]) for run in plan_of(metrics=["etran_energy"]).of_kind("features")}
+    assert kept == ("logits",)
+    assert all("kept" not in run.settings for run in plan_of(metrics=["logme"]).of_kind("features"))
+    assert kept_for(["det_logme"], "detection") == kept_for(["etran_regression"], "detection") == ["boxes"]
+    assert kept_for(["det_logme", "etran_regression"], "segmentation") == []
+
+
+def test_a_multi_source_draws_from_each_of_its_datasets():
+    section = ("transferability", {**SECTION, "metrics": ["otce"]})
+    multi = ("multi_sources", {"multi_segmentation": {"tasks": ["segmentation/camvid", "segmentation/suim"]}})
+    plan = examples.plan(section, multi, ("experiments.0.sources", ["multi_segmentation"]))
+    (score, *_) = plan.of_kind("score")
+    assert set(score.parents) == {"features", "source_features_camvid", "source_features_suim"}
+    # the paper's backbone for domain distances, where a study has it
+    assert {each["backbone"] for each in plan.wanted_of("image_features")} == {"multi_segmentation"}
 
 
 def test_an_unknown_backbone_of_domain_distances_is_named():

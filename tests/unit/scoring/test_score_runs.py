@@ -20,8 +20,8 @@ from transfer_atlas.running import execute as runs
 from transfer_atlas.scoring.features import Sampling, extract_samples, pooled_features
 from transfer_atlas.scoring.metrics import METRICS, USUAL, needs_source
 from transfer_atlas.scoring.sample_files import load_samples
-from transfer_atlas.scoring.scores import draws_of, score_of
-from transfer_atlas.scoring.source_heads import source_head
+from transfer_atlas.scoring.scores import drawn_by, draws_of, score_of, together
+from transfer_atlas.scoring.source_heads import predictions, source_head
 from transfer_atlas.transferability import leep, logme
 from transfer_atlas.transferability.arrays import UnconvergedError
 
@@ -46,25 +46,33 @@ def samples(seed: int, n: int = 200, heads: int | None = 4) -> dict[str, np.ndar
     return arrays
 
 
-def with_depths(seed):
+def with_everything(seed):
+    """Samples that hold what any metric may ask for; boxes as a target of detection has them."""
     found = samples(seed)
-    return found | {"targets": np.exp(found["features"][:, 0].astype(float))}
+    generator = np.random.default_rng(seed)
+    boxes = np.column_stack([generator.uniform(0.3, 0.7, (200, 2)), generator.uniform(0.1, 0.5, (200, 2))])
+    logits = np.log(found["probabilities"]) + generator.standard_normal((200, 1))
+    depths = np.exp(found["features"][:, 0].astype(float))
+    return found | {"targets": depths, "boxes": boxes, "logits": logits}
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_every_metric_has_a_value_and_a_deviation(metric):
-    found = scored(metric, with_depths(0), samples(1))
-    assert found["repeats"] == 2 and found["deviation"] >= 0 and found["samples"] == 150
-    assert set(found["parts"]) == (
-        {"otce_domain_difference", "otce_marginal_error"} if metric == "otce" else set()
-    )
-    assert found == scored(metric, with_depths(0), samples(1))
+    found = scored(metric, with_everything(0), samples(1))
+    assert found["repeats"] == 2 and found["samples"] == 150
+    parts = {"otce": {"otce_domain_difference", "otce_marginal_error"}}.get(metric, set())
+    values = METRICS[metric].values
+    if len(values) > 1:  # its value is one among all sources of a target: `with_combined`
+        assert found["value"] is None and found["deviation"] is None and set(found["parts"]) == set(values)
+    else:
+        assert found["deviation"] >= 0 and set(found["parts"]) == parts
+    assert found == scored(metric, with_everything(0), samples(1))
 
 
 @pytest.mark.parametrize("metric", [name for name in METRICS if not needs_source(name)])
 def test_whether_there_are_source_samples_changes_no_other_metric(metric):
     # a pair's scores are keyed one by one: they may be computed with or without OTCE beside them
-    assert scored(metric, with_depths(0), samples(1)) == scored(metric, with_depths(0), None)
+    assert scored(metric, with_everything(0), samples(1)) == scored(metric, with_everything(0), None)
 
 
 def test_few_samples_are_taken_as_they_are():
@@ -80,6 +88,8 @@ def test_few_samples_are_taken_as_they_are():
     [
         ("leep", samples(0, heads=None), "not_applicable", "the source has no head with classes"),
         ("otce", samples(0), "not_applicable", "the source has no dataset of its own"),
+        ("det_logme", samples(0), "not_applicable", "the target has no boxes"),
+        ("etran_energy", samples(0), "not_applicable", "the source has no head with classes"),
         ("gbc", samples(0) | {"labels": np.zeros(200, np.int64)}, "undefined", "compares classes"),
         ("h_score", {k: v[:1] for k, v in samples(0).items()}, "undefined", "sample"),
         ("logme", samples(0) | {"features": np.full((200, 6), np.nan)}, "undefined", "finite"),
@@ -112,7 +122,7 @@ def test_depth_is_scored_as_classes_and_as_regression():
 
 def test_extraction_sees_the_same_cells_for_every_source(tmp_path):
     dataset = run_examples.prepared(tmp_path / "prepared", count=5, sizes=(32, 64))
-    sampling = Sampling("class_balanced", 20, 10, 0)
+    sampling = Sampling(("class_balanced",), 20, 10, 0)
     arguments = (dataset, np.arange(5), "segmentation", (64, 64), sampling)
     first, second = (build_backbone("hrnet_tiny", seed=seed) for seed in (0, 1))
     head = source_head(
@@ -136,6 +146,52 @@ def test_extraction_sees_the_same_cells_for_every_source(tmp_path):
         first, dataset, np.arange(5), "segmentation", (64, 64), device=torch.device("cpu")
     )
     assert pooled.shape == (5, first.channels)
+
+
+def test_pixels_of_two_schemes_are_those_that_each_would_draw_alone(tmp_path):
+    dataset = run_examples.prepared(tmp_path / "prepared", count=4, sizes=(32, 64))
+    network = build_backbone("hrnet_tiny", seed=0)
+
+    def drawn(*schemes):
+        asked = (dataset, np.arange(4), "segmentation", (64, 64), Sampling(schemes, 15, 10, 3))
+        return extract_samples(network, None, *asked, device=torch.device("cpu"))
+
+    both = drawn("class_balanced", "uniform")
+    for scheme in ("class_balanced", "uniform"):
+        alone, found = drawn(scheme), drawn_by(both, scheme)
+        assert set(found) == set(alone)
+        for name in alone:
+            np.testing.assert_array_equal(found[name], alone[name])
+    assert not np.array_equal(drawn_by(both, "uniform")["labels"], drawn_by(both, "class_balanced")["labels"])
+
+
+def test_a_multi_source_is_scored_by_all_its_heads():
+    network = build_backbone("hrnet_tiny", seed=0).eval()
+    generator = torch.Generator().manual_seed(0)
+    tensors = {}
+    for name, classes in (("b", 4), ("a", 3)):
+        weight = torch.randn(classes, network.channels, 1, 1, generator=generator)
+        tensors |= {
+            f"heads.{name}.classifier.weight": weight,
+            f"heads.{name}.classifier.bias": torch.zeros(classes),
+        }
+    head = source_head(network, tensors, "segmentation", "test")
+    branches = network.branches(torch.rand(1, 3, 64, 64, generator=generator))
+    shares, logits = predictions(head, branches)
+    assert shares.shape == logits.shape == (1, 7, 16, 16)
+    torch.testing.assert_close(
+        shares[:, :3], torch.softmax(logits[:, :3], dim=1) / 2
+    )  # in the order of names
+    torch.testing.assert_close(shares.sum(dim=1), torch.ones(1, 16, 16))
+    assert source_head(network, tensors, "depth", "test") is None
+
+
+def test_a_multi_source_has_the_samples_of_all_its_datasets():
+    first, second = samples(1, n=50), samples(2, n=30)
+    found = together([first, second])
+    assert len(found["features"]) == 80 and set(found["labels"]) == {0, 1, 2, 3, 4, 5}
+    assert together([]) is None and together([first]) is first
+    assert np.isfinite(scored("otce", samples(0), found)["value"])
 
 
 @pytest.mark.slow

@@ -184,21 +184,33 @@ METRIC_STABILITY = Table(
 
 RECOMMENDATIONS = Table(
     "recommendations",
-    "Sources for one target, ranked without fine-tuning: `results/recommendations/<target>.parquet`, by "
-    "`snakemake recommend --configfile STUDY --config target=<task type>/<dataset>`.",
+    "What one target should be started from, without fine-tuning: `results/recommendations/<target>.parquet`, by "
+    "`snakemake recommend --configfile STUDY --config target=<task type>/<dataset>`. The answer in words, and as JSON, "
+    "lies beside it.",
     ("target", "source", "metric"),
     (
         Column("target", "text", "", "Task to be learned"),
-        Column("source", "text", "", "Candidate: a source of the study, or a pretrained model"),
-        Column("overall_rank", "number", "", "1 is the recommendation; by the weighted mean of the votes"),
+        Column("source", "text", "", "Candidate: `ilsvrc`, a source of the study, or a pretrained model"),
+        Column("overall_rank", "number", "", "1 is the most promising; by `strength`"),
+        Column("strength", "number", "", "Share of the other candidates that it is expected to beat, 0 to 1"),
+        Column("beats_ilsvrc", "number", "", "Probability that it is a better start than ILSVRC"),
         Column(
-            "mean_vote", "number", "", "Weighted mean of the metrics' votes: 0 if all favour it, 1 if none"
+            "metric",
+            "text",
+            "",
+            "What speaks for or against it: `size`, `same_domain`, `same_task_type`, `static_rank` (mean place on "
+            "other "
+            "targets), `domain_distance`, or a metric",
         ),
-        Column("metric", "text", "", "Metric that votes"),
-        Column("score", "number", "of the metric", "Its score; higher promises more"),
-        Column("rank", "number", "", "Its rank of the source, 1 the favourite; equal scores share the mean"),
-        Column("weight", "number", "", "What its vote weighs: its track record, at least 0"),
-        Column("track_record", "number", "", "Its weighted Kendall tau in this study; empty if not measured"),
+        Column(
+            "score", "number", "of the metric", "Its value, higher promises more; empty where it is not known"
+        ),
+        Column(
+            "rank", "number", "", "Its rank of the candidate, 1 the favourite; equal scores share the mean"
+        ),
+        Column(
+            "weight", "number", "", "Logarithm of the odds between its favourite and its last, all else equal"
+        ),
     ),
 )
 

@@ -22,13 +22,20 @@ from transfer_atlas.analysis.tables.score_schema import (
 )
 from transfer_atlas.analysis.tables.surroundings import surroundings_of
 from transfer_atlas.analysis.tables.transfers import frame_of
+from transfer_atlas.scoring.registry import COMBINED, METRICS
 from transfer_atlas.transferability.arrays import MetricInputError
+from transfer_atlas.transferability.combine import combine_parts
 from transfer_atlas.transferability.domain_distance import domain_distance
 from transfer_atlas.transferability.otce_coefficients import leave_one_target_out
+from transfer_atlas.transferability.ties import rounded
 
 ASSIGNMENTS = ("target_to_source", "source_to_target", "symmetric", "one_to_one")
 PARTS_OF_OTCE = ("otce_domain_difference", "otce_marginal_error")  # not scores of their own
-LOWER_IS_BETTER = PARTS_OF_OTCE
+PARTS = {*PARTS_OF_OTCE, *(part for parts in COMBINED.values() for part in parts if part not in METRICS)}
+LOWER_IS_BETTER = (
+    *PARTS_OF_OTCE,
+    *(n for parts in COMBINED.values() for n, weight in parts.items() if weight < 0),
+)
 SEED = 0  # of the bootstrap: tables are the same to the byte when a study is repeated
 VIEWS = (("none", "gain"), ("target", "value"), ("target", "gain"), ("source", "value"), ("source", "gain"))
 PAIR_COLUMNS = ["metric", "source", "target", "regime", "score", "value", "gain"]
@@ -73,7 +80,29 @@ def scores_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
                     **{column: surroundings_of(record)[column] for column in ("device", "packages")},
                 }
             )
-    return frame_of(SCORES, rows)
+    return with_combined(frame_of(SCORES, rows))
+
+
+def with_combined(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores with those that are sums over parts brought to one scale over all sources of a target (`combine_parts`).
+
+    A source whose parts are not all known has none; where a metric has a row of its own (NCTI), it gets the value.
+    """
+    found = []
+    for (regime, target), group in scores.groupby(["regime", "target"], sort=True):
+        table = group.pivot_table(index="source", columns="metric", values="score", dropna=False)
+        for name, weights in COMBINED.items():
+            if not set(weights) <= set(table.columns):
+                continue
+            parts = table[list(weights)].to_numpy(float)
+            values = pd.Series(combine_parts(parts, np.array(list(weights.values()))), index=table.index)
+            own = scores["metric"].eq(name) & scores["regime"].eq(regime) & scores["target"].eq(target)
+            if own.any():
+                scores.loc[own, "score"] = scores.loc[own, "source"].map(values)
+                continue
+            like = group[group["metric"] == next(iter(weights))]
+            found.append(like.assign(metric=name, score=like["source"].map(values), deviation=np.nan))
+    return SCORES.conform(pd.concat([scores, *found], ignore_index=True)) if found else scores
 
 
 def domain_distances_table(datasets: Iterable[ImageFeatures]) -> pd.DataFrame:
@@ -119,16 +148,25 @@ def scored_pairs(scores: pd.DataFrame, gains: pd.DataFrame, distances: pd.DataFr
     keys = ["source", "target", "regime"]
     facts = ["source_dataset", "target_dataset", "source_n_train", "within_domain"]
     measured = measured[[*keys, "value", "gain", "target_domain", "target_task_type", "measure", *facts]]
-    joined = scores[["metric", *keys, "score"]].merge(measured, on=keys)
+    joined = with_ties(scores[["metric", *keys, "score"]]).merge(measured, on=keys)
     nearest = distances[distances["assignment"] == "target_to_source"]
     parts = [
-        joined[~joined["metric"].isin(PARTS_OF_OTCE)],
+        joined[~joined["metric"].isin(PARTS)],
         baseline_scores(measured, nearest),
         _combined_otce(joined),
     ]
     return pd.concat(
         [part[PAIR_COLUMNS] for part in parts if len(part)] or [joined[PAIR_COLUMNS]], ignore_index=True
     )
+
+
+def with_ties(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores of which those of a target that differ by rounding only, as the registry says, are the same number."""
+    values = scores["score"].copy()
+    for (metric, *_), group in scores.groupby(["metric", "regime", "target"], sort=False):
+        if metric in METRICS:
+            values.loc[group.index] = rounded(group["score"].to_numpy(float), METRICS[metric].tie)
+    return scores.assign(score=values)
 
 
 def metric_evaluation_table(pairs: pd.DataFrame, *, draws: int = DRAWS) -> pd.DataFrame:
