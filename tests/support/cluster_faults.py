@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from clones import Clone
-from cluster import on_cluster
+from cluster_calls import on_cluster
 from kills import blank, published
 from slurm import Slurm, wait_until
 
@@ -142,6 +142,15 @@ def preempted(hurt: Hurt) -> None:
     hurt.report.noted.append("state was saved within the grace period")
 
 
+def preempted_then_killed(hurt: Hurt) -> None:
+    """One after the other: a job is preempted, then Snakemake is killed with -9 and started again."""
+    preempted(hurt)
+    time.sleep(5)
+    os.kill(hurt.process.pid, signal.SIGKILL)
+    hurt.process.communicate()
+    hurt.start_again()
+
+
 def killed(hurt: Hurt) -> None:
     """The process of a run is killed on its node."""
     hurt.wait_for_a_run()
@@ -229,7 +238,8 @@ def clock_skew(hurt: Hurt) -> None:
                 os.utime(path, (ahead, ahead), follow_symlinks=False)
 
 
-preempted.environment = {"TRANSFER_ATLAS_SAVE_SECONDS": "100000"}  # type: ignore[attr-defined]
+for _fault in (preempted, preempted_then_killed):
+    _fault.environment = {"TRANSFER_ATLAS_SAVE_SECONDS": "100000"}  # type: ignore[attr-defined]
 out_of_memory.arguments = ["--set-resources", "transfer:mem_mb=500*attempt*attempt"]  # type: ignore[attr-defined]
 out_of_time.arguments = ["--set-resources", "transfer:runtime=1*attempt*attempt*3-2"]  # type: ignore[attr-defined]
 
@@ -237,6 +247,7 @@ FAULTS: dict[str, Callable[[Hurt], None]] = {
     function.__name__: function
     for function in (
         preempted,
+        preempted_then_killed,
         killed,
         scancelled,
         out_of_memory,

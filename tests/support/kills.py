@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from clones import Clone, checkout
-from cluster import on_cluster
+from cluster_calls import on_cluster
 from slurm import Slurm
 from tiny_data import draw_all
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from clones import ALL_RUNS, TABLES_AND_FIGURES
-from cluster import on_cluster
+from cluster_calls import on_cluster
 from cluster_faults import FAULTS, PRODUCTS, half_done, under_fault
 from slurm import Slurm, missing
 
@@ -47,11 +47,11 @@ def test_a_study_through_slurm_gives_the_tables_of_one_machine(finished, begun, 
     assert "Nothing to be done" in again.said and len(slurm.jobs("all")) == len(done)
 
 
-@pytest.mark.parametrize("fault", ["preempted", "snakemake_killed"])
-def test_what_a_cluster_does(finished, tmp_path, slurm, fault):
+def test_a_study_goes_on_when_jobs_are_preempted_and_snakemake_is_killed(finished, tmp_path, slurm):
     """Two of the faults of cluster_faults.py; `make faults-cluster` tries them all."""
     clone = half_done(finished, tmp_path / "atlas")
-    report = under_fault(clone, slurm, FAULTS[fault])
+    report = under_fault(clone, slurm, FAULTS["preempted_then_killed"])
+    assert "state was saved within the grace period" in report.noted
     assert report.lost == [] and report.repeated == []
     assert clone.files(*PRODUCTS) == report.expected
     clone.no_process_left(seconds=60)
