@@ -70,24 +70,26 @@ def submit(study_file: Path, folder: Path, count: int, longest: float) -> float:
     command += ["--configfile", str(study_file), "--directory", str(folder / "work")]
     command += ["--snakefile", str(REPOSITORY / "Snakefile"), "transfers"]
     path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
+    said = folder / "said"
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        cwd=REPOSITORY,
-        env=os.environ | {"PATH": path},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    with said.open("wb") as file:
+        process = subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env=os.environ | {"PATH": path},
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
     try:
         while (done := (folder / "bin/submitted").read_text().count("\n")) < count:
             if process.poll() is not None or time.perf_counter() - began > longest:
-                raise SystemExit(f"{done} of {count} were handed over:\n{process.communicate()[1][-3000:]!r}")
+                raise SystemExit(f"{done} of {count} were handed over:\n{said.read_text()[-3000:]}")
             time.sleep(0.1)
         return time.perf_counter() - began
     finally:
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.wait()
 
 
 def main() -> None:
