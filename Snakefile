@@ -85,7 +85,7 @@ localrules:
     start,
 
 
-# Everything a study asks for: tables, figures, scores, kept models.
+# Everything a study asks for: tables, figures, scores, the report that holds them, kept models.
 rule all:
     default_target: True
     input:
@@ -93,6 +93,8 @@ rule all:
         figures,
         score_tables,
         atdt_tables,
+        cards,
+        page,
         results_of("target_model"),
 
 

@@ -73,13 +73,16 @@ def finish(study_file: Path) -> None:
         for name in {"run.json", names.get(run.kind, "run.json")}:
             (folder / name).touch()
     results = Path(flow.study.results)
-    files = [f"tables/{name}.parquet" for name in TABLES] + ["tables/tables.html"]
+    files = [f"tables/{name}.parquet" for name in TABLES] + ["report.html"]
+    files += [
+        f"datasets/{name}.{suffix}" for name in flow.facts_of_cards() for suffix in ("json", "jpg", "md")
+    ]
     files += [f"figures/{name}.{suffix}" for name in flow.figures for suffix in ("png", "svg")]
     for file in files:
         (results / file).parent.mkdir(parents=True, exist_ok=True)
         (results / file).touch()
     folders = [str(run.folder(flow.study.store)) for run in flow.plan]
-    for name in ("tables", *flow.figures):
+    for name in ("tables", "dataset_cards", "report", *flow.figures.values()):
         write_stamp(flow.shown.stamp(name), folders, flow.study.store)
 
 

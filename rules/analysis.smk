@@ -17,11 +17,6 @@ rule tables:
         per_class=f"{FLOW.study.results}/tables/per_class.parquet",
         per_image=f"{FLOW.study.results}/tables/per_image.parquet",
         curves=f"{FLOW.study.results}/tables/curves.parquet",
-        page=report(
-            f"{FLOW.study.results}/tables/tables.html",
-            caption="../report/tables.rst",
-            category="Tables",
-        ),
         stamp=str(stamp("tables")),
     log:
         f"logs/tables-{FLOW.key}.log",
@@ -108,6 +103,63 @@ rule effects_figure:
         "figure of effects, {wildcards.regime}"
     script:
         "../workflow_scripts/effects_figure.py"
+
+
+# The card of every dataset: facts, a picture, a page. What is not prepared here is said there.
+rule dataset_cards:
+    input:
+        tables=stamp_of("tables"),
+    output:
+        facts=files_of_cards("json"),
+        sheets=files_of_cards("jpg"),
+        pages=files_of_cards("md"),
+        stamp=str(stamp("dataset_cards")),
+    log:
+        f"logs/dataset_cards-{FLOW.key}.log",
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        cards=facts_of_cards,
+    message:
+        "dataset cards"
+    script:
+        "../workflow_scripts/dataset_cards.py"
+
+
+# One page that holds all of it: answers, gains, targets, datasets, metrics, findings, figures.
+rule report:
+    input:
+        tables=tables,
+        figures=figures,
+        scores=score_tables,
+        cards=cards,
+    output:
+        page=report(
+            f"{FLOW.study.results}/report.html",
+            caption="../report/page.rst",
+            category="Report",
+        ),
+        stamp=str(stamp("report")),
+    log:
+        f"logs/report-{FLOW.key}.log",
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        facts=facts_of_report,
+        published=str(ATLAS / "resources/published"),
+        score_tables=FLOW.study.transferability is not None,
+    message:
+        f"report of study {FLOW.study.study}: {FLOW.study.results}/report.html"
+    script:
+        "../workflow_scripts/report.py"
 
 
 rule plan:

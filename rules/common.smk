@@ -80,6 +80,8 @@ def load(config):
                     "score_tables",
                     *flow.figures.values(),
                     *flow.score_figures.values(),
+                    "dataset_cards",
+                    "report",
                     "atdt_tables",
                     *flow.atdt_figures.values(),
                 }
@@ -347,8 +349,7 @@ def tables(wildcards):
     if not FLOW.study.experiments:
         return []
     files = [f"{FLOW.study.results}/tables/{name}.parquet" for name in TABLES]
-    files += [f"{FLOW.study.results}/tables/tables.html", stamp("tables")]
-    return list(map(whenever, files))
+    return list(map(whenever, [*files, stamp("tables")]))
 
 
 def figures(wildcards):
@@ -372,6 +373,27 @@ def atdt_tables(wildcards):
     files = [f"{FLOW.study.results}/tables/{name}.parquet" for name in ATDT_TABLES]
     files += [f"{FLOW.study.results}/tables/atdt.html", stamp("atdt_tables")]
     return [*map(whenever, files), *files_and_stamps(FLOW.atdt_figures)]
+
+
+def files_of_cards(suffix):
+    """Files of the dataset cards, one for each prepared dataset."""
+    names = FLOW.facts_of_cards()
+    return [f"{FLOW.study.results}/datasets/{name}.{suffix}" for name in names]
+
+
+def cards(wildcards):
+    """Input function: the dataset cards with their stamp, if the study has transfers."""
+    if not FLOW.study.experiments:
+        return []
+    files = [*files_of_cards("json"), *files_of_cards("jpg"), *files_of_cards("md")]
+    return list(map(whenever, [*files, stamp("dataset_cards")]))
+
+
+def page(wildcards):
+    """Input function: the report with its stamp, if the study has transfers."""
+    if not FLOW.study.experiments:
+        return []
+    return list(map(whenever, [f"{FLOW.study.results}/report.html", stamp("report")]))
 
 
 def files_and_stamps(figures):
@@ -413,6 +435,16 @@ def findings_of(rule):
 def facts_of_tables(wildcards):
     """Params function of the tables."""
     return FLOW.facts_of_tables()
+
+
+def facts_of_cards(wildcards):
+    """Params function of the dataset cards."""
+    return FLOW.facts_of_cards()
+
+
+def facts_of_report(wildcards):
+    """Params function of the report."""
+    return FLOW.facts_of_report()
 
 
 def facts_of_score_tables(wildcards):

@@ -14,7 +14,7 @@ from transfer_atlas.analysis.tables.details import (
     results_by_image,
 )
 from transfer_atlas.analysis.tables.effects import best_effects_table, effects_table
-from transfer_atlas.analysis.tables.files import write_page, write_table
+from transfer_atlas.analysis.tables.files import write_table
 from transfer_atlas.analysis.tables.records import dataset_facts, read_records
 from transfer_atlas.analysis.tables.surroundings import told_of_differences
 from transfer_atlas.analysis.tables.transfers import (
@@ -48,8 +48,6 @@ if hasattr(snakemake.output, "findings"):  # else of the tables of scores, which
     tables["findings"] = findings_table(gains, members=facts["multi_sources"])
 for name, frame in tables.items():
     write_table(frame, Path(snakemake.output[name]))
-shown = ("best_sources", "gains", "effects", "best_effects", "transfers")
-write_page({name: tables[name] for name in shown}, Path(snakemake.output.page))
 shown = [folder for _, folder in facts["transfers"]]
 shown += [folder for folders in facts["others"].values() for folder in folders]
 seeds = transfers["seed"].nunique()

@@ -35,6 +35,8 @@ TABLES_AND_FIGURES = {
     "tables",
     "gains_heat_map segmentation small_target",
     "effects_figure small_target",
+    "dataset_cards",
+    "report",
 }
 
 

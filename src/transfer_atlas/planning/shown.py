@@ -74,9 +74,10 @@ def write_stamp(stamp: Path, folders: Iterable[str], store: Path) -> None:
     _replace(stamp, {file.removesuffix(f"/{RUN_FILE}"): md5 for file, md5 in sorted(hashed.items())})
 
 
-def stamp_like(stamp: Path, tables: Path) -> None:
-    """The stamp of a figure of tables: it shows what they show."""
-    _replace(stamp, json.loads(tables.read_text(encoding="utf-8")))
+def stamp_like(stamp: Path, *tables: Path) -> None:
+    """The stamp of what is made of tables, such as a figure: it shows what they show, all together."""
+    shown = [json.loads(each.read_text(encoding="utf-8")) for each in tables]
+    _replace(stamp, {run: md5 for each in shown for run, md5 in each.items()})
 
 
 def _replace(stamp: Path, content: dict[str, str]) -> None:

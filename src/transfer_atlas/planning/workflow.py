@@ -42,6 +42,7 @@ from transfer_atlas.planning.scores import domain_backbone
 from transfer_atlas.planning.shown import Shown
 from transfer_atlas.planning.transfers import Builder, transfer_from
 from transfer_atlas.store.files import write_json
+from transfer_atlas.study.settings import RegimeSettings
 from transfer_atlas.study.study import Study, parse_study
 from transfer_atlas.study.task import Task
 
@@ -325,6 +326,36 @@ class Workflow:
             "image_features": self._identified("image_features"),
         }
 
+    def facts_of_report(self) -> dict[str, Any]:
+        """What the report is made of beside tables and figures, as one dict of built-ins: what was asked for, and where
+        the runs lie, with all that are planned by the kinds' titles.
+        """
+        study = self.study
+        planned = {
+            kind.title: [self._folder(run) for run in self.plan.of_kind(name)] for name, kind in KINDS.items()
+        }
+        return {
+            "backbone": study.backbone.name,
+            "ilsvrc": _in_words(study.ilsvrc.model_dump(mode="json", exclude_none=True)),
+            "planned": {title: folders for title, folders in planned.items() if folders},
+            "regimes": {name: _limits(study.regimes[name]) for name in self.regimes},
+            "study": study.study,
+            "transfers": self._identified("transfer"),
+        }
+
+    def facts_of_cards(self) -> dict[str, Any]:
+        """What the dataset cards are made of, by the name that a card's files have: domain, adapter, prepared run."""
+        found = {}
+        for run in self.plan.of_kind("prepared"):
+            dataset = run.name.partition(".")[0]
+            settings = self.study.datasets[dataset]
+            found[run.name] = {
+                "adapter": settings.adapter.name,
+                "domain": settings.domain,
+                "folder": self._folder(run),
+            }
+        return dict(sorted(found.items()))
+
     def facts_of_recommendation(self) -> dict[str, Any]:
         """What the answer for a target is made of, and where it goes, as one dict of built-ins."""
         asked = self.recommendation
@@ -509,6 +540,21 @@ def is_study(config: Mapping[str, Any]) -> bool:
     """Whether a configuration is a study, and not only some settings that go over one."""
     required = {name for name, key in Study.model_fields.items() if key.is_required()}
     return required <= set(config)
+
+
+def _limits(regime: RegimeSettings) -> str:
+    """The limits of a regime as a sentence."""
+    images = f"{regime.target_images} training images" if regime.target_images else "all training images"
+    if regime.target_shots:
+        images = f"{regime.target_shots} images of each class"
+    others = [f"{number} of {dataset}" for dataset, number in sorted(regime.target_images_of.items())]
+    text = f"{images} of each target" + (f", {', '.join(others)}" if others else "")
+    return text + (f"; {regime.source_images} of each source" if regime.source_images else "")
+
+
+def _in_words(origin: Mapping[str, Any]) -> str:
+    """Where the ILSVRC checkpoint comes from: `train, dataset ilsvrc, seed 0`."""
+    return ", ".join([str(origin["origin"]), *(f"{k} {v}" for k, v in origin.items() if k != "origin")])
 
 
 def _job_of(run: Run) -> Any:

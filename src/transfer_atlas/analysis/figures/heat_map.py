@@ -70,14 +70,14 @@ def gain_heat_map(
     if cells.empty:
         return _empty_figure(regime, target_task_type)
     names = names or {}
-    rows = _arrange(cells, "target", names)
-    columns = _arrange(cells, "source", names)
+    rows = arrange(cells, "target", names)
+    columns = arrange(cells, "source", names)
     n_columns, n_rows = columns[-1].extent[1], rows[-1].extent[1]
     scale = float(np.clip(4.0 / (max(n_columns, n_rows) * CELL_WIDTH), 1.0, 1.6))
     return _draw(cells, rows, columns, scale, _title(cells, regime))
 
 
-def _arrange(cells: pd.DataFrame, side: str, names: Mapping[str, str]) -> list[Block]:
+def arrange(cells: pd.DataFrame, side: str, names: Mapping[str, str]) -> list[Block]:
     """Blocks of rows (side `target`) or columns (side `source`) with their positions."""
     fields = [side, *(f"{side}_{name}" for name in ("task_type", "dataset", "domain", "n_train"))]
     tasks = (

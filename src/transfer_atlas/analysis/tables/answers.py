@@ -22,7 +22,7 @@ def answers_as_text(
         lines.append(f"  {str(regime).replace('_', ' ')}")
         width = max(len(target) for target in rows["target"])
         lines += [f"    {row.target:<{width}}  {_answer(row)}" for row in rows.itertuples()]
-    lines += ["", f"Tables: {results}/tables, figures: {results}/figures."]
+    lines += ["", f"The report: {results}/report.html; tables: {results}/tables, figures: {results}/figures."]
     if seeds == 1:
         lines.append(
             "One seed: what is a few percent may be chance. More seeds: `seeds: [0, 1, 2]` in the study."

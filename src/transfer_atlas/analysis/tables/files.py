@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -55,22 +54,3 @@ def read_table(path: Path | str, table: str | None = None) -> pd.DataFrame:
         if frame[name].map(lambda cell: hasattr(cell, "tolist") and not isinstance(cell, str)).any():
             frame[name] = frame[name].map(lambda cell: cell.tolist() if hasattr(cell, "tolist") else cell)
     return TABLES[table or path.stem].conform(frame)
-
-
-def write_page(tables: Mapping[str, pd.DataFrame], path: Path | str) -> None:
-    """Write tables as one plain HTML page for reading; keys and columns without a value are left out."""
-    sections = []
-    for name, frame in tables.items():
-        hidden = [column for column in frame if "key" in column or frame[column].isna().all()]
-        shown = frame.drop(columns=hidden)
-        shown = shown.astype(object).where(shown.notna(), "")  # else integer columns would say <NA>
-        body = shown.to_html(index=False, border=0, float_format="{:.3g}".format)
-        sections.append(f"<h2>{name.replace('_', ' ')}</h2>\n{body}")
-    style = (
-        "body{font-family:sans-serif;font-size:13px} table{border-collapse:collapse} "
-        "td,th{padding:2px 8px;text-align:right;border-bottom:1px solid #ddd} th{background:#f4f4f4}"
-    )
-    page = f"<!DOCTYPE html><meta charset='utf-8'><title>Tables</title><style>{style}</style>\n" + "\n".join(
-        sections
-    )
-    Path(path).write_text(page + "\n", encoding="utf-8")

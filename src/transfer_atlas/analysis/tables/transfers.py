@@ -52,12 +52,16 @@ def relative_transfer_gain(value: float, baseline: float, higher_is_better: bool
 
 
 def runs_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """One row per run of any kind, with its provenance; nested settings become JSON with sorted keys."""
+    """One row per run of any kind, with its provenance; nested settings become JSON with sorted keys.
+
+    A run that is wanted for several identities, as two regimes with the same images do, is one row: its first.
+    """
     plain = ("kind", "name", "key", "status", "reason", "git_commit", "device", "seconds")
     plain += ("peak_memory_host_bytes", "peak_memory_device_bytes")
     nested = ("identity", "settings", "parents", "code_versions", "packages")
     rows = []
-    for record in records:
+    each = {(record["kind"], record["name"], record["key"]): record for record in reversed(list(records))}
+    for record in reversed(each.values()):
         row = {name: record.get(name) for name in plain}
         row |= {name: json.dumps(record.get(name) or {}, sort_keys=True) for name in nested}
         row |= _primary_metric(record)

@@ -1,0 +1,1 @@
+"""Dataset cards: what is known of a prepared dataset, as facts, as a picture, and as a page."""

@@ -1,0 +1,350 @@
+"""The charts of the page as Vega-Lite specifications, made by Altair: their data and their words travel with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from transfer_atlas.analysis.figures.style import EFFECT_COLOURS, INK
+from transfer_atlas.analysis.report import words
+
+# Blue and orange of Okabe and Ito, which the colour-blind tell apart; shapes and labels tell the same.
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8a8a"
+RELATION = {"within domain": BLUE, "other domain": ORANGE, "random weights": GREY}
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
+ROW = 22  # pixels of a row of a dot chart
+MOST_CURVES = 40  # sources in one chart of curves
+
+
+def gains_chart(rows: pd.DataFrame) -> dict[str, Any] | None:
+    """Gains of all sources on one target with their intervals, the best on top.
+
+    rows: of the table `gains`, one target and regime. None where no source has a gain.
+    """
+    shown = rows[(rows["source"] != "ilsvrc") & rows["gain"].notna()].sort_values("gain", ascending=False)
+    if shown.empty:
+        return None
+    data = pd.DataFrame(
+        {
+            "source": [words.source_in_words(name) for name in shown["source"]],
+            "gain": shown["gain"].round(2),
+            "low": shown["gain_low"].round(2),
+            "high": shown["gain_high"].round(2),
+            "relation": [_relation(row) for row in shown.to_dict("records")],
+            "told": [
+                words.percent(gain) + (f" ({words.interval(low, high)})" if words.known(low) else "")
+                for gain, low, high in zip(shown["gain"], shown["gain_low"], shown["gain_high"], strict=True)
+            ],
+        }
+    )
+    order = list(data["source"])
+    base = alt.Chart(_values(data)).encode(
+        y=alt.Y("source:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False))
+    )
+    colour = alt.Color(
+        "relation:N",
+        title=None,
+        scale=alt.Scale(domain=list(RELATION), range=list(RELATION.values())),
+        legend=alt.Legend(orient="top", direction="horizontal"),
+    )
+    shape = alt.Shape(
+        "relation:N", title=None, scale=alt.Scale(domain=list(RELATION), range=["circle", "diamond", "cross"])
+    )
+    tooltip = [alt.Tooltip("source:N"), alt.Tooltip("told:N", title="gain"), alt.Tooltip("relation:N")]
+    lines = (
+        alt.Chart(alt.InlineData([{"at": -2}, {"at": 2}]))
+        .mark_rule(strokeDash=[3, 3], color="#bbb")
+        .encode(x="at:Q")
+    )
+    zero = alt.Chart(alt.InlineData([{"at": 0}])).mark_rule(color="#999").encode(x="at:Q")
+    title = "gain over ILSVRC (%), 95 % interval"
+    bars = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("low:Q", title=title), x2="high:Q", color=colour, tooltip=tooltip
+    )
+    dots = base.mark_point(filled=True, size=70, opacity=1).encode(
+        x=alt.X("gain:Q", title=title), color=colour, shape=shape, tooltip=tooltip
+    )
+    chart = alt.layer(lines, zero, *([bars] if data["low"].notna().any() else []), dots).properties(
+        height=max(60, ROW * len(data)),
+        description="Gains with intervals: "
+        + "; ".join(f"{s} {t}" for s, t in zip(order, data["told"], strict=True)),
+    )
+    return _spec(chart)
+
+
+def curves_chart(curves: pd.DataFrame, gains: pd.DataFrame) -> dict[str, Any] | None:
+    """Training loss over steps of every starting point at its best rate, first seed; the legend picks one out.
+
+    None where no loss was told twice.
+
+    curves: of the table `curves`, one target and regime; gains: the rows that say which sources are the best.
+    """
+    best = curves[curves["is_best"].eq(True).fillna(False)]
+    if best["step"].nunique() < 2:
+        return None  # one point is no curve
+    best = best[best["seed"] == best["seed"].min()]
+    ranked = gains.dropna(subset=["gain"]).sort_values("gain", ascending=False)["source"]
+    wanted = ["ilsvrc", "scratch", *(name for name in ranked if name not in ("ilsvrc", "scratch"))]
+    kept = [name for name in wanted if name in set(best["source"])][:MOST_CURVES]
+    best = best[best["source"].isin(kept)]
+    names = {name: words.source_in_words(name) for name in kept}
+    data = pd.DataFrame(
+        {"source": best["source"].map(names), "step": best["step"].astype(int), "loss": best["loss"].round(4)}
+    )
+    order = [names[name] for name in kept]
+    if "ilsvrc" in kept:
+        stress = alt.condition(
+            "datum.source === 'ILSVRC' || datum.source === 'random weights'", alt.value(2.6), alt.value(1.4)
+        )
+    else:
+        stress = alt.value(1.6)
+    pick = alt.selection_point(fields=["source"], bind="legend", name="pick")
+    near = alt.selection_point(fields=["source"], on="pointerover", nearest=True, empty=True, name="near")
+    base = alt.Chart(_values(data)).encode(
+        x=alt.X("step:Q", title="training step"),
+        y=alt.Y("loss:Q", title="training loss", scale=alt.Scale(zero=False)),
+        color=alt.Color(
+            "source:N",
+            sort=order,
+            title=None,
+            scale=alt.Scale(domain=order, range=_line_colours(order)),
+            legend=alt.Legend(orient="bottom", labelLimit=240, symbolLimit=MOST_CURVES),
+        ),
+        strokeDash=alt.StrokeDash("source:N", sort=order, legend=None),
+        tooltip=["source:N", "step:Q", alt.Tooltip("loss:Q", format=".4g")],
+    )
+    lines = base.mark_line(interpolate="monotone").encode(
+        strokeWidth=stress, opacity=alt.condition(pick & near, alt.value(1.0), alt.value(0.18))
+    )
+    points = base.mark_point(size=60, opacity=0).add_params(pick, near)
+    ends = data.sort_values("step").groupby("source")["loss"].last()
+    said = "; ".join(f"{name} {ends[name]:.3g}" for name in order)
+    chart = alt.layer(lines, points).properties(
+        height=260, description=f"Training loss at the last step: {said}"
+    )
+    return _spec(chart)
+
+
+def effects_chart(effects: pd.DataFrame) -> dict[str, Any] | None:
+    """Shares of effects by relation of source and target, one bar each, as Table 6 of Mensink et al."""
+    relations = {
+        ("all", "all"): "all transfers",
+        ("within", "within"): "same domain, same task type",
+        ("within", "cross"): "same domain, other task type",
+        ("cross", "within"): "other domain, same task type",
+        ("cross", "cross"): "other domain, other task type",
+    }
+    rows = []
+    for row in effects.itertuples():
+        name = relations.get((row.image_domain, row.task_type))
+        if name is None or not row.count:
+            continue
+        between = row.positive_percent - row.very_positive_percent
+        shares = (row.negative_percent, row.insignificant_percent, between, row.very_positive_percent)
+        for effect, share in zip(EFFECT_COLOURS, shares, strict=True):
+            label = f"{name} ({row.count})"
+            rows.append(
+                {
+                    "relation": label,
+                    "effect": words.EFFECTS[effect],
+                    "share": round(share, 1),
+                    "n": int(row.count),
+                }
+            )
+    if not rows:
+        return None
+    data = pd.DataFrame(rows)
+    data["end"] = data.groupby("relation")["share"].cumsum()
+    data["middle"] = data["end"] - data["share"] / 2
+    names = [words.EFFECTS[effect] for effect in EFFECT_COLOURS]
+    order = list(dict.fromkeys(data["relation"]))
+    base = alt.Chart(_values(data)).encode(
+        y=alt.Y("relation:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False))
+    )
+    bars = (
+        base.mark_bar(stroke="white")
+        .encode(
+            x=alt.X("start:Q", title="share of transfers (%)", scale=alt.Scale(domain=[0, 100])),
+            x2="end:Q",
+            color=alt.Color(
+                "effect:N",
+                title=None,
+                scale=alt.Scale(domain=names, range=list(EFFECT_COLOURS.values())),
+                legend=alt.Legend(orient="top"),
+            ),
+            tooltip=["relation:N", "effect:N", alt.Tooltip("share:Q", title="share (%)")],
+        )
+        .transform_calculate(start="datum.end - datum.share")
+    )
+    labels = (
+        base.mark_text(fontSize=11)
+        .encode(
+            x="middle:Q",
+            text=alt.Text("share:Q", format=".0f"),
+            color=alt.condition("datum.effect === 'negative'", alt.value("white"), alt.value(INK)),
+        )
+        .transform_filter("datum.share >= 6")
+    )
+    said = "; ".join(f"{row['relation']}: {row['effect']} {row['share']} %" for row in rows)
+    return _spec(
+        alt.layer(bars, labels).properties(height=34 * len(order), description=f"Shares of effects. {said}")
+    )
+
+
+def metrics_chart(evaluation: pd.DataFrame, statistic: str) -> dict[str, Any] | None:
+    """How well each metric ranks the sources of a given target, with intervals over targets, the best on top.
+
+    evaluation: rows of `metric_evaluation` of one regime, task type and set of pairs.
+    """
+    rows = evaluation[(evaluation["statistic"] == statistic) & evaluation["value"].notna()]
+    rows = rows.sort_values("value", ascending=False)
+    if rows.empty:
+        return None
+    data = pd.DataFrame(
+        {
+            "metric": [words.in_words(name) for name in rows["metric"]],
+            "value": rows["value"].round(3),
+            "low": rows["low"].round(3),
+            "high": rows["high"].round(3),
+            "kind": ["needs no score" if flag else "metric" for flag in rows["is_baseline"]],
+        }
+    )
+    order = list(data["metric"])
+    colour = alt.Color(
+        "kind:N",
+        title=None,
+        scale=alt.Scale(domain=["metric", "needs no score"], range=[BLUE, ORANGE]),
+        legend=alt.Legend(orient="top"),
+    )
+    base = alt.Chart(_values(data)).encode(
+        y=alt.Y("metric:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False)),
+        tooltip=["metric:N", "value:Q", "low:Q", "high:Q", "kind:N"],
+    )
+    title = "weighted Kendall tau for a given target, mean over targets, 95 % interval"
+    bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=title), x2="high:Q", color=colour)
+    dots = base.mark_point(filled=True, size=70, opacity=1).encode(
+        x=alt.X("value:Q", title=title),
+        color=colour,
+        shape=alt.Shape(
+            "kind:N",
+            title=None,
+            scale=alt.Scale(domain=["metric", "needs no score"], range=["circle", "square"]),
+        ),
+    )
+    zero = alt.Chart(alt.InlineData([{"at": 0}])).mark_rule(color="#999").encode(x="at:Q")
+    said = "; ".join(f"{name} {value}" for name, value in zip(order, data["value"], strict=True))
+    chart = alt.layer(zero, *([bars] if data["low"].notna().any() else []), dots).properties(
+        height=max(60, ROW * len(data)), description=f"{title}: {said}"
+    )
+    return _spec(chart)
+
+
+def beside_published(pairs: pd.DataFrame) -> dict[str, Any] | None:
+    """Gains of this study against the paper's for the same source, target and regime.
+
+    pairs: columns source, target, regime, ours, theirs.
+    """
+    if pairs.empty:
+        return None
+    data = pairs.assign(
+        source=[words.source_in_words(name) for name in pairs["source"]],
+        regime=[words.in_words(name) for name in pairs["regime"]],
+        ours=pairs["ours"].round(1),
+    )
+    ends = [
+        float(min(data["ours"].min(), data["theirs"].min())),
+        float(max(data["ours"].max(), data["theirs"].max())),
+    ]
+    line = alt.Chart(alt.InlineData([{"at": end} for end in ends])).mark_line(color="#999", strokeDash=[4, 4])
+    dots = (
+        alt.Chart(_values(data))
+        .mark_point(filled=True, size=55, opacity=0.75)
+        .encode(
+            x=alt.X("theirs:Q", title="gain printed in the paper (%)"),
+            y=alt.Y("ours:Q", title="gain in this study (%)"),
+            color=alt.Color(
+                "regime:N",
+                title=None,
+                scale=alt.Scale(range=[BLUE, ORANGE, GREY, "#009e73"]),
+                legend=alt.Legend(orient="top"),
+            ),
+            shape=alt.Shape("regime:N", title=None),
+            tooltip=["source:N", "target:N", "regime:N", "ours:Q", "theirs:Q"],
+        )
+    )
+    chart = alt.layer(line.encode(x="at:Q", y="at:Q"), dots).properties(
+        height=340,
+        description=f"{len(data)} gains of this study against those printed; the table below has the numbers.",
+    )
+    return _spec(chart)
+
+
+def sizes_chart(sizes: dict[str, Any]) -> dict[str, Any] | None:
+    """Histogram of image sizes of a dataset; None where all are of one size."""
+    if len(sizes["numbers"]) < 2:
+        return None
+    edges = sizes["edges"]
+    rows = [
+        {"from": edges[place], "to": edges[place + 1], "images": number}
+        for place, number in enumerate(sizes["numbers"])
+    ]
+    said = "; ".join(f"{row['from']:.0f} to {row['to']:.0f}: {row['images']}" for row in rows)
+    chart = (
+        alt.Chart(alt.InlineData(rows), height=150)
+        .mark_bar(color=BLUE, stroke="white")
+        .encode(
+            x=alt.X("from:Q", title="longer side (pixels)", scale=alt.Scale(zero=False, nice=False)),
+            x2="to:Q",
+            y=alt.Y("images:Q", title="images"),
+            tooltip=["from:Q", "to:Q", "images:Q"],
+        )
+        .properties(description=f"Images by longer side in pixels: {said}")
+    )
+    return _spec(chart)
+
+
+def _relation(row: dict[str, Any]) -> str:
+    if row["source"] == "scratch":
+        return "random weights"
+    return "within domain" if words.known(row["within_domain"]) and row["within_domain"] else "other domain"
+
+
+def _line_colours(order: list[str]) -> list[str]:
+    """Black for ILSVRC, grey for random weights, the eight colours of Okabe and Ito by turns for the others."""
+    hues = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6000"]
+    found, number = [], 0
+    for name in order:
+        if name in ("ILSVRC", "random weights"):
+            found.append("#000000" if name == "ILSVRC" else "#9a9a9a")
+        else:
+            found.append(hues[number % len(hues)])
+            number += 1
+    return found
+
+
+def _values(data: pd.DataFrame) -> alt.InlineData:
+    """Rows inside the specification, without those cells that are empty."""
+    rows = data.to_dict("records")
+    return alt.InlineData(
+        [{name: value for name, value in row.items() if words.known(value)} for row in rows]
+    )
+
+
+def _spec(chart: alt.LayerChart | alt.Chart) -> dict[str, Any]:
+    """The specification; the page sets its width, and its fonts are the page's."""
+    text = {
+        "labelFont": FONT,
+        "titleFont": FONT,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+    }
+    styled = chart.configure(font=FONT).configure_axis(
+        **text, grid=True, gridColor="#eee", labelColor=INK, titleColor="#555"
+    )
+    styled = styled.configure_legend(labelFont=FONT, labelFontSize=12, titleFont=FONT).configure_view(
+        stroke=None
+    )
+    return styled.to_dict(validate=False)

@@ -1,0 +1,130 @@
+"""How well metrics predict: their track record with intervals, what they differ by, and how far datasets look apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from transfer_atlas.analysis.figures import style
+from transfer_atlas.analysis.report import words
+from transfer_atlas.analysis.report.charts import metrics_chart
+from transfer_atlas.analysis.report.study import ReportedStudy
+
+STATISTIC = "weighted_kendall"
+
+
+def metrics(study: ReportedStudy) -> dict[str, Any] | None:
+    """Charts and tables by regime; None for a study without scores."""
+    evaluation = study.tables.get("metric_evaluation")
+    if evaluation is None:
+        return None
+    blocks = []
+    for regime in study.regimes:
+        rows = evaluation[
+            (evaluation["regime"] == regime)
+            & (evaluation["fixed"] == "target")
+            & (evaluation["performance"] == "gain")
+            & (evaluation["task_type"] == "all")
+        ]
+        common = rows[rows["pairs_used"] == "common"]
+        shown = common if common["value"].notna().any() else rows[rows["pairs_used"] == "all"]
+        chart = metrics_chart(shown, STATISTIC)
+        if chart is None:
+            continue
+        used = (
+            "pairs that every metric has scored" if shown is common else "all pairs that a metric has scored"
+        )
+        blocks.append({"regime": regime, "chart": chart, "used": used, "rows": _rows(shown)})
+    return {
+        "blocks": blocks,
+        "failed": _failed(study.tables["scores"]),
+        "distances": _distances(study.tables["domain_distances"]),
+    }
+
+
+def _rows(shown: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row for each metric with all its statistics, the best by weighted tau first."""
+    rows = []
+    for metric, group in shown.groupby("metric", sort=True):
+        of = group.set_index("statistic")
+        first = group.iloc[0]
+        cells = {name: _number(of, name) for name in ("kendall", "weighted_kendall", "spearman", "pearson")}
+        tops = sorted(name for name in of.index if str(name).startswith("top_"))
+        rows.append(
+            {
+                "metric": words.in_words(str(metric)),
+                "baseline": bool(first["is_baseline"]),
+                "cells": cells,
+                "tops": [(words.in_words(name), _number(of, name)) for name in tops],
+                "regret": _number(of, "regret"),
+                "targets": int(first["groups"]),
+                "pairs": int(first["pairs"]),
+                "order": of["value"].get(STATISTIC, float("nan")),
+            }
+        )
+    return sorted(rows, key=lambda row: -row["order"] if words.known(row["order"]) else 1e9)
+
+
+def _number(of: pd.DataFrame, statistic: str) -> dict[str, Any]:
+    if statistic not in of.index or not words.known(of.loc[statistic, "value"]):
+        return {"text": "\N{EN DASH}", "interval": "", "order": -1e9}
+    row = of.loc[statistic]
+    told = ""
+    if words.known(row["low"]) and words.known(row["high"]):
+        told = f"{words.signed(row['low'], 2)} to {words.signed(row['high'], 2)}"
+    return {"text": words.signed(row["value"], 2), "interval": told, "order": float(row["value"])}
+
+
+def _failed(scores: pd.DataFrame) -> list[dict[str, Any]]:
+    """Scores that are not there, by metric and status: how many, and the first reason."""
+    lost = scores[scores["status"] != "finished"]
+    return [
+        {
+            "metric": words.in_words(metric),
+            "status": words.in_words(status),
+            "count": len(rows),
+            "reason": next((reason for reason in rows["reason"] if words.known(reason)), ""),
+        }
+        for (metric, status), rows in lost.groupby(["metric", "status"], sort=True)
+    ]
+
+
+def _distances(distances: pd.DataFrame) -> dict[str, Any] | None:
+    """D(T given S) as a matrix, near is dark; None where there is none."""
+    rows = distances[(distances["assignment"] == "target_to_source") & distances["distance"].notna()]
+    if rows.empty:
+        return None
+    rows = (
+        rows[rows["backbone"] == sorted(rows["backbone"].dropna())[0]]
+        if rows["backbone"].notna().any()
+        else rows
+    )
+    domains = dict(zip(rows["source"], rows["source_domain"], strict=True))
+    domains |= dict(zip(rows["target"], rows["target_domain"], strict=True))
+    order = style.ordered(set(domains.values()), style.DOMAIN_ORDER)
+    names = sorted(domains, key=lambda name: (order.index(domains[name]), name))
+    sources = [name for name in names if name in set(rows["source"])]
+    targets = [name for name in names if name in set(rows["target"])]
+    values = {(row.target, row.source): row.distance for row in rows.itertuples()}
+    low, high = rows["distance"].min(), rows["distance"].max()
+    decimals = 0 if high >= 100 else 1 if high >= 10 else 2
+
+    def cell(target: str, source: str) -> dict[str, Any]:
+        value = values.get((target, source))
+        if value is None:
+            return {"text": "", "order": 1e9, "shade": 0.0}
+        near = 0.5 if high == low else 1.0 - (value - low) / (high - low)
+        return {"text": f"{value:.{decimals}f}", "order": float(value), "shade": round(0.05 + 0.75 * near, 3)}
+
+    return {
+        "sources": sources,
+        "rows": [
+            {
+                "target": target,
+                "domain": words.in_words(domains[target]),
+                "cells": [cell(target, s) for s in sources],
+            }
+            for target in targets
+        ],
+    }

@@ -1,0 +1,81 @@
+"""Pictures inside the page: small WebP files as data URIs, kept within a budget so that the page stays small."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+PANELS, SHEETS, FIGURES = 1_700_000, 1_000_000, 1_000_000  # bytes of all pictures of a kind, before base64
+QUALITIES = (78, 60, 40)  # of WebP, tried in turn
+WIDEST = {"panel": 900, "sheet": 980, "figure": 1500}  # pixels
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the page; data: its URI, or None where the budget did not reach, and then `link` leads to it."""
+
+    data: str | None
+    link: str
+    width: int
+    height: int
+    alt: str
+
+
+def picture(path: Path, link: str, alt: str, kind: str, budget: int) -> Picture | None:
+    """The picture of a file within `budget` bytes; None where there is no readable file."""
+    try:
+        with Image.open(path) as opened:
+            image = opened.convert("RGB")
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
+        return None
+    factor = min(1.0, WIDEST[kind] / image.width)
+    if factor < 1:
+        size = (round(image.width * factor), max(1, round(image.height * factor)))
+        image = image.resize(size, Image.Resampling.LANCZOS)
+    for quality in QUALITIES:
+        encoded = _webp(image, quality)
+        if len(encoded) <= budget:
+            data = "data:image/webp;base64," + base64.b64encode(encoded).decode("ascii")
+            return Picture(data, link, image.width, image.height, alt)
+    return Picture(None, link, image.width, image.height, alt)
+
+
+def size_of(found: Picture) -> int:
+    """Bytes that a picture takes of its budget."""
+    return 0 if found.data is None else len(found.data) * 3 // 4
+
+
+def gallery(entries: Sequence[tuple[Path, str, str]], kind: str, budget: int) -> list[Picture | None]:
+    """Pictures of files (path, link, alternative text) that share a budget; what one leaves over the next may take.
+
+    In the order of the entries; None for a file that is not there or no picture.
+    """
+    found: list[Picture | None] = []
+    left = budget
+    for number, (path, link, alt) in enumerate(entries):
+        # None may take more than three times its fair share, so that one large picture does not starve the others.
+        fair = left / (len(entries) - number)
+        made = picture(path, link, alt, kind, int(min(left, 3 * fair)))
+        found.append(made)
+        left -= 0 if made is None else size_of(made)
+    return found
+
+
+def panels_of(folder: Path, metrics: dict[str, Any] | None) -> list[tuple[Path, dict[str, Any]]]:
+    """Files of the panels that a run kept, with what it says of each; none where it kept none or they are not here."""
+    kept = (metrics or {}).get("panels") or []
+    files = [(folder / str(panel["file"]), panel) for panel in kept]
+    inside = [(path, panel) for path, panel in files if path.resolve().is_relative_to(folder.resolve())]
+    return [(path, panel) for path, panel in inside if path.is_file()]
+
+
+def _webp(image: Image.Image, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=quality, method=4)
+    return buffer.getvalue()
