@@ -17,6 +17,8 @@ rule tables:
         per_class=f"{FLOW.study.results}/tables/per_class.parquet",
         per_image=f"{FLOW.study.results}/tables/per_image.parquet",
         curves=f"{FLOW.study.results}/tables/curves.parquet",
+        methods=f"{FLOW.study.results}/tables/methods.parquet",
+        method_summary=f"{FLOW.study.results}/tables/method_summary.parquet",
         stamp=str(stamp("tables")),
     log:
         f"logs/tables-{FLOW.key}.log",

@@ -40,3 +40,24 @@ rule datasets:
         f"raw datasets of study {FLOW.study.study}"
     script:
         "../workflow_scripts/datasets.py"
+
+
+# A part of a prepared dataset: some of its classes, or one against all others.
+use rule prepare_dataset as take_part with:
+    input:
+        parents_of("part"),
+    output:
+        mark("part"),
+    log:
+        log_of("part"),
+    threads: 1
+    resources:
+        mem_mb=memory_of("part"),
+        runtime=minutes_of("part"),
+        gpu=gpus_of("part"),
+        cpus_per_task=cores_of("part"),
+        turn=1,
+    params:
+        job=job_of("part"),
+    message:
+        "take {wildcards.name}"

@@ -15,6 +15,7 @@ from transfer_atlas.analysis.tables.details import (
 )
 from transfer_atlas.analysis.tables.effects import best_effects_table, effects_table
 from transfer_atlas.analysis.tables.files import write_table
+from transfer_atlas.analysis.tables.methods import method_summary_table, methods_table
 from transfer_atlas.analysis.tables.records import dataset_facts, read_records
 from transfer_atlas.analysis.tables.surroundings import told_of_differences
 from transfer_atlas.analysis.tables.transfers import (
@@ -32,6 +33,7 @@ records = read_records(facts["transfers"], facts["others"])
 transfers = transfers_table(records, dataset_facts(records, facts["domains"], facts["multi_sources"]))
 by_image = read_per_image(facts["transfers"])
 gains = gains_table(transfers, results_by_image(by_image), chance_levels(records))
+methods = methods_table(transfers)
 tables = {
     "runs": runs_table(records),
     "transfers": transfers,
@@ -43,6 +45,8 @@ tables = {
     "per_class": per_class_table(records),
     "per_image": per_image_table(by_image),
     "curves": curves_table(records),
+    "methods": methods,
+    "method_summary": method_summary_table(methods),
 }
 if hasattr(snakemake.output, "findings"):  # else of the tables of scores, which know domain distances
     tables["findings"] = findings_table(gains, members=facts["multi_sources"])

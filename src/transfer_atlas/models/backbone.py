@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
 import timm
@@ -11,6 +12,7 @@ from timm.models.hrnet import HighResolutionNetFeatures
 from torch import Tensor, nn
 
 from transfer_atlas.errors import ConfigurationError
+from transfer_atlas.models.architectures.registry import ARCHITECTURES
 from transfer_atlas.models.expected_input import WHITENED, ExpectedInput
 from transfer_atlas.models.feature_networks import at_strides_from, feature_network
 from transfer_atlas.models.upsampling import resize
@@ -60,6 +62,7 @@ class Backbone(nn.Module):
         self.register_buffer("input_scale", torch.ones(1, 3, 1, 1), persistent=False)
         self.register_buffer("input_shift", torch.zeros(1, 3, 1, 1), persistent=False)
         self.expects = WHITENED
+        self.linear = False  # whether classification reads the last map, averaged, through one linear layer
 
     def expect(self, expects: ExpectedInput) -> None:
         """Say what input the weights were trained on: with their copying, it is to be carried along."""
@@ -87,14 +90,33 @@ def join_branches(branches: list[Tensor], size: tuple[int, int]) -> Tensor:
     return torch.cat([resize(branch, size) for branch in branches], dim=1)
 
 
-def build_backbone(name: str, *, seed: int) -> Backbone:
-    """A backbone with random weights drawn from `seed`. Raises ConfigurationError for an unknown name."""
+def backbone_of(settings: Mapping[str, Any], *, seed: int) -> Backbone:
+    """The backbone of a run's settings, with random weights drawn from `seed`.
+
+    settings: `name`, and where they are not the defaults `width` and `classification` (study/settings.py).
+    """
+    backbone = build_backbone(settings["name"], seed=seed, width=settings.get("width", 1.0))
+    backbone.linear = backbone.linear or settings.get("classification") == "linear"
+    return backbone
+
+
+def build_backbone(name: str, *, seed: int, width: float = 1.0) -> Backbone:
+    """A backbone with random weights drawn from `seed`. Raises ConfigurationError for an unknown name.
+
+    width: factor of the channels of the networks in `architectures/`.
+    """
+    if name in ARCHITECTURES:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            backbone = _with_momentum(Backbone(*ARCHITECTURES[name].build(width)))
+        backbone.linear = ARCHITECTURES[name].linear
+        return backbone
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if name == "hrnet_tiny":
             body = HighResolutionNetFeatures(_tiny_hrnet(), feature_location="", out_indices=(1, 2, 3, 4))
         elif name not in timm.list_models():
-            near = difflib.get_close_matches(name, [*timm.list_models(), "hrnet_tiny"], n=3)
+            near = difflib.get_close_matches(name, [*timm.list_models(), "hrnet_tiny", *ARCHITECTURES], n=3)
             raise ConfigurationError(
                 f"backbone.name is {name!r}, which timm {timm.__version__} does not know"
                 + (f"; did you mean {', '.join(near)}?" if near else "; see timm.list_models().")
@@ -107,7 +129,11 @@ def build_backbone(name: str, *, seed: int) -> Backbone:
         else:
             body = feature_network(name)
     body, widths, strides = at_strides_from(STRIDE, body)
-    for module in body.modules():
+    return _with_momentum(Backbone(body, widths, strides))
+
+
+def _with_momentum(backbone: Backbone) -> Backbone:
+    for module in backbone.body.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = BATCH_NORM_MOMENTUM
-    return Backbone(body, widths, strides)
+    return backbone

@@ -93,6 +93,18 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         minutes=240,
         least_memory_mb=1000,
     ),
+    "part": Kind(
+        rule="take_part",
+        folder="parts",
+        title="parts of datasets",
+        noun="part of a dataset",
+        runner="transfer_atlas.datasets.parts:take_part",
+        code=("prepared", "parts"),
+        files={"description": "dataset.json"},
+        shared=False,
+        uses_torch=False,
+        memory_mb=2000,
+    ),
     "ilsvrc": Kind(
         rule="ilsvrc_checkpoint",
         folder="ilsvrc",

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from transfer_atlas import code_versions
+from transfer_atlas.models.architectures.registry import stages_of
 from transfer_atlas.planning.atdt import atdt_datasets, wanted_atdt
-from transfer_atlas.planning.identity import Wanted, wanted
+from transfer_atlas.planning.identity import BASELINES, PLAIN, Wanted, wanted
 from transfer_atlas.planning.kinds import KINDS, rank_of
 from transfer_atlas.planning.run import Run, with_ancestry
 from transfer_atlas.planning.scores import metric_stages, wanted_scores
@@ -16,7 +17,8 @@ from transfer_atlas.planning.transfers import Builder
 from transfer_atlas.store.keys import canonical, key_of
 from transfer_atlas.study.settings import TrainOrigin
 from transfer_atlas.study.study import Study
-from transfer_atlas.study.task import Task, is_multi
+from transfer_atlas.study.task import ILSVRC, Task, is_multi, start_name
+from transfer_atlas.training.methods.registry import METHODS
 
 ANALYSIS = "analysis"  # the stage of code that makes tables and figures
 NOT_SHOWN = ("target_model",)  # kinds that no table tells of
@@ -89,7 +91,7 @@ def make_plan(study: Study, dataset_versions: Mapping[str, str], origin_version:
         for source in [*experiment.baselines, *study.sources_of(experiment, f"experiments[{index}]")]
         if target not in build.left_out(source, experiment.to_own_targets)
         for seed in sorted(set(experiment.seeds))
-        for method in sorted(set(experiment.methods))
+        for method in (sorted(set(experiment.methods)) if source not in BASELINES else [PLAIN])
     ]
     kept = []
     if study.keep_target_models:
@@ -111,10 +113,13 @@ def used_datasets(study: Study) -> list[str]:
     for index, experiment in enumerate(study.experiments):
         tasks = study.expand(experiment.targets, f"experiments[{index}].targets")
         for source in study.sources_of(experiment, f"experiments[{index}]"):
-            tasks += study.tasks_of_multi_source(source) if is_multi(source) else [source]
+            start = start_name(source)
+            if start != ILSVRC:
+                tasks += study.tasks_of_multi_source(start) if is_multi(start) else [start]
         used |= {Task.parse(task).dataset for task in tasks}
-    if isinstance(study.ilsvrc, TrainOrigin):
-        used.add(study.ilsvrc.dataset)
+    for origin in (study.ilsvrc, *(backbone.ilsvrc for backbone in study.backbones.values())):
+        if isinstance(origin, TrainOrigin):
+            used.add(origin.dataset)
     return [name for name in study.datasets if name in used]
 
 
@@ -122,6 +127,10 @@ def _stages(study: Study) -> Iterable[str]:
     """Stages of code that enter the keys of any run that the study's datasets allow."""
     types = {task_type for dataset in study.datasets.values() for task_type in dataset.tasks}
     found = set(metric_stages())
+    for experiment in study.experiments:
+        found |= {stage for method in experiment.methods for stage in METHODS[method].stages}
+    for backbone in (study.backbone, *study.backbones.values()):
+        found |= set(stages_of(backbone.name))
     for name, kind in KINDS.items():
         if name == "prepared":
             adapters = {dataset.adapter.name for dataset in study.datasets.values()}

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from transfer_atlas.errors import ConfigurationError
-from transfer_atlas.planning.identity import PAIR, Wanted, wanted
+from transfer_atlas.models.architectures.registry import stages_of
+from transfer_atlas.planning.identity import PAIR, PLAIN, Wanted, wanted
 from transfer_atlas.planning.run import Run
 from transfer_atlas.planning.transfers import Builder, named_limits
 from transfer_atlas.scoring.metrics import (
@@ -23,7 +24,8 @@ from transfer_atlas.scoring.metrics import (
 )
 from transfer_atlas.scoring.settings import TransferabilitySettings
 from transfer_atlas.study.study import Study
-from transfer_atlas.study.task import Task, task_of
+from transfer_atlas.study.task import ILSVRC, Task, backbone_name, start_name, task_of
+from transfer_atlas.training.methods.registry import METHODS
 
 PREFERRED = ("multi_segmentation", "ilsvrc")  # for domain distances: the paper's choice where a study has it
 SAMPLING = ("pixels", "depth_bins", "seed")  # settings of samples
@@ -71,7 +73,7 @@ class Scoring:
                 **{name: getattr(self.settings, name) for name in SAMPLING},
                 **({"kept": kept} if kept else {}),
             },
-            code=self.build.code("features"),
+            code=self.build.code("features") | self._architecture(source),
             parents={"source": source, "dataset": dataset},
         )
 
@@ -99,6 +101,9 @@ class Scoring:
                 parents=parents,
             )
         return found
+
+    def _architecture(self, source: Run) -> dict[str, int]:
+        return {stage: self.build.declared[stage] for stage in stages_of(source.settings["backbone"]["name"])}
 
     def _schemes(self, task: Task) -> str:
         """How pixels are drawn: one scheme, or those of the metrics' papers joined by `+`; of other tasks none is."""
@@ -142,7 +147,8 @@ def wanted_scores(study: Study, transfers: Iterable[Wanted], build: Builder) -> 
     found, seen = [], set()
     for each in transfers:
         pair = tuple(each[name] for name in PAIR)
-        if "source" not in each.run.parents or pair in seen:
+        source = each.run.parents.get("source") or _own_checkpoint(each)
+        if source is None or METHODS[each.identity.get("method", PLAIN)].source is not None or pair in seen:
             continue  # seeds and methods differ in training, not in images
         seen.add(pair)
         run, task = each.run, Task.parse(each["target"])
@@ -151,7 +157,6 @@ def wanted_scores(study: Study, transfers: Iterable[Wanted], build: Builder) -> 
         }
         limits["selection_seed"] = run.settings["selection_seed"]
         resolution = run.settings["training"]["resolution"]
-        source = run.parents["source"]
         features = scoring.samples(source, run.parents["dataset"], task, resolution, limits)
         for metric, score in scoring.scores(features, source, task).items():
             found.append(wanted(score, **dict(zip(PAIR, pair, strict=True)), metric=metric))
@@ -169,7 +174,7 @@ def _image_features(
     for each in transfers:
         source = each.run.parents.get("source")
         for start in (each.run, source):
-            if start is not None and "ilsvrc" in start.parents:
+            if start is not None and "ilsvrc" in start.parents and backbone_name(each["source"]) is None:
                 backbones["ilsvrc"] = start.parents["ilsvrc"]
         places[Task.parse(each["target"]).place] = each.run.parents["dataset"]
         if source is not None:
@@ -177,6 +182,8 @@ def _image_features(
             if task_of(each["source"]) is not None:
                 places[Task.parse(each["source"]).place] = source.parents["dataset"]
     chosen = domain_backbone(settings, backbones)
+    if chosen == ILSVRC and chosen not in backbones:
+        backbones[ILSVRC] = build.ilsvrc()
     if chosen not in backbones:
         raise ConfigurationError(
             f"transferability.domain_features is {chosen!r}, which is no source of the experiments "
@@ -232,6 +239,13 @@ def image_features_run(
         code=build.code("image_features"),
         parents={"model": model, "dataset": prepared},
     )
+
+
+def _own_checkpoint(each: Wanted) -> Run | None:
+    """The checkpoint of a transfer from `ilsvrc+resnet18`: pretrained models are scored like sources."""
+    if start_name(each["source"]) == ILSVRC and backbone_name(each["source"]) is not None:
+        return each.run.parents["ilsvrc"]
+    return None
 
 
 def place_of(name: str) -> tuple[str, str | None]:

@@ -7,12 +7,31 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from transfer_atlas.datasets.registry import root_of
+from transfer_atlas.datasets.versions import ABSENT
+from transfer_atlas.models.architectures.registry import stages_of
+from transfer_atlas.models.packages import package_version
 from transfer_atlas.planning.identity import PLAIN
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.run import Run
-from transfer_atlas.study.settings import FileOrigin, PackageOrigin, TimmOrigin, TrainOrigin
+from transfer_atlas.study.settings import (
+    FileOrigin,
+    PackageOrigin,
+    ScratchOrigin,
+    TimmOrigin,
+    TrainOrigin,
+)
 from transfer_atlas.study.study import Study
-from transfer_atlas.study.task import Task, is_multi, type_of_source
+from transfer_atlas.study.task import (
+    ILSVRC,
+    PLUS,
+    Task,
+    backbone_name,
+    is_multi,
+    start_name,
+    task_of,
+    type_of_source,
+)
+from transfer_atlas.training.methods.registry import METHODS
 
 # Where the files are and whose they are changes no picture.
 PLACES = ("path", "source", "licence", "data_root")
@@ -39,9 +58,18 @@ class Builder:
         return {stage: self.declared[stage] for stage in KINDS[kind].stages(**places)}
 
     def prepared(self, name: str, part: str | None = None) -> Run:
-        """A dataset, or a part of it."""
+        """A dataset, or a part of it: of some of its images as of any, of classes made of the prepared whole."""
         if ("prepared", name, part) not in self._made:
             dataset = self.study.datasets[name]
+            if part is not None and "images" not in dataset.part(part):
+                self._made["prepared", name, part] = Run(
+                    kind="part",
+                    name=f"{name}.{part}",
+                    settings={"name": f"{name}.{part}", "part": dataset.part(part)},
+                    code=self.code("part"),
+                    parents={"whole": self.prepared(name)},
+                )
+                return self._made["prepared", name, part]
             settings = dataset.adapter.hashed()
             location = {place: settings.pop(place) for place in PLACES if place in settings}
             location = {place: str(value) for place, value in location.items() if value is not None}
@@ -60,10 +88,13 @@ class Builder:
             )
         return self._made["prepared", name, part]
 
-    def ilsvrc(self) -> Run:
-        """The ILSVRC checkpoint of the study."""
-        if ("ilsvrc",) not in self._made:
-            origin, backbone = self.study.ilsvrc, self.study.backbone.hashed()
+    def ilsvrc(self, source: str = ILSVRC) -> Run:
+        """The ILSVRC checkpoint of the backbone of a source: the study's own unless its name has another."""
+        chosen = backbone_name(source)
+        if ("ilsvrc", chosen) not in self._made:
+            origin, backbone = self.study.origin(source), self.study.network(source)
+            readable = backbone["name"].lower()
+            architecture = self._architecture(backbone)
             if isinstance(origin, TrainOrigin):
                 task = Task("classification", origin.dataset)
                 training = self.study.training(task, None).hashed()
@@ -75,21 +106,30 @@ class Builder:
                 }
                 code = self.code("ilsvrc") | self.code("source", task_type="classification")
                 parents = {"dataset": self.prepared(origin.dataset)}
-                made = Run("ilsvrc", self.study.backbone.name.lower(), settings, code, parents=parents)
-            elif isinstance(origin, TimmOrigin | PackageOrigin):
-                model = origin.model if isinstance(origin, TimmOrigin) else origin.package
-                made = self.pretrained(model, self.origin_version)
+                made = Run("ilsvrc", readable, settings, code | architecture, parents=parents)
+            elif isinstance(origin, ScratchOrigin):
+                settings = {"backbone": backbone, "origin": "scratch", "seed": origin.seed}
+                made = Run("ilsvrc", readable, settings, self.code("ilsvrc") | architecture)
+            elif isinstance(origin, TimmOrigin):
+                made = self.pretrained(origin.model, None)
+            elif isinstance(origin, PackageOrigin):
+                version = self.origin_version if chosen is None else package_version(origin.package)
+                made = self.pretrained(origin.package, version)
             else:
                 made = Run(
                     kind="ilsvrc",
-                    name=self.study.backbone.name.lower(),
+                    name=readable,
                     settings={"backbone": backbone, "origin": "file", **_expected(origin)},
-                    code=self.code("ilsvrc"),
+                    code=self.code("ilsvrc") | architecture,
                     versions={"file": str(self.origin_version)},
                     location={"path": str(origin.path)},
                 )
-            self._made["ilsvrc",] = made
-        return self._made["ilsvrc",]
+            self._made["ilsvrc", chosen] = made
+        return self._made["ilsvrc", chosen]
+
+    def _architecture(self, backbone: Mapping[str, Any]) -> dict[str, int]:
+        """Versions of the stages that a backbone of our own adds."""
+        return {stage: self.declared[stage] for stage in stages_of(backbone["name"])}
 
     def pretrained(self, model: str, version: str | None) -> Run:
         """Weights of timm, or of a weight package, whose content has a version."""
@@ -97,31 +137,44 @@ class Builder:
 
     def left_out(self, source: str, to_own_targets: bool) -> list[str]:
         """The targets a source is not transferred to: those it was trained on; to_own_targets: of the experiment."""
+        source = start_name(source)
         if not is_multi(source):
             return [source]
         return [] if to_own_targets else self.study.tasks_of_multi_source(source)
 
-    def source(self, name: str, images: int | None, selection_seed: int) -> Run:
-        """A source trained on a task, or on several datasets; a limit on images holds for each dataset."""
-        asked = ("source", name, images, selection_seed if images else None)
+    def source(self, name: str, images: int | None, selection_seed: int, method: str = PLAIN) -> Run:
+        """A source trained on a task, or on several datasets; a limit on images holds for each dataset.
+
+        method: of a transfer; some have a way of their own to train what they start from.
+        """
+        if METHODS[method].source is None:
+            method = PLAIN
+        asked = ("source", name, images, selection_seed if images else None, method)
         if asked not in self._made:
             make = self._multi_source if is_multi(name) else self._single_source
-            readable, settings, parents = make(name)
+            readable, settings, parents = make(start_name(name))
+            backbone = backbone_name(name)
             task_type = type_of_source(name)
             assert task_type is not None  # names of sources were checked when the study was read
             self._made[asked] = Run(
                 kind="source",
-                name=readable + (f"-{images}-images" if images else ""),
+                name=readable
+                + (f"-{backbone}" if backbone else "")
+                + (f"-{images}-images" if images else "")
+                + ("" if method == PLAIN else f"-{method}"),
                 settings={
-                    "backbone": self.study.backbone.hashed(),
+                    "backbone": self.study.network(name),
                     "task_type": task_type,
                     "images": images,
                     "selection_seed": selection_seed if images else None,
                     "seed": self.study.source_seed,
                     **settings,
+                    **self._of_method(method),
                 },
-                code=self.code("source", task_type=task_type),
-                parents={"ilsvrc": self.ilsvrc(), **parents},
+                code=self.code("source", task_type=task_type)
+                | self._method_code(method)
+                | self._architecture(self.study.network(name)),
+                parents={"ilsvrc": self.ilsvrc(name), **parents},
             )
         return self._made[asked]
 
@@ -158,15 +211,16 @@ class Builder:
         chosen = self.study.regimes[regime]
         parents = {"dataset": self.prepared(target.dataset, target.part)}
         start = source
-        if source == "ilsvrc":
-            parents["ilsvrc"] = self.ilsvrc()
+        if start_name(source) == ILSVRC:
+            parents["ilsvrc"] = self.ilsvrc(source)
+            start = source.replace(PLUS, "-")
         elif source != "scratch":
-            parents["source"] = self.source(source, chosen.source_images, chosen.selection_seed)
+            parents["source"] = self.source(source, chosen.source_images, chosen.selection_seed, method)
             start = parents["source"].name
         held_out = self.study.held_out_fraction if self.study.select_on == "held_out" else None
         limits = chosen.limits_of_target(target.dataset)
         settings = {
-            "backbone": self.study.backbone.hashed(),
+            "backbone": self.study.network(source),
             "task_type": target.type,
             **self._training_of_target(target, regime),
             **limits,
@@ -175,8 +229,11 @@ class Builder:
             "held_out_fraction": held_out,
             "seed": seed,
             **self.study.evaluation(target),
-            **({} if method == PLAIN else {"method": method}),
+            **self._of_method(method),
         }
+        if METHODS[method].source_data:
+            told, data = self._source_data(source, parents.get("source"))
+            settings, parents = settings | told, parents | data
         words = [
             start,
             target.slug,
@@ -188,9 +245,38 @@ class Builder:
             kind="transfer",
             name="--".join(words),
             settings=settings,
-            code=self.code("transfer", task_type=target.type),
+            code=self.code("transfer", task_type=target.type)
+            | self._method_code(method)
+            | self._architecture(settings["backbone"]),
             parents=parents,
         )
+
+    def _of_method(self, method: str) -> dict[str, Any]:
+        """What a method adds to the settings of its transfers, and of sources of its own; plain fine-tuning nothing."""
+        if method == PLAIN:
+            return {}
+        section = METHODS[method].settings
+        own = {} if section is None else {"guidance": getattr(self.study.methods, section).hashed()}
+        return {"method": method, **own}
+
+    def _method_code(self, method: str) -> dict[str, int]:
+        return {stage: self.declared[stage] for stage in METHODS[method].stages}
+
+    def _source_data(self, source: str, run: Run | None) -> tuple[dict[str, Any], dict[str, Run]]:
+        """Settings and parents by which a transfer reads what its source was trained on; or why it cannot."""
+        task = task_of(source)
+        if run is None or task is None or "dataset" not in run.parents:
+            return {"no_guidance": f"{source} is no source of one labelled dataset at hand"}, {}
+        if task.type not in ("segmentation", "classification"):
+            return {"no_guidance": f"{source} has no classes, which a coupling of labels needs"}, {}
+        data = run.parents["dataset"]
+        if ABSENT in (
+            data.versions.get("dataset"),
+            *(p.versions.get("dataset") for p in data.parents.values()),
+        ):
+            return {"no_guidance": f"the raw dataset of {source} is neither here nor recorded"}, {}
+        limits = {name: run.settings[name] for name in ("images", "selection_seed")}
+        return {"source_task_type": task.type, "source_limits": limits}, {"source_dataset": data}
 
     def target_model(self, transfer: Run) -> Run:
         """The model of a transfer, trained once more at the rate that the transfer found best."""

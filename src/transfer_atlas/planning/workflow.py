@@ -64,6 +64,8 @@ TABLES = (
     "per_class",
     "per_image",
     "curves",
+    "methods",
+    "method_summary",
     "findings",  # with domain distances where there are scores: then of the tables of scores
 )
 LOOKS = "appearance"  # figures of how datasets look, and their stamp

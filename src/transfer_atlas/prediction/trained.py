@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.errors import CheckpointError
-from transfer_atlas.models.backbone import build_backbone
+from transfer_atlas.models.backbone import backbone_of
 from transfer_atlas.models.checkpoints import load_checkpoint, load_weights
 from transfer_atlas.models.expected_input import ExpectedInput, whitening
 from transfer_atlas.models.model import Model
@@ -59,7 +59,7 @@ def load_trained(path: Path, dataset: str | None = None) -> Trained:
             "differences). Use the version that made it, or train it again."
         ) from None
     task = TASK_TYPES[described["task_type"]]
-    backbone = build_backbone(described["backbone"]["name"], seed=0)
+    backbone = backbone_of(described["backbone"], seed=0)
     load_weights(backbone, tensors, prefix="backbone.", origin=str(path))
     expects = ExpectedInput.of(described, str(path))
     backbone.expect(expects)

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 import torch
 
 from transfer_atlas.datasets.reading import PreparedDataset
-from transfer_atlas.models.backbone import Backbone, build_backbone
+from transfer_atlas.models.backbone import Backbone, backbone_of
 from transfer_atlas.models.checkpoints import load_backbone
 from transfer_atlas.progress import Progress
 from transfer_atlas.scoring.features import Sampling, extract_samples, pooled_features
@@ -86,5 +86,5 @@ def _trained(request: dict[str, Any], role: str) -> tuple[Backbone, dict[str, to
     """
     parent_record(request, role)
     path = Path(request["parents"][role]["folder"]) / MODEL_FILE
-    backbone = build_backbone(request["settings"]["backbone"]["name"], seed=0)
+    backbone = backbone_of(request["settings"]["backbone"], seed=0)
     return backbone, load_backbone(backbone, path), str(path)

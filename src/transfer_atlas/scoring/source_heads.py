@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from transfer_atlas.models.backbone import Backbone
 from transfer_atlas.models.checkpoints import load_weights
-from transfer_atlas.tasks.classification import ClassificationHead
+from transfer_atlas.tasks.classification import ClassificationHead, LinearHead
 from transfer_atlas.tasks.pixelwise import PixelwiseHead
 
 CLASSIFIER = "classifier.weight"
@@ -25,7 +25,8 @@ def source_head(
     """
     if task_type not in ("segmentation", "classification"):
         return None
-    kind = PixelwiseHead if task_type == "segmentation" else ClassificationHead
+    of_images = LinearHead if backbone.linear else ClassificationHead
+    kind = PixelwiseHead if task_type == "segmentation" else of_images
     heads = []
     for name in sorted(tensors):
         if name == f"head.{CLASSIFIER}" or (name.startswith("heads.") and name.endswith(f".{CLASSIFIER}")):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
 from transfer_atlas.datasets.registry import AdapterSettings
-from transfer_atlas.strict import Strict
+from transfer_atlas.strict import Introduced, Strict
 from transfer_atlas.study.messages import NAME_PATTERN
 from transfer_atlas.tasks.settings import EvaluationSettings
 from transfer_atlas.training.settings import TrainingOverrides, TrainingSettings
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 else:
     TaskTypeName = Literal["segmentation", "detection", "keypoints", "depth", "classification"]
 Baseline = Literal["ilsvrc", "scratch"]
-Method = Literal["plain"]
+Method = Literal["plain", "otce", "prototypical", "matching"]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
@@ -27,7 +28,16 @@ class BackboneSettings(Strict):
 
     name: str = Field(
         "hrnet_w48",
-        description="A timm model (`hrnet_w48` is the paper's), or `hrnet_tiny`, the miniature study's HRNet.",
+        description="A timm model (`hrnet_w48` is the paper's), or `hrnet_tiny`, the miniature study's HRNet, or a "
+        "network of `models/architectures`: lenet, fewshot_net.",
+    )
+    width: Annotated[float, Introduced(1.0)] = Field(
+        1.0, gt=0, le=4, description="Factor of the channels of a network of `models/architectures`."
+    )
+    classification: Annotated[Literal["hrnet", "linear"], Introduced("hrnet")] = Field(
+        "hrnet",
+        description="Head of classification: HRNet's (paper, Fig. 3a), or the last map averaged and one linear layer, "
+        "as classification networks have it; always so for lenet and fewshot_net.",
     )
 
 
@@ -68,9 +78,19 @@ class TaskSettings(Strict):
 class PartSettings(Strict):
     """A part of a dataset that is a task of its own: `segmentation/cityscapes@aachen`."""
 
-    images: list[str] = Field(
+    images: list[str] | None = Field(
+        None,
         min_length=1,
         description="Patterns of the ids of its images, such as `aachen_*`; an image is taken if one matches.",
+    )
+    classes: list[str] | None = Field(
+        None, min_length=2, description="Or, of a classification dataset, the classes whose images it holds."
+    )
+    foreground: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Or, of a segmentation dataset, the classes that are one class, foreground, in all its images; all "
+        "others are background: a binary task.",
     )
     files: list[str] | None = Field(
         None,
@@ -79,10 +99,70 @@ class PartSettings(Strict):
         "`*/aachen/*`: only these are read and in its version, so that others may change. All if absent.",
     )
 
+    @model_validator(mode="after")
+    def _check(self) -> PartSettings:
+        given = [name for name in ("images", "classes", "foreground") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"a part is told by one of images, classes and foreground (found {', '.join(given) or 'none'})"
+            )
+        if self.files is not None and self.images is None:
+            raise ValueError("files belongs to images: parts by classes are made of the whole dataset")
+        return self
+
     def hashed(self, **options: Any) -> dict[str, Any]:
-        """As every section; the order of patterns means nothing."""
+        """As every section; the order of patterns and classes means nothing."""
+        for name in ("classes", "foreground"):
+            if getattr(self, name) is not None:
+                return {name: sorted(set(getattr(self, name)))}
         files = {} if self.files is None else {"files": sorted(set(self.files))}
-        return {"images": sorted(set(self.images)), **files}
+        return {"images": sorted(set(self.images or [])), **files}
+
+
+class SampledTasks(Strict):
+    """Classification tasks sampled from one dataset: parts `<name>_000`, `<name>_001`, ... of it."""
+
+    tasks: int = Field(100, ge=1, le=100_000, description="How many.")
+    classes: int | tuple[int, int] | None = Field(
+        None, description="Classes of each: a number, or the least and most of a number drawn for each."
+    )
+    share: tuple[float, float] | None = Field(
+        None,
+        description="Or the least and most share of the classes (Pandy et al. 2022: 0.02 to 1); two at least.",
+    )
+    among: list[str] | None = Field(None, min_length=2, description="Classes to draw from; all if absent.")
+    shots: int | None = Field(
+        None, ge=1, description="Training images of each class, drawn for each task; all if absent."
+    )
+    queries: int | None = Field(None, ge=1, description="Evaluation images of each class; all if absent.")
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> SampledTasks:
+        if (self.classes is None) == (self.share is None):
+            raise ValueError("state one of classes and share")
+        least, most = self.numbers or (2, 2)
+        if not 2 <= least <= most:
+            raise ValueError(f"classes is {self.classes}; expected 2 or more, the least before the most")
+        if self.share is not None and not 0 < self.share[0] <= self.share[1] <= 1:
+            raise ValueError(f"share is {list(self.share)}; expected 0 < least <= most <= 1")
+        if self.among is not None and most > len(set(self.among)):
+            raise ValueError(f"{most} classes are asked for among {len(set(self.among))}")
+        return self
+
+    @property
+    def numbers(self) -> tuple[int, int] | None:
+        """Least and most classes, where they are given as numbers."""
+        return (self.classes, self.classes) if isinstance(self.classes, int) else self.classes
+
+    def part(self, number: int) -> dict[str, Any]:
+        """What makes one of the tasks, as it enters its key."""
+        found: dict[str, Any] = {"number": number, "seed": self.seed}
+        found["share" if self.share else "numbers"] = list(self.share or self.numbers or ())
+        if self.among is not None:
+            found["among"] = sorted(set(self.among))
+        limits = {name: getattr(self, name) for name in ("shots", "queries")}
+        return found | {name: limit for name, limit in limits.items() if limit is not None}
 
 
 class DatasetSettings(Strict):
@@ -98,6 +178,44 @@ class DatasetSettings(Strict):
     parts: dict[Name, PartSettings] = Field(
         {}, description="Parts that are tasks of their own: `segmentation/cityscapes@aachen`."
     )
+    sampled: dict[Name, SampledTasks] = Field(
+        {},
+        description="Sets of sampled tasks, whose parts are `<name>_000`, ...: `classification/digits@few_*`.",
+    )
+
+    def parts_of(self, task_type: str) -> list[str]:
+        """Names of the parts that are tasks of a task type."""
+        by_classes = {"classes": "classification", "foreground": "segmentation"}
+        own = [
+            name
+            for name, part in self.parts.items()
+            if all(getattr(part, how) is None or task_type == only for how, only in by_classes.items())
+        ]
+        return own + (list(self._numbered) if task_type == "classification" else [])
+
+    def part(self, name: str) -> dict[str, Any]:
+        """What makes a part, as it enters its key."""
+        if name in self.parts:
+            return self.parts[name].hashed()
+        kind, number = self._numbered[name]
+        return self.sampled[kind].part(number)
+
+    @cached_property
+    def _numbered(self) -> dict[str, tuple[str, int]]:
+        return {
+            f"{name}_{number:03d}": (name, number)
+            for name, sampled in self.sampled.items()
+            for number in range(sampled.tasks)
+        }
+
+    @model_validator(mode="after")
+    def _check(self) -> DatasetSettings:
+        twice = sorted(set(self.parts) & set(self._numbered))
+        if twice:
+            raise ValueError(f"the part {twice[0]} has the name of a sampled task; rename one")
+        if self.sampled and "classification" not in self.tasks:
+            raise ValueError("sampled tasks are of classification, which is not among the dataset's tasks")
+        return self
 
 
 class RegimeSettings(Strict):
@@ -152,7 +270,11 @@ class Experiment(Strict):
     )
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
     methods: list[Method] = Field(
-        ["plain"], min_length=1, description="How transfers start and train; `plain` is fine-tuning."
+        ["plain"],
+        min_length=1,
+        description="How transfers of sources start and train: `plain` is fine-tuning, `otce` guides the source "
+        "towards the target before it, `prototypical` and `matching` tell images by the nearest of the labelled ones. "
+        "Baselines are plain.",
     )
     to_own_targets: bool = Field(
         False,
@@ -204,4 +326,25 @@ class TrainOrigin(Strict):
     seed: int = Field(0, ge=0)
 
 
-IlsvrcOrigin = Annotated[TimmOrigin | PackageOrigin | FileOrigin | TrainOrigin, Field(discriminator="origin")]
+class ScratchOrigin(Strict):
+    """Random weights in place of an ILSVRC checkpoint, for networks that have none."""
+
+    origin: Literal["scratch"] = "scratch"
+    seed: int = Field(0, ge=0)
+
+
+IlsvrcOrigin = Annotated[
+    TimmOrigin | PackageOrigin | FileOrigin | TrainOrigin | ScratchOrigin, Field(discriminator="origin")
+]
+
+
+class OtherBackbone(BackboneSettings):
+    """A backbone beside the study's own, with an ILSVRC checkpoint of its own."""
+
+    ilsvrc: IlsvrcOrigin = Field(
+        ScratchOrigin(), description="Where its first weights come from; random ones if absent."
+    )
+
+    def network(self) -> dict[str, Any]:
+        """What of it enters keys as the backbone: all but where its weights come from."""
+        return self.hashed(leave_out=frozenset({"ilsvrc"}))

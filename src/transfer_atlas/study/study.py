@@ -24,9 +24,11 @@ from transfer_atlas.study.settings import (
     BackboneSettings,
     DatasetSettings,
     Experiment,
+    FileOrigin,
     IlsvrcOrigin,
     MultiSource,
     Name,
+    OtherBackbone,
     PackageOrigin,
     RegimeSettings,
     TaskTypeName,
@@ -34,8 +36,9 @@ from transfer_atlas.study.settings import (
     TimmOrigin,
     TrainOrigin,
 )
-from transfer_atlas.study.task import MULTI, Task, is_multi
+from transfer_atlas.study.task import ILSVRC, MULTI, PLUS, Task, backbone_name, is_multi
 from transfer_atlas.tasks.settings import EvaluationSettings
+from transfer_atlas.training.methods.settings import MethodSettings
 from transfer_atlas.training.settings import TrainingOverrides, TrainingSettings
 
 
@@ -78,6 +81,12 @@ class Study(Strict):
     ilsvrc: IlsvrcOrigin = Field(
         description="Where the ILSVRC checkpoint comes from; one set of weights throughout."
     )
+    backbones: dict[Name, OtherBackbone] = Field(
+        {},
+        description="Backbones beside `backbone`, by a name that sources are given behind a plus sign: "
+        "`segmentation/bdd+unet` is that source with that backbone, `ilsvrc+resnet18` its ILSVRC checkpoint, and `+*` "
+        "stands for all of them.",
+    )
     datasets: dict[Name, DatasetSettings] = Field(min_length=1)
     task_types: dict[TaskTypeName, TaskTypeSettings] = Field(
         {name: TaskTypeSettings.model_validate(values) for name, values in TASK_TYPE_DEFAULTS.items()},
@@ -113,6 +122,9 @@ class Study(Strict):
     source_seed: int = Field(0, ge=0, description="Seed of every source: one set of weights for each source.")
     transferability: TransferabilitySettings | None = Field(
         None, description="Scores without fine-tuning, and how well they predict; none if absent."
+    )
+    methods: MethodSettings = Field(
+        MethodSettings(), description="Settings of the methods that experiments name beside `plain`."
     )
     keep_target_models: bool = Field(False, description="Keep the fine-tuned model of every transfer.")
     atdt: AtdtSettings | None = Field(
@@ -151,12 +163,40 @@ class Study(Strict):
             str(Task(task_type, name, part))
             for name, dataset in self.datasets.items()
             for task_type in dataset.tasks
-            for part in (None, *dataset.parts)
+            for part in (None, *dataset.parts_of(task_type))
         ]
 
     def sources_of(self, experiment: Experiment, where: str) -> list[str]:
-        """Sources of an experiment but baselines: tasks, and names of multi-sources."""
-        return self.expand(experiment.sources, f"{where}.sources", beside=list(self.multi_sources))
+        """Sources of an experiment but baselines: tasks, and names of multi-sources, perhaps with a backbone."""
+        found: dict[str, None] = {}
+        for pattern in experiment.sources:
+            start, plus, backbone = pattern.partition(PLUS)
+            beside = [*self.multi_sources, *([ILSVRC] if plus else [])]
+            names = self.expand([start], f"{where}.sources", beside=beside)
+            chosen = self._backbones(backbone, f"{where}.sources") if plus else [None]
+            found |= dict.fromkeys(
+                name if b is None else f"{name}{PLUS}{b}" for b in chosen for name in names
+            )
+        return list(found)
+
+    def _backbones(self, pattern: str, where: str) -> list[str]:
+        found = list(self.backbones) if pattern == "*" else [n for n in self.backbones if n == pattern]
+        if not found:
+            raise ConfigurationError(
+                f"{where}: unknown backbone {pattern!r}{nearest(pattern, list(self.backbones))}. Name it under "
+                "`backbones`."
+            )
+        return found
+
+    def network(self, source: str) -> dict[str, Any]:
+        """The backbone of a source, as it enters keys: the study's own unless its name has another."""
+        chosen = backbone_name(source)
+        return self.backbone.hashed() if chosen is None else self.backbones[chosen].network()
+
+    def origin(self, source: str) -> IlsvrcOrigin:
+        """Where the ILSVRC checkpoint of a source's backbone comes from."""
+        chosen = backbone_name(source)
+        return self.ilsvrc if chosen is None else self.backbones[chosen].ilsvrc
 
     def tasks_of_multi_source(self, name: str) -> list[str]:
         """The tasks that a multi-source is trained on, sorted: their order means nothing."""
@@ -164,7 +204,7 @@ class Study(Strict):
 
     def expand(self, patterns: list[str], where: str, beside: Sequence[str] = ()) -> list[str]:
         """Tasks named by `patterns`: `segmentation/*` stands for all tasks of a task type, without parts of datasets,
-        `segmentation/cityscapes@*` for all parts of one.
+        `segmentation/cityscapes@*` for all parts of one, `classification/digits@few_*` for those that begin so.
 
         beside: other names that may stand among them.
         """
@@ -228,11 +268,13 @@ class Study(Strict):
 
 
 def _stands_for(pattern: str, name: str) -> bool:
-    """Whether `segmentation/*` or `segmentation/cityscapes@*` stands for the name of a task."""
-    if is_multi(name):
+    """Whether `segmentation/*` or `classification/digits@few_*` stands for the name of a task."""
+    if is_multi(name) or name == ILSVRC:
         return False
     task = Task.parse(name)
-    return pattern == (f"{task.type}/*" if task.part is None else f"{task.type}/{task.dataset}@*")
+    if task.part is None:
+        return pattern == f"{task.type}/*"
+    return pattern.endswith("*") and "@" in pattern and name.startswith(pattern[:-1])
 
 
 def _override(settings: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
@@ -381,16 +423,29 @@ def _check_exceptions(study: Study, given: dict[str, Any]) -> None:
 
 def _check_backbone(study: Study) -> None:
     """Pretrained weights must be of the backbone that is asked for."""
-    if isinstance(study.ilsvrc, PackageOrigin):
-        weights_of, key = WEIGHT_PACKAGES[study.ilsvrc.package][3], "package"
-    elif isinstance(study.ilsvrc, TimmOrigin):
-        weights_of, key = study.ilsvrc.model.split(".")[0], "model"
+    _check_weights(study.backbone, study.ilsvrc, "backbone.name", "ilsvrc")
+    for name, backbone in study.backbones.items():
+        where = f"backbones.{name}"
+        _check_weights(backbone, backbone.ilsvrc, f"{where}.name", f"{where}.ilsvrc")
+        if isinstance(backbone.ilsvrc, FileOrigin):
+            raise ConfigurationError(
+                f"{where}.ilsvrc: a file is for the study's own backbone; name a timm model."
+            )
+        if isinstance(backbone.ilsvrc, TrainOrigin):
+            study.expand([f"classification/{backbone.ilsvrc.dataset}"], f"{where}.ilsvrc.dataset")
+
+
+def _check_weights(backbone: BackboneSettings, origin: IlsvrcOrigin, named: str, where: str) -> None:
+    if isinstance(origin, PackageOrigin):
+        weights_of, key = WEIGHT_PACKAGES[origin.package][3], "package"
+    elif isinstance(origin, TimmOrigin):
+        weights_of, key = origin.model.split(".")[0], "model"
     else:
         return
-    if weights_of != study.backbone.name:
+    if weights_of != backbone.name:
         raise ConfigurationError(
-            f"backbone.name is {study.backbone.name!r}, but the weights of ilsvrc.{key} are for {weights_of!r}; "
-            "set backbone.name to it, or take other weights."
+            f"{named} is {backbone.name!r}, but the weights of {where}.{key} are for {weights_of!r}; "
+            f"set {named} to it, or take other weights."
         )
 
 

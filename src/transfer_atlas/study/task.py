@@ -43,6 +43,8 @@ class Task:
         return str(self).replace("/", "-").replace("@", ".")
 
 
+ILSVRC = "ilsvrc"  # a starting point that is no task
+PLUS = "+"  # before the name of a backbone other than the study's own: `segmentation/bdd+unet`
 MULTI = "multi_"  # a source trained on several datasets of one task type is named multi_<task type>
 
 
@@ -53,11 +55,23 @@ def is_multi(source: str) -> bool:
 
 def type_of_source(source: str) -> str | None:
     """Task type of a source; None for `ilsvrc`, `scratch` and pretrained models."""
-    if is_multi(source):
-        return source.removeprefix(MULTI)
-    return Task.parse(source).type if _TASK.fullmatch(source) else None
+    start = start_name(source)
+    if is_multi(start):
+        return start.removeprefix(MULTI)
+    return Task.parse(start).type if _TASK.fullmatch(start) else None
 
 
 def task_of(source: str) -> Task | None:
     """The task that a source was trained on; None where it is no single task."""
-    return Task.parse(source) if _TASK.fullmatch(source) else None
+    start = start_name(source)
+    return Task.parse(start) if _TASK.fullmatch(start) else None
+
+
+def start_name(source: str) -> str:
+    """A source's name without that of its backbone."""
+    return source.partition(PLUS)[0]
+
+
+def backbone_name(source: str) -> str | None:
+    """The backbone that a source's name holds; None where it is the study's own."""
+    return source.partition(PLUS)[2] or None

@@ -56,6 +56,25 @@ class ClassificationHead(nn.Module):
         return self.classifier(self.final(joined).mean(dim=(2, 3)))
 
 
+class LinearHead(nn.Module):
+    """The last branch averaged over the image, and one linear layer: the usual head of classification networks.
+
+    branches [(B, C_i, h_i, w_i)], finest first -> logits (B, K).
+    """
+
+    reads_branches = True
+
+    def __init__(self, branch_widths: list[int], strides: list[int], classes: int) -> None:
+        super().__init__()
+        self.classifier = nn.Linear(branch_widths[-1], classes)
+        nn.init.normal_(self.classifier.weight, std=0.01)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, branches: list[Tensor]) -> Tensor:
+        """Logits (B, K)."""
+        return self.classifier(branches[-1].mean(dim=(2, 3)))
+
+
 def _bottleneck(inputs: int, outputs: int) -> nn.Module:
     shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
     return Bottleneck(inputs, outputs // 4, downsample=shortcut)
@@ -113,9 +132,10 @@ class Classification:
     metric = "top1_accuracy"
     higher_is_better = True
 
-    def head(self, backbone: Backbone, description: DatasetDescription) -> ClassificationHead:
+    def head(self, backbone: Backbone, description: DatasetDescription) -> nn.Module:
         """A random head for the dataset's classes."""
-        return ClassificationHead(backbone.widths, backbone.strides, len(description.classification.classes))
+        kind = LinearHead if backbone.linear else ClassificationHead
+        return kind(backbone.widths, backbone.strides, len(description.classification.classes))
 
     def encode(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
         """label (B,) int64."""

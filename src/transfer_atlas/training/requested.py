@@ -12,7 +12,7 @@ import torch
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.errors import LegitimateFailure
-from transfer_atlas.models.backbone import Backbone, build_backbone
+from transfer_atlas.models.backbone import Backbone, backbone_of
 from transfer_atlas.models.checkpoints import load_backbone
 from transfer_atlas.models.expected_input import whitening
 from transfer_atlas.models.model import Model
@@ -75,7 +75,7 @@ def start(request: dict[str, Any], seed: int) -> Backbone:
 
     Raises LegitimateFailure("source_failed") if the parent legitimately has no weights.
     """
-    backbone = build_backbone(request["settings"]["backbone"]["name"], seed=seed)
+    backbone = backbone_of(request["settings"]["backbone"], seed=seed)
     for role in ("source", "ilsvrc"):
         if role in request["parents"]:
             parent_record(request, role)

@@ -13,7 +13,7 @@ import numpy as np
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models import origins
-from transfer_atlas.models.backbone import Backbone, build_backbone
+from transfer_atlas.models.backbone import Backbone, backbone_of
 from transfer_atlas.models.checkpoints import save_checkpoint
 from transfer_atlas.models.model import MultiHeadModel
 from transfer_atlas.progress import Progress
@@ -26,6 +26,8 @@ from transfer_atlas.training.batches import Batches, InterleavedBatches
 from transfer_atlas.training.device import make_accelerator
 from transfer_atlas.training.evaluate import evaluate
 from transfer_atlas.training.fit import fit
+from transfer_atlas.training.methods.registry import called
+from transfer_atlas.training.methods.starting import StartingPoint, method_of
 from transfer_atlas.training.notes import RATE_AT_EDGE, rate_at_edge
 from transfer_atlas.training.requested import (
     describe_dataset,
@@ -48,10 +50,11 @@ def ilsvrc(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[
     settings, location = request["settings"], request["location"]
     name = settings["backbone"]["name"]
     if settings["origin"] == "train":
-        return _train(
-            request, "classification", build_backbone(name, seed=settings["seed"]), scratch, progress_to
-        )
-    if settings["origin"] == "timm":
+        begin = backbone_of(settings["backbone"], seed=settings["seed"])
+        return _train(request, "classification", begin, scratch, progress_to)
+    if settings["origin"] == "scratch":
+        backbone = backbone_of(settings["backbone"], seed=settings["seed"])
+    elif settings["origin"] == "timm":
         backbone = origins.backbone_from_timm(name, settings["model"])
     elif settings["origin"] == "package":
         backbone = origins.backbone_from_package(name, settings["package"])
@@ -63,8 +66,11 @@ def ilsvrc(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[
 
 
 def source(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
-    """A source: the ILSVRC checkpoint fine-tuned on the source's whole training set."""
+    """A source: the ILSVRC checkpoint fine-tuned on the source's whole training set, or as its method has it."""
     settings = request["settings"]
+    own = method_of(settings).source
+    if own is not None:
+        return called(own)(request, scratch, progress_to)
     backbone = start(request, settings["seed"])
     if "datasets" in settings:
         return _train_together(request, backbone, scratch, progress_to)
@@ -195,8 +201,13 @@ def _train_together(
 def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
     """A transfer: copy the source's backbone, new random head, fine-tune with every learning rate of the
     grid, keep the best (paper, section 5.1). Finished rates of an interrupted attempt are not repeated.
+
+    A method may make something else of the source first, or do without fine-tuning (`methods/registry.py`).
     """
     settings = request["settings"]
+    own = method_of(settings).transfer
+    if own is not None:
+        return called(own)(request, scratch, progress_to)
     task = TASK_TYPES[settings["task_type"]]
     rates, scoring = settings["learning_rates"], scoring_of(settings)
     training = TrainingSettings.from_hashed(settings["training"] | {"learning_rate": rates[0]})
@@ -205,6 +216,9 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
     need_images(indices, request)
     fitted, held_out = hold_out(indices, settings["held_out_fraction"], settings["selection_seed"] or 0)
     accelerator = make_accelerator(training.precision, tf32=training.tf32)
+    begin = StartingPoint(
+        request, dataset, fitted, training, accelerator=accelerator, scratch=scratch, progress_to=progress_to
+    )
     progress = Progress(request["name"], training.steps * len(rates), progress_to)
     batches = Batches(dataset, task, fitted, training, settings["seed"])
     grid = []
@@ -218,7 +232,7 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
         entry: dict[str, Any] = {"learning_rate": rate, "status": "finished", "reason": None, "value": None}
         before = number * training.steps
         try:
-            model = with_head(start(request, settings["seed"]), task, dataset, training, settings["seed"])
+            model = with_head(begin.backbone(), task, dataset, training, settings["seed"])
             entry["curve"] = fit(
                 model,
                 task,
@@ -269,7 +283,7 @@ def transfer(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dic
     best, metrics = _best_of_grid(grid, task, settings)
     for path in sorted((scratch / f"shown-{best}").iterdir()):
         move_into(path, scratch / "output")
-    return metrics | counts
+    return metrics | counts | begin.told
 
 
 def target_model(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict[str, Any]:
@@ -278,6 +292,10 @@ def target_model(request: dict[str, Any], scratch: Path, progress_to: TextIO) ->
     On a processor it is the transfer's own model to the bit; `transfer_value` stands beside its `value`.
     """
     settings = request["settings"]
+    if method_of(settings).transfer is not None:
+        raise LegitimateFailure(
+            "not_applicable", f"{settings['method']} leaves no model of its own to be kept"
+        )
     found = parent_record(request, "transfer")["metrics"]
     task = TASK_TYPES[settings["task_type"]]
     training = TrainingSettings.from_hashed(
@@ -287,9 +305,19 @@ def target_model(request: dict[str, Any], scratch: Path, progress_to: TextIO) ->
     fitted, _ = hold_out(
         selected_images(dataset, settings), settings["held_out_fraction"], settings["selection_seed"] or 0
     )
-    backbone = start(request, settings["seed"])
-    metrics = _train_and_keep(request, task, backbone, training, dataset, fitted, scratch, progress_to)
-    return metrics | {"transfer_value": found["value"]}
+    begin = StartingPoint(
+        request,
+        dataset,
+        fitted,
+        training,
+        accelerator=make_accelerator(training.precision, tf32=training.tf32),
+        scratch=scratch,
+        progress_to=progress_to,
+    )
+    metrics = _train_and_keep(
+        request, task, begin.backbone(), training, dataset, fitted, scratch, progress_to
+    )
+    return metrics | {"transfer_value": found["value"]} | begin.told
 
 
 def _anew(folder: Path) -> Path:

@@ -9,13 +9,14 @@ _TRANSFER = (
     Column("target", "text", "", "Task that was fine-tuned and evaluated"),
     Column("regime", "text", "", "Regime of the transfer"),
     Column("seed", "integer", "", "Seed of the fine-tuning"),
+    Column("method", "text", "", "Method of the transfer"),
 )
 _KEY = Column("key", "text", "", "Key of the run")
 
 PER_CLASS = Table(
     "per_class",
     "The primary metric of every transfer class by class, at the best learning rate. Depth has no classes.",
-    ("regime", "target", "source", "seed", "class"),
+    ("regime", "target", "source", "seed", "method", "class"),
     (
         *_TRANSFER,
         Column("class", "text", "", "Name of the class"),
@@ -31,7 +32,7 @@ PER_CLASS = Table(
 CURVES = Table(
     "curves",
     "Training curves of every transfer, with every learning rate of its grid.",
-    ("regime", "target", "source", "seed", "learning_rate", "step"),
+    ("regime", "target", "source", "seed", "method", "learning_rate", "step"),
     (
         *_TRANSFER,
         Column("learning_rate", "number", "", "Learning rate of the grid"),
@@ -48,7 +49,7 @@ PER_IMAGE = Table(
     "metric is the mean over parts of sum(numerator) / sum(denominator), but for average precision, where "
     "they are right "
     "finds at an overlap of 0.5 and annotated objects.",
-    ("regime", "target", "source", "seed", "image", "part"),
+    ("regime", "target", "source", "seed", "method", "image", "part"),
     (
         *_TRANSFER,
         Column("image", "text", "", "Evaluation image"),

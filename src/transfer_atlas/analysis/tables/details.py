@@ -10,7 +10,7 @@ import pandas as pd
 
 from transfer_atlas.analysis.tables.detail_schema import CURVES, PER_CLASS, PER_IMAGE
 from transfer_atlas.analysis.tables.image_bootstrap import Results, image_results
-from transfer_atlas.analysis.tables.transfers import frame_of
+from transfer_atlas.analysis.tables.transfers import PLAIN, frame_of
 
 PER_IMAGE_FILE = "per_image.parquet"  # beside run.json, where the run kept its results image by image
 IDENTITY = ("source", "target", "regime", "seed")
@@ -48,9 +48,11 @@ def read_per_image(identified: Iterable[tuple[Mapping[str, Any], str]]) -> pd.Da
     for identity, folder in identified:
         path = Path(folder) / PER_IMAGE_FILE
         if path.exists():
-            named = {name: identity[name] for name in IDENTITY} | {"key": Path(folder).name}
+            named = _named(identity) | {"key": Path(folder).name}
             parts.append(pd.read_parquet(path).assign(**named))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*IDENTITY, "key"])
+    return (
+        pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*IDENTITY, "method", "key"])
+    )
 
 
 def results_by_image(rows: pd.DataFrame) -> dict[str, Results]:
@@ -80,4 +82,9 @@ def _transfers(records: Iterable[Mapping[str, Any]]) -> Iterable[tuple[Mapping[s
     """Every transfer that has metrics, with its identity and key."""
     for record in records:
         if record["kind"] == "transfer" and record.get("metrics"):
-            yield record, {name: record["identity"][name] for name in IDENTITY} | {"key": record["key"]}
+            yield record, _named(record["identity"]) | {"key": record["key"]}
+
+
+def _named(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The factors of a transfer, as columns."""
+    return {name: identity[name] for name in IDENTITY} | {"method": identity.get("method", PLAIN)}

@@ -13,11 +13,13 @@ from transfer_atlas.analysis.comparison.schema import COMPARISON_TABLES
 from transfer_atlas.analysis.findings.schema import FINDING_TABLES
 from transfer_atlas.analysis.published.schema import PUBLISHED_TABLES
 from transfer_atlas.analysis.tables.detail_schema import DETAIL_TABLES
+from transfer_atlas.analysis.tables.method_schema import METHOD_TABLES
 from transfer_atlas.analysis.tables.schema import TABLES as STUDY_TABLES
 from transfer_atlas.analysis.tables.score_schema import SCORE_TABLES
 
 TABLES = (
     STUDY_TABLES
+    | METHOD_TABLES
     | DETAIL_TABLES
     | SCORE_TABLES
     | FINDING_TABLES

@@ -172,9 +172,10 @@ RUNS = Table(
 
 TRANSFERS = Table(
     "transfers",
-    "Every transfer with the absolute value of its metric: one row per source, target, regime and seed. "
-    "A failed transfer is a row with its status and no value.",
-    ("regime", "target", "source", "seed"),
+    "Every transfer with the absolute value of its metric: one row per source, target, regime, seed and method. "
+    "A failed transfer is a row with its status and no value. `gains` and what follows from them are of plain "
+    "fine-tuning; `methods` sets the others beside it.",
+    ("regime", "target", "source", "seed", "method"),
     (
         *_SOURCE_AND_TARGET,
         Column(
@@ -183,12 +184,20 @@ TRANSFERS = Table(
             "",
             "Seed of the fine-tuning: head, order and crops; the training images are the same for all seeds",
         ),
+        Column("method", "text", "", "How it starts and trains: `plain`, `otce`, `prototypical`, `matching`"),
         *_SIDES,
         *_METRIC,
         Column(
             "value", "number", "unit of the metric", "Best value of the learning-rate grid; empty if failed"
         ),
         Column("best_learning_rate", "number", "", "Learning rate of that value; empty if failed"),
+        Column(
+            "score_before",
+            "number",
+            "nats",
+            "OTCE score (-W_T) of source and target before the method changed the source; empty where it does not",
+        ),
+        Column("score_after", "number", "nats", "The same after it; empty where it does not"),
         Column(
             "status",
             "text",

@@ -31,6 +31,7 @@ from transfer_atlas.errors import ConfigurationError
 
 __all__ = ["BASELINES", "NEGATIVE", "POSITIVE", "VERY_POSITIVE", "effect"]
 BASELINES = ("ilsvrc", "scratch")  # starting points that are not source tasks
+PLAIN = "plain"  # the method whose gains are compared
 _SIDE_COLUMNS = [
     f"{side}_{name}"
     for side in ("source", "target")
@@ -90,8 +91,9 @@ def transfers_table(
             continue
         identity = record["identity"]
         row = {name: identity[name] for name in ("source", "target", "regime", "seed")}
+        row["method"] = identity.get("method", PLAIN)
         row |= _describe_source(identity["source"], datasets) | _describe_target(identity["target"], datasets)
-        row |= _primary_metric(record)
+        row |= _primary_metric(record) | _scores_of_method(record, row["method"])
         row["best_learning_rate"] = (record.get("metrics") or {}).get("best_learning_rate")
         row |= {name: record.get(name) for name in ("status", "reason", "key")}
         row["source_key"] = (record.get("parents") or {}).get("source")
@@ -108,6 +110,7 @@ def transfers_table(
         seen[identity] = row["key"]
     for wanted in expected:
         row = {name: wanted[name] for name in ("source", "target", "regime", "seed")}
+        row |= {"method": wanted.get("method", PLAIN), "score_before": math.nan, "score_after": math.nan}
         if tuple(row[name] for name in schema.TRANSFERS.identity) in seen:
             continue
         row |= _describe_source(row["source"], datasets) | _describe_target(row["target"], datasets)
@@ -125,8 +128,8 @@ def refuse_mixed_keys(transfers: pd.DataFrame) -> None:
 
     A study trains every source once, so two keys mean two studies in one table, whose gains cannot be compared.
     """
-    known = transfers.dropna(subset=["source_key"])
-    for (regime, source), keys in known.groupby(["regime", "source"])["source_key"]:
+    known = transfers.dropna(subset=["source_key"])  # some methods train sources of their own
+    for (regime, source, _), keys in known.groupby(["regime", "source", "method"])["source_key"]:
         kinds = sorted(set(keys))
         if len(kinds) > 1:
             first, second = kinds[:2]
@@ -138,10 +141,11 @@ def refuse_mixed_keys(transfers: pd.DataFrame) -> None:
 
 
 def seed_gains_table(transfers: pd.DataFrame) -> pd.DataFrame:
-    """Relative transfer gain of every transfer against the ILSVRC baseline of its target, regime and seed.
+    """Relative transfer gain of every plain transfer against the ILSVRC baseline of its target, regime and seed.
 
-    No transfer is dropped: where the gain cannot be computed, the status and reason say why.
+    None is dropped: where the gain cannot be computed, the status and reason say why.
     """
+    transfers = transfers[transfers["method"] == PLAIN]
     baselines = {
         (row.target, row.regime, row.seed): row
         for row in transfers[transfers["source"] == "ilsvrc"].itertuples()
@@ -237,8 +241,16 @@ def _primary_metric(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _scores_of_method(record: Mapping[str, Any], method: str) -> dict[str, float]:
+    """The scores before and after that a method tells of its transfer."""
+    told = (record.get("metrics") or {}).get(method) or {}
+    found = {name: told.get(name) for name in ("score_before", "score_after")}
+    return {name: math.nan if value is None else float(value) for name, value in found.items()}
+
+
 def _describe_source(source: str, datasets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Task type, dataset, domains and size of a source."""
+    """Task type, dataset, domains and size of a source, whatever its backbone."""
+    source, named = source.partition("+")[0], source
     if source in BASELINES:
         task_type, dataset, domain, domains = None, source, None, []
         if source == "ilsvrc":
@@ -250,7 +262,7 @@ def _describe_source(source: str, datasets: Mapping[str, Mapping[str, Any]]) -> 
         domains, n_train = sorted(set(entry["domains"])), entry.get("n_train")
     else:
         task_type, dataset = source.split("/", 1)
-        entry = _dataset_of(source, datasets)
+        entry = datasets[named] if named in datasets else _dataset_of(source, datasets)
         domain, domains, n_train = entry["domain"], [entry["domain"]], entry["n_train"]
     names = ("task_type", "dataset", "domain", "domains", "n_train")
     values = (task_type, dataset, domain, domains, n_train)
