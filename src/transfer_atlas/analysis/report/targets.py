@@ -10,8 +10,8 @@ import pandas as pd
 from transfer_atlas.analysis.report import words
 from transfer_atlas.analysis.report.charts import curves_chart, gains_chart
 from transfer_atlas.analysis.report.pictures import PANELS, gallery, panels_of
+from transfer_atlas.analysis.report.predicted import best_metric, predicted_places
 from transfer_atlas.analysis.report.study import ReportedStudy
-from transfer_atlas.analysis.tables.recommendation import recommendations_table, track_record
 from transfer_atlas.store.store import RUN_FILE, StoreError, read_run
 
 IMAGES = 2  # pictures of each of the starting points shown
@@ -32,14 +32,18 @@ def target_pages(study: ReportedStudy) -> list[dict[str, Any]]:
             of_regime = rows[rows["regime"] == regime]
             if of_regime.empty:
                 continue
+            metric = best_metric(study, regime)
+            sources = _sources(study, of_regime, predicted_places(study, metric, target, regime))
             parts.append(
                 {
                     "regime": regime,
                     "id": words.anchor("sources", f"{target} {regime}"),
                     "answer": _answer(study, target, regime),
                     "gains": gains_chart(of_regime),
-                    "sources": _sources(study, of_regime, target, regime),
-                    "predicted": _predicted_by(study, regime),
+                    "sources": sources,
+                    "predicted": words.in_words(metric)
+                    if metric and any(row["predicted"] for row in sources)
+                    else "",
                     "curves": _curves(curves.get((target, regime)), of_regime),
                     "classes": _classes(classes.get((target, regime)), of_regime),
                     "pictures": [],
@@ -70,9 +74,8 @@ def _answer(study: ReportedStudy, target: str, regime: str) -> dict[str, Any] | 
     return {"start_from": words.source_in_words(row["start_from"]), "gain": gain, "why": row["why"]}
 
 
-def _sources(study: ReportedStudy, rows: pd.DataFrame, target: str, regime: str) -> list[dict[str, Any]]:
+def _sources(study: ReportedStudy, rows: pd.DataFrame, places: dict[str, int]) -> list[dict[str, Any]]:
     """Sources from the best to the worst measured, each with its predicted place; those without a gain last."""
-    places = _predicted(study, target, regime)
     ranked = rows.assign(none=rows["gain"].isna()).sort_values(
         ["none", "gain", "source"], ascending=[True, False, True]
     )
@@ -104,31 +107,6 @@ def _sources(study: ReportedStudy, rows: pd.DataFrame, target: str, regime: str)
             }
         )
     return found
-
-
-def _predicted(study: ReportedStudy, target: str, regime: str) -> dict[str, int]:
-    """Place of each source by the weighted votes of the metrics, as `recommend` ranks; empty without scores."""
-    scores = study.tables.get("scores")
-    if scores is None:
-        return {}
-    rows = scores[(scores["target"] == target) & (scores["regime"] == regime)]
-    if rows["score"].notna().sum() == 0:
-        return {}
-    known = track_record(study.tables.get("metric_evaluation"), regime)
-    table = recommendations_table(rows, known)
-    if "source" not in table:
-        return {}
-    places = table.drop_duplicates("source").dropna(subset=["overall_rank"])
-    return {row.source: int(row.overall_rank) for row in places.itertuples()}
-
-
-def _predicted_by(study: ReportedStudy, regime: str) -> str:
-    """Which metrics predict, in words; empty without scores."""
-    scores = study.tables.get("scores")
-    if scores is None or scores.empty:
-        return ""
-    names = sorted(set(scores.loc[(scores["regime"] == regime) & scores["score"].notna(), "metric"]))
-    return ", ".join(words.in_words(name) for name in names)
 
 
 def _curves(curves: pd.DataFrame | None, rows: pd.DataFrame) -> dict[str, Any] | None:
