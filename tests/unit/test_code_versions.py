@@ -225,6 +225,7 @@ def test_every_file_that_a_kind_of_run_uses_is_in_its_key(kind):
     }
     above = {
         "prepared": [],
+        "part": ["prepared"],
         "ilsvrc": ["prepared", "source"],  # one that is trained has the stages of training
         "source": ["prepared"],
         "transfer": ["prepared", "source"],
