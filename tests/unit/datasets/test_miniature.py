@@ -14,6 +14,7 @@ from transfer_atlas.datasets.prepared import IGNORE_LABEL, DatasetDescription, R
 from transfer_atlas.errors import ConfigurationError
 
 NAMES = miniature.names()
+OF_ATDT = ("carla", "cityscapes_depth")
 SEGMENTED = [name for name in NAMES if "segmentation" in miniature.specification(name).task_types]
 SMALL = {"seed": 0, "image_size": 96}
 TABLE_1 = {
@@ -52,17 +53,17 @@ def same(a: Record, b: Record) -> bool:
     return a.id == b.id and all((x is None and y is None) or np.array_equal(x, y) for x, y in pairs)
 
 
-def test_the_datasets_are_those_of_table_1():
-    assert len(NAMES) == 21
-    for name in NAMES:
+def test_the_datasets_are_those_of_table_1_and_of_at_dt():
+    of_table_1 = [name for name in NAMES if name not in OF_ATDT]
+    assert len(of_table_1) == 21 and set(OF_ATDT) <= set(NAMES)
+    for name in of_table_1:
         assert miniature.specification(name).task_types == TABLE_1.get(name, ("segmentation",))
-    domains = {miniature.specification(name).domain for name in NAMES}
+    for name in OF_ATDT:
+        assert set(miniature.specification(name).task_types) == {"segmentation", "depth"}
+    domains = {miniature.specification(name).domain for name in of_table_1}
     assert domains == {"consumer", "driving", "aerial", "indoor", "underwater", "close_ups", "synthetic"}
-    assert (
-        6000
-        <= sum(miniature.specification(n).n_train + miniature.specification(n).n_val for n in NAMES[:20])
-        <= 11000
-    )
+    sizes = [miniature.specification(name) for name in of_table_1[:20]]
+    assert 6000 <= sum(each.n_train + each.n_val for each in sizes) <= 11000
 
 
 @pytest.mark.parametrize("name", NAMES)
