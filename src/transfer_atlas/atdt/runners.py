@@ -35,7 +35,7 @@ from transfer_atlas.atdt.transfer_network import TransferNetwork, unexplained_sh
 from transfer_atlas.atdt.views import View
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.checkpoints import save_checkpoint
-from transfer_atlas.progress import Progress
+from transfer_atlas.process.progress import Progress
 from transfer_atlas.scoring.sample_files import save_samples
 from transfer_atlas.store.store import MODEL_FILE
 from transfer_atlas.tasks.registry import TASK_TYPES

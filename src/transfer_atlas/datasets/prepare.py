@@ -17,7 +17,7 @@ from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.datasets.registry import ADAPTERS, AdapterSettings, raw_path
 from transfer_atlas.datasets.versions import CACHE_FILE
-from transfer_atlas.stopping import stop_if_asked
+from transfer_atlas.process.stopping import stop_if_asked
 
 
 def prepare_dataset(

@@ -23,7 +23,7 @@ from transfer_atlas.datasets.decoding import decode_image
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import AtlasError, DatasetError
 from transfer_atlas.prediction.trained import Trained, load_trained
-from transfer_atlas.progress import Progress
+from transfer_atlas.process.progress import Progress
 from transfer_atlas.tasks.answers import Answer, answers_of
 from transfer_atlas.tasks.drawing import draw
 from transfer_atlas.training.ahead import in_order

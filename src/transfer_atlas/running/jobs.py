@@ -11,10 +11,10 @@ from typing import Any, TextIO
 
 from transfer_atlas.errors import AtlasError
 from transfer_atlas.planning.kinds import KINDS
+from transfer_atlas.process.stopping import StoppedError, heed
 from transfer_atlas.running import warm
 from transfer_atlas.running.devices import DeviceError, lent
 from transfer_atlas.running.tally import count, finished_line, tally_of_workflow
-from transfer_atlas.stopping import StoppedError, heed
 from transfer_atlas.store.notices import about_this_job, note_failure
 from transfer_atlas.store.store import RUN_FILE, read_run
 

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from transfer_atlas.planning.kinds import KINDS
-from transfer_atlas.stopping import heed
+from transfer_atlas.process.stopping import heed
 
 SOCKET_VARIABLE = "TRANSFER_ATLAS_WARM_PROCESS"
 LENGTH = struct.Struct("!Q")

@@ -13,6 +13,7 @@ from transfer_atlas.datasets.reading import PreparedDataset, Sample
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import STRIDE, Backbone, join_branches
 from transfer_atlas.models.expected_input import whitening
+from transfer_atlas.process.stopping import stop_if_asked
 from transfer_atlas.scoring.annotations import Annotation, annotation_of
 from transfer_atlas.scoring.sampling import (
     NOT_SAMPLED,
@@ -23,7 +24,6 @@ from transfer_atlas.scoring.sampling import (
     sample_cells,
 )
 from transfer_atlas.scoring.source_heads import predictions
-from transfer_atlas.stopping import stop_if_asked
 from transfer_atlas.training.geometry import complete_images, fitting_scale
 
 BATCH = 8  # images in the network at a time

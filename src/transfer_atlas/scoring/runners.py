@@ -10,7 +10,7 @@ import torch
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.models.backbone import Backbone, backbone_of
 from transfer_atlas.models.checkpoints import load_backbone
-from transfer_atlas.progress import Progress
+from transfer_atlas.process.progress import Progress
 from transfer_atlas.scoring.features import Sampling, extract_samples, pooled_features
 from transfer_atlas.scoring.sample_files import save_samples
 from transfer_atlas.scoring.source_heads import source_head

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from transfer_atlas.datasets.reading import PreparedDataset, Sample
 from transfer_atlas.models.model import Model
-from transfer_atlas.stopping import stop_if_asked
+from transfer_atlas.process.stopping import stop_if_asked
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.tasks.settings import EvaluationSettings
 from transfer_atlas.training.ahead import in_order, pinned

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from transfer_atlas.errors import CheckpointError, LegitimateFailure
 from transfer_atlas.models.checkpoints import load_checkpoint, save_checkpoint
-from transfer_atlas.stopping import asked, stop_if_asked
+from transfer_atlas.process.stopping import asked, stop_if_asked
 from transfer_atlas.training.device import Device, memory_format, pins_memory
 
 LOOK_EVERY = 20  # steps between looks at the loss: each look makes the host wait for the device

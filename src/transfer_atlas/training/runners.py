@@ -16,7 +16,7 @@ from transfer_atlas.models import origins
 from transfer_atlas.models.backbone import Backbone, backbone_of
 from transfer_atlas.models.checkpoints import save_checkpoint
 from transfer_atlas.models.model import MultiHeadModel
-from transfer_atlas.progress import Progress
+from transfer_atlas.process.progress import Progress
 from transfer_atlas.store.files import move_into, write_json
 from transfer_atlas.store.store import MODEL_FILE, parent_record
 from transfer_atlas.tasks.interface import TaskType

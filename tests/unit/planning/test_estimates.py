@@ -6,9 +6,9 @@ import json
 import pytest
 import study_examples as examples
 
-from transfer_atlas import progress
 from transfer_atlas.planning.estimates import pixels, plan_table, regime_table
-from transfer_atlas.progress import Progress
+from transfer_atlas.process import progress
+from transfer_atlas.process.progress import Progress
 
 
 def finish(run, store, seconds, **changes):

@@ -12,11 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transfer_atlas import stopping
 from transfer_atlas.datasets.subsets import subset
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.model import Model
+from transfer_atlas.process import stopping
 from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.training import fit as fitting
 from transfer_atlas.training import loop

@@ -23,7 +23,7 @@ from transfer_atlas.models.backbone import Backbone
 from transfer_atlas.models.checkpoints import save_checkpoint
 from transfer_atlas.models.expected_input import whitening
 from transfer_atlas.models.model import Model
-from transfer_atlas.progress import Progress
+from transfer_atlas.process.progress import Progress
 from transfer_atlas.store.store import MODEL_FILE
 from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.training.assess import assess

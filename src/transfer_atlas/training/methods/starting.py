@@ -13,7 +13,7 @@ from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.errors import CheckpointError, LegitimateFailure
 from transfer_atlas.models.backbone import Backbone
 from transfer_atlas.models.checkpoints import load_checkpoint, load_weights, save_checkpoint
-from transfer_atlas.progress import Progress
+from transfer_atlas.process.progress import Progress
 from transfer_atlas.training.methods.registry import METHODS, PLAIN, Method, called
 from transfer_atlas.training.requested import start
 from transfer_atlas.training.settings import TrainingSettings
