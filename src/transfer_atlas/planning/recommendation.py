@@ -86,6 +86,8 @@ def recommendation_for(
 ) -> Recommendation:
     """Candidates for a target, and the runs that an effort asks for.
 
+    Raises ConfigurationError for an unknown target or effort, or where there is no candidate but ILSVRC.
+
     Parameters
     ----------
     build
@@ -100,8 +102,6 @@ def recommendation_for(
         One of EFFORTS.
     reachable
         Whether a dataset's images, or their features, can be had: a source may come without its images.
-
-    Raises ConfigurationError for an unknown target or effort, or where there is no candidate but ILSVRC.
     """
     check_target(study, target)
     check_effort(effort)

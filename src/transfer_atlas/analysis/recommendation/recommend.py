@@ -60,6 +60,8 @@ def recommend(
 ) -> Recommended:
     """What to start from.
 
+    The target, and its dataset as a source, are left out of everything that weights are learnt from.
+
     Parameters
     ----------
     facts
@@ -70,8 +72,6 @@ def recommend(
         metric, source, target and score of the candidates; empty without labels.
     tables
         `gains`, `domain_distances` and `scores` of the study, as far as it has them.
-
-    The target, and its dataset as a source, are left out of everything that weights are learnt from.
     """
     own = own_evidence(tables)
     evidence = pd.concat([prior.transfers, own], ignore_index=True) if len(own) else prior.transfers

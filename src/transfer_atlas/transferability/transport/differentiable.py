@@ -62,6 +62,8 @@ def task_difference(
 ) -> Tensor:
     """W_T = H(Y_t | Y_s) in nats under the entropic plan, differentiable in the features (Tan et al. 2021, eq. 4 to 7).
 
+    Raises MetricInputError, UnconvergedError.
+
     Parameters
     ----------
     source_features, target_features
@@ -74,8 +76,6 @@ def task_difference(
         Whether epsilon is in units of the mean cost, whose gradient counts: W_T then does not change with the scale of
         the features, so that it cannot be lowered by making them larger. Else in units of the cost, as the score has
         it: where costs are many times epsilon the plan is all but a permutation, and gradients vanish.
-
-    Raises MetricInputError, UnconvergedError.
     """
     if source_features.shape[1] != target_features.shape[1]:
         raise MetricInputError(
