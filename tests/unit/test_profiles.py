@@ -9,6 +9,7 @@ from pathlib import Path
 import clouds
 import pytest
 import yaml
+import yte
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROFILES = sorted(path.parent for path in (REPOSITORY / "profiles").glob("*/config.yaml"))
@@ -22,6 +23,11 @@ def lock(path: Path) -> dict[str, str]:
     """Versions by package of a lock file."""
     found = re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
     return dict(found)
+
+
+def settings_of(profile: Path) -> dict:
+    """A profile as Snakemake reads it: some are templates."""
+    return yte.process_yaml((profile / "config.yaml").read_text(encoding="utf-8"), require_use_yte=True)
 
 
 def options() -> set[str]:
@@ -51,7 +57,7 @@ def test_every_key_of_every_profile_is_an_option_of_snakemake():
     known = options()
     assert {"kubernetes-persistent-volumes", "googlebatch-project", "storage-s3-endpoint-url"} <= known
     for profile in PROFILES:
-        keys = yaml.safe_load((profile / "config.yaml").read_text(encoding="utf-8"))
+        keys = settings_of(profile)
         assert not set(keys) - known, profile
 
 
@@ -60,7 +66,7 @@ def test_rules_that_profiles_name_are_there():
     there = set(re.findall(r"^rule (\w+):|as (\w+) with:", rules, re.MULTILINE))
     names = {name for pair in there for name in pair if name}
     for profile in PROFILES:
-        keys = yaml.safe_load((profile / "config.yaml").read_text(encoding="utf-8"))
+        keys = settings_of(profile)
         for key in ("set-threads", "set-resources"):
             told = keys.get(key) or []
             for each in told:
