@@ -21,6 +21,9 @@ import yaml
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGINS = Path(__file__).resolve().parent / "plugins"
 STUDY_FILE = "tests/config/tiny_study.yaml"
+LAYERS = len(
+    yaml.safe_load((REPOSITORY / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+)  # of what is shared
 TARGET_RULES = {
     "all",
     "prepared_datasets",

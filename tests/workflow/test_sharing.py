@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from clones import STUDY_FILE, TABLES_AND_FIGURES, Clone, cloned, commit, transfers
+from clones import LAYERS, STUDY_FILE, TABLES_AND_FIGURES, Clone, cloned, commit, transfers
 from steps import with_desert
 from tiny_data import draw_scenes
 
@@ -51,7 +51,7 @@ def test_recorded_files_are_no_second_copy(published):
 
 def test_recording_twice_changes_nothing(pulled):
     said = pulled.sharing("record")
-    assert said.count(" 0 of them new") == 8
+    assert said.count(" 0 of them new") == LAYERS
     assert changes(pulled) == ""
 
 

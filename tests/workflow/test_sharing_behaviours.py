@@ -3,7 +3,7 @@
 import os
 import signal
 
-from clones import STUDY_FILE, TABLES_AND_FIGURES, cloned, commit, transfers
+from clones import LAYERS, STUDY_FILE, TABLES_AND_FIGURES, cloned, commit, transfers
 from PIL import Image
 from steps import ALL_TRANSFERS, STARTS_FROM_MEADOW, declare, edit_loss, wait_for, with_desert
 from tiny_data import draw_scenes
@@ -122,7 +122,7 @@ def test_what_was_killed_is_not_recorded_until_it_is_done(pulled, tmp_path):
     process.communicate()
     pulled.no_process_left()
     said = pulled.sharing("record")
-    assert said.count(" 0 of them new") == 8 and "not recorded" not in said
+    assert said.count(" 0 of them new") == LAYERS and "not recorded" not in said
     pulled.snakemake("--unlock").well()
     assert pulled.planned("sources") == expected
     assert pulled.snakemake("sources").well().finished == expected
