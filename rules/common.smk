@@ -64,10 +64,10 @@ def load(config):
             without_data=bool({"plan", "datasets"} & set(sys.argv)),
             handed=Path(handed) if handed and workflow.remote_exec else None,
         )
-        for rule in ("recommend", "start"):
-            if rule in sys.argv and flow.recommendation is None:
+        for question in ("recommend", "start"):
+            if question in sys.argv and flow.recommendation is None:
                 stop(
-                    f"{rule} needs a target: snakemake {rule} --configfile STUDY --config "
+                    f"{question} needs a target: snakemake {question} --configfile STUDY --config "
                     "target=segmentation/my_dataset (a task of the study, which may be new), and perhaps effort=images "
                     "and models=resnet50.a1_in1k,vit_small_patch14_dinov2"
                 )

@@ -40,7 +40,7 @@ def crop_that_does_not_fit(study):
 
 MISTAKES = {
     unknown_key: ["task_types.segmentation.training.batch_sise: unknown key (did you mean batch_size"],
-    unknown_key_at_the_top: ["experiment: unknown key (did you mean experiments", "experiments: missing"],
+    unknown_key_at_the_top: ["experiment: unknown key (did you mean experiments"],
     unknown_dataset: ["experiments[0].sources: unknown task 'segmentation/medow'", "segmentation/meadow"],
     unknown_adapter: [
         "datasets.meadow.adapter: unknown name 'image_mask_folder' (did you mean image_mask_folders"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -109,7 +110,11 @@ def test_the_warm_process_gives_the_same_results(raw, tmp_path, warm):
     metrics = {}
     for name, address in (("warm", warm), ("alone", None), ("gone", tmp_path / "no_socket")):
         if name == "gone":  # only that it falls back to doing the work itself: the first run is enough
-            assert Job(plan.runs[0], tmp_path / name, address).end() == (0, "", "")
+            status, output, said = Job(plan.runs[0], tmp_path / name, address).end()
+            assert (status, output) == (0, "")
+            assert re.fullmatch(rf"  {plan.runs[0].name}: \d+ s", said.splitlines()[-1]), (
+                "what came of it, in one line"
+            )
             continue
         for run in plan:
             assert Job(run, tmp_path / name, address, folder=tmp_path).end()[:2] == (0, "")

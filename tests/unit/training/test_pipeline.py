@@ -88,7 +88,9 @@ def test_an_error_ends_it_and_no_thread_is_left():
 def test_batches_run_ahead_of_the_step(folder, monkeypatch):
     made, original = [], Batches.batch
     monkeypatch.setattr(
-        Batches, "batch", lambda self, step, pool=None: made.append(step) or original(self, step, pool)
+        Batches,
+        "batch",
+        lambda self, step, *more, **named: made.append(step) or original(self, step, *more, **named),
     )
     found = batches(folder, "segmentation", 2)(0, 50)
     next(found)
