@@ -50,6 +50,8 @@ use rule prepare_dataset as take_part with:
         mark("part"),
     log:
         log_of("part"),
+    group:
+        "take_part"
     threads: 1
     resources:
         mem_mb=memory_of("part"),

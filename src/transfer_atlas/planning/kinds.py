@@ -103,6 +103,7 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         files={"description": "dataset.json"},
         shared=False,
         uses_torch=False,
+        gpus=0,
         memory_mb=2000,
     ),
     "ilsvrc": Kind(
