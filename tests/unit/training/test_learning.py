@@ -28,7 +28,13 @@ from transfer_atlas.errors import LegitimateFailure
             4.0,
         ),
         # Of 33 classes, twenty images each.
-        ("classification", "ilsvrc", (660, 165, 64), {"learning_rate": 0.03, "steps": 500}, 3.0),
+        (
+            "classification",
+            "ilsvrc",
+            (660, 165, 64),
+            {"learning_rate": 0.03, "steps": 900, "batch_size": 16},
+            3.0,
+        ),
     ],
 )
 def test_the_miniature_world_is_learnt(name, dataset, images, changes, improvement, tmp_path):
