@@ -97,7 +97,8 @@ def test_a_job_on_a_machine_of_its_own_gets_its_sources_and_leaves_its_mark_in_a
     assert record.exists() and len(list(machines.iterdir())) == 1
     marks = [key for key in objects(client) if "/transfer_atlas/" in key]
     assert marks == [f"tiny/.snakemake/transfer_atlas/transfer/{name}/{record.parent.name}"]
-    assert not (done.folder / ".snakemake/transfer_atlas/transfer" / name).exists()
+    left = done.folder / ".snakemake/transfer_atlas/transfer" / name
+    assert not left.exists() or not list(left.iterdir()), "the mark is in the bucket alone"
     again = done.snakemake("transfers", *arguments, **surroundings(done, variables), timeout=600)
     assert "Nothing to be done" in again.said, again.said
 
