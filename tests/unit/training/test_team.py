@@ -236,9 +236,12 @@ def test_a_killed_helper_ends_the_run_and_the_next_attempt_continues(begun, tmp_
         assert state.exists(), (tmp_path / "log").read_text()
         (helper,) = _children(leader.pid)
         os.kill(helper, signal.SIGKILL)
-        assert leader.wait(120) == 1
+        assert leader.wait(300) == 1  # however busy the machine is
     assert "has ended" in (tmp_path / "log").read_text()
     _, description = load_checkpoint(state)
+    end = time.monotonic() + 60
+    while _children(leader.pid) and time.monotonic() < end:
+        time.sleep(0.1)
     assert description["done"] >= 20 and not _children(leader.pid)
 
 
