@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from transfer_atlas.atdt.settings import DEEPEST, AtdtExperiment, AtdtSettings, NetworkSettings
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.study.messages import nearest
 
-if TYPE_CHECKING:
-    from transfer_atlas.study.study import Study
+
+class WithDomains(Protocol):
+    """What of a study is looked at here."""
+
+    @property
+    def atdt(self) -> AtdtSettings | None:
+        """Its settings of AT/DT."""
+
+    @property
+    def datasets(self) -> Mapping[str, Any]:
+        """Its datasets by name."""
 
 
 def tasks_of_direction(direction: str) -> tuple[str, str]:
@@ -18,7 +28,7 @@ def tasks_of_direction(direction: str) -> tuple[str, str]:
     return first, second
 
 
-def dataset_of(study: Study, domain: str, task_type: str) -> str:
+def dataset_of(study: WithDomains, domain: str, task_type: str) -> str:
     """The dataset that has a domain's annotations for a task type: of `atdt.domains`, or the domain's own name."""
     assert study.atdt is not None
     given = study.atdt.domains.get(domain)
@@ -33,7 +43,7 @@ def network_of(settings: AtdtSettings, task_type: str, batch_norm: bool | None =
     return NetworkSettings.model_validate(found.model_dump() | {"batch_norm": batch_norm})
 
 
-def check_atdt(study: Study) -> None:
+def check_atdt(study: WithDomains) -> None:
     """Raise ConfigurationError for domains without the annotations that AT/DT needs, or networks that do not fit."""
     if study.atdt is None:
         return
@@ -56,7 +66,7 @@ def check_atdt(study: Study) -> None:
         _check_networks(study.atdt, experiment, where)
 
 
-def _check_annotations(study: Study, experiment: AtdtExperiment, where: str) -> None:
+def _check_annotations(study: WithDomains, experiment: AtdtExperiment, where: str) -> None:
     """All four sets: tasks 1 and 2 on A, task 1 on B to learn from, task 2 on B to evaluate on."""
     assert study.atdt is not None
     known = [*study.datasets, *study.atdt.domains]
