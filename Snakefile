@@ -47,7 +47,7 @@ wildcard_constraints:
     name="[a-z0-9_.-]+",
     key="[0-9a-f]{16}",
     task_type="[a-z]+",
-    regime="|".join(FLOW.regimes) or "none",
+    regime="|".join(products.regimes(FLOW)) or "none",
 
 
 report: "report/workflow.rst"

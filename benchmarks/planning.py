@@ -21,10 +21,11 @@ from statistics import median
 import yaml
 
 from transfer_atlas.planning.content_versions import content_versions
+from transfer_atlas.planning.load import load_workflow
 from transfer_atlas.planning.plan import make_plan
+from transfer_atlas.planning.products import TABLES, figures
 from transfer_atlas.planning.shown import write_stamp
-from transfer_atlas.planning.workflow import TABLES, load_workflow
-from transfer_atlas.study.study import parse_study
+from transfer_atlas.study.parse import parse_study
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -77,12 +78,12 @@ def finish(study_file: Path) -> None:
     files += [
         f"datasets/{name}.{suffix}" for name in flow.facts_of_cards() for suffix in ("json", "jpg", "md")
     ]
-    files += [f"figures/{name}.{suffix}" for name in flow.figures for suffix in ("png", "svg")]
+    files += [f"figures/{name}.{suffix}" for name in figures(flow) for suffix in ("png", "svg")]
     for file in files:
         (results / file).parent.mkdir(parents=True, exist_ok=True)
         (results / file).touch()
     folders = [str(run.folder(flow.study.store)) for run in flow.plan]
-    for name in ("tables", "dataset_cards", "report", *flow.figures.values()):
+    for name in ("tables", "dataset_cards", "report", *figures(flow).values()):
         write_stamp(flow.shown.stamp(name), folders, flow.study.store)
 
 

@@ -25,11 +25,12 @@ import pandas as pd
 from PIL import Image
 
 from transfer_atlas.analysis.published.factors_of_influence import published_datasets, published_gains
+from transfer_atlas.planning.facts import facts_of_cards, facts_of_report, facts_of_tables
 from transfer_atlas.planning.plan import make_plan
 from transfer_atlas.planning.workflow import Workflow
 from transfer_atlas.store.files import write_json
+from transfer_atlas.study.parse import parse_study
 from transfer_atlas.study.reading import read_values
-from transfer_atlas.study.study import parse_study
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PUBLISHED = REPOSITORY / "resources/published"
@@ -178,22 +179,11 @@ def score_records(flow: Workflow, seed: int = 1) -> list[dict[str, Any]]:
 
 
 def make_tables(flow: Workflow) -> None:
-    """What the rule `tables` does."""
-    from transfer_atlas.analysis.findings.table import findings_table
-    from transfer_atlas.analysis.tables import details
-    from transfer_atlas.analysis.tables.best_sources import best_sources_table
-    from transfer_atlas.analysis.tables.chance import chance_levels
-    from transfer_atlas.analysis.tables.effects import best_effects_table, effects_table
-    from transfer_atlas.analysis.tables.files import write_table
+    """What the rule `tables` does; sizes of training sets are the printed ones."""
+    from transfer_atlas.analysis.tables.of_study import study_tables, write_tables
     from transfer_atlas.analysis.tables.records import read_records
-    from transfer_atlas.analysis.tables.transfers import (
-        gains_table,
-        runs_table,
-        seed_gains_table,
-        transfers_table,
-    )
 
-    facts = flow.facts_of_tables()
+    facts = facts_of_tables(flow)
     records = read_records(facts["transfers"], {})
     sizes = published_datasets(PUBLISHED)["n_train"].to_dict()
     datasets: dict[str, Any] = {
@@ -203,24 +193,8 @@ def make_tables(flow: Workflow) -> None:
     for name, members in facts["multi_sources"].items():
         domains = sorted({facts["domains"][member.split("@")[0]] for member in members})
         datasets[name] = {"domains": domains, "n_train": 100_000}
-    transfers = transfers_table(records, datasets)
-    by_image = details.read_per_image(facts["transfers"])
-    gains = gains_table(transfers, details.results_by_image(by_image), chance_levels(records))
-    tables = {
-        "runs": runs_table(records),
-        "transfers": transfers,
-        "seed_gains": seed_gains_table(transfers),
-        "gains": gains,
-        "effects": effects_table(gains),
-        "best_effects": best_effects_table(gains),
-        "best_sources": best_sources_table(gains),
-        "per_class": details.per_class_table(records),
-        "per_image": details.per_image_table(by_image),
-        "curves": details.curves_table(records),
-        "findings": findings_table(gains, members=facts["multi_sources"]),
-    }
-    for name, frame in tables.items():
-        write_table(frame, flow.study.results / f"tables/{name}.parquet")
+    tables = study_tables(records, datasets, facts["transfers"], facts["multi_sources"])
+    write_tables(tables, flow.study.results / "tables")
 
 
 def make_score_tables(flow: Workflow) -> None:
@@ -253,12 +227,12 @@ def make_report(flow: Workflow) -> None:
 
     results = flow.study.results
     cards = []
-    for name, about in flow.facts_of_cards().items():
+    for name, about in facts_of_cards(flow).items():
         files = [results / f"datasets/{name}.{suffix}" for suffix in ("json", "jpg", "md")]
         write_card(name, about, *files)
         cards.append((json.loads(files[0].read_text(encoding="utf-8")), files[1]))
     study = ReportedStudy(
-        facts=flow.facts_of_report(),
+        facts=facts_of_report(flow),
         tables=read_tables(results / "tables", STUDY_TABLES + SCORE_TABLES),
         place=results,
         cards=tuple(cards),

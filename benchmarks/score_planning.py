@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from transfer_atlas.planning.workflow import load_workflow
+from transfer_atlas.planning.load import load_workflow
 from transfer_atlas.scoring.metrics import METRICS
 
 

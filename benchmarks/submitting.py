@@ -21,7 +21,7 @@ from pathlib import Path
 import yaml
 from planning import REPOSITORY, dry_run, study_of
 
-from transfer_atlas.planning.workflow import load_workflow
+from transfer_atlas.planning.load import load_workflow
 
 FILES = {"prepared": "dataset.json", "ilsvrc": "model.safetensors", "source": "model.safetensors"}
 PROGRAMS = {

@@ -6,19 +6,7 @@ rule tables:
     input:
         runs_of("transfer"),
     output:
-        **findings_of("tables"),
-        runs=f"{FLOW.study.results}/tables/runs.parquet",
-        transfers=f"{FLOW.study.results}/tables/transfers.parquet",
-        seed_gains=f"{FLOW.study.results}/tables/seed_gains.parquet",
-        gains=f"{FLOW.study.results}/tables/gains.parquet",
-        effects=f"{FLOW.study.results}/tables/effects.parquet",
-        best_effects=f"{FLOW.study.results}/tables/best_effects.parquet",
-        best_sources=f"{FLOW.study.results}/tables/best_sources.parquet",
-        per_class=f"{FLOW.study.results}/tables/per_class.parquet",
-        per_image=f"{FLOW.study.results}/tables/per_image.parquet",
-        curves=f"{FLOW.study.results}/tables/curves.parquet",
-        methods=f"{FLOW.study.results}/tables/methods.parquet",
-        method_summary=f"{FLOW.study.results}/tables/method_summary.parquet",
+        **tables_of("tables", products.TABLES),
         stamp=str(stamp("tables")),
     log:
         f"logs/tables-{FLOW.key}.log",

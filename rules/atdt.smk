@@ -84,11 +84,7 @@ rule atdt_tables:
     input:
         evaluations=runs_of("atdt_evaluation"),
     output:
-        atdt_evaluations=f"{FLOW.study.results}/tables/atdt_evaluations.parquet",
-        atdt_results=f"{FLOW.study.results}/tables/atdt_results.parquet",
-        atdt_gains=f"{FLOW.study.results}/tables/atdt_gains.parquet",
-        atdt_findings=f"{FLOW.study.results}/tables/atdt_findings.parquet",
-        atdt_runs=f"{FLOW.study.results}/tables/atdt_runs.parquet",
+        **tables_of("atdt_tables", products.ATDT_TABLES),
         page=report(
             f"{FLOW.study.results}/tables/atdt.html",
             caption="../report/atdt.rst",

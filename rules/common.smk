@@ -8,20 +8,17 @@ from snakemake.resources import Resource
 from snakemake.settings.enums import RerunTrigger
 from snakemake_interface_logger_plugins.common import LogEvent
 from transfer_atlas.errors import AtlasError
-from transfer_atlas.planning import published
+from transfer_atlas.planning import facts, products, published
 from transfer_atlas.planning.kinds import KINDS
-from transfer_atlas.planning.resources import Experience
-from transfer_atlas.planning.start import facts_of_start, seconds_of_budget
-from transfer_atlas.planning.workflow import (
-    ATDT_TABLES,
+from transfer_atlas.planning.load import (
     HANDED_VARIABLE,
-    MARKS,
-    SCORE_TABLES,
-    TABLES,
     hand_over,
     is_study,
     load_workflow,
 )
+from transfer_atlas.planning.resources import Experience
+from transfer_atlas.planning.start import facts_of_start, seconds_of_budget
+from transfer_atlas.planning.workflow import MARKS
 from transfer_atlas.running import devices, tally, warm
 from transfer_atlas.running.jobs import AGAIN_VARIABLE
 from transfer_atlas.sharing.puller import Puller, leaves
@@ -78,12 +75,12 @@ def load(config):
                 {
                     "tables",
                     "score_tables",
-                    *flow.figures.values(),
-                    *flow.score_figures.values(),
+                    *products.figures(flow).values(),
+                    *products.score_figures(flow).values(),
                     "dataset_cards",
                     "report",
                     "atdt_tables",
-                    *flow.atdt_figures.values(),
+                    *products.atdt_figures(flow).values(),
                 }
             )
         return flow
@@ -348,36 +345,40 @@ def tables(wildcards):
     """Input function: the tables of transfers, if there are any, and the stamp that says which runs they show."""
     if not FLOW.study.experiments:
         return []
-    files = [f"{FLOW.study.results}/tables/{name}.parquet" for name in TABLES]
+    files = [f"{FLOW.study.results}/tables/{name}.parquet" for name in products.TABLES]
     return list(map(whenever, [*files, stamp("tables")]))
 
 
 def figures(wildcards):
     """Input function: the figures of gains with their stamps."""
-    return files_and_stamps(FLOW.figures)
+    return files_and_stamps(products.figures(FLOW))
 
 
 def score_tables(wildcards):
     """Input function: tables and figures of scores with their stamps, if the study asks for scores."""
     if FLOW.study.transferability is None:
         return []
-    files = [f"{FLOW.study.results}/tables/{name}.parquet" for name in SCORE_TABLES]
+    files = [
+        f"{FLOW.study.results}/tables/{name}.parquet" for name in products.SCORE_TABLES
+    ]
     files = list(map(whenever, [*files, stamp("score_tables")]))
-    return files + files_and_stamps(FLOW.score_figures)
+    return files + files_and_stamps(products.score_figures(FLOW))
 
 
 def atdt_tables(wildcards):
     """Input function: tables and figures of AT/DT with their stamps, if the study asks for it."""
     if FLOW.study.atdt is None:
         return []
-    files = [f"{FLOW.study.results}/tables/{name}.parquet" for name in ATDT_TABLES]
+    files = [
+        f"{FLOW.study.results}/tables/{name}.parquet" for name in products.ATDT_TABLES
+    ]
     files += [f"{FLOW.study.results}/tables/atdt.html", stamp("atdt_tables")]
-    return [*map(whenever, files), *files_and_stamps(FLOW.atdt_figures)]
+    return [*map(whenever, files), *files_and_stamps(products.atdt_figures(FLOW))]
 
 
 def files_of_cards(suffix):
     """Files of the dataset cards, one for each prepared dataset."""
-    names = FLOW.facts_of_cards()
+    names = facts.facts_of_cards(FLOW)
     return [f"{FLOW.study.results}/datasets/{name}.{suffix}" for name in names]
 
 
@@ -421,50 +422,52 @@ def reported(names, caption, category):
 def by_target():
     """Names of the figures of every metric target by target, of one regime."""
     return [
-        f"scores_{metric}_by_target_{{regime}}" for metric in FLOW.metrics_by_target
+        f"scores_{metric}_by_target_{{regime}}"
+        for metric in products.metrics_by_target(FLOW)
     ]
 
 
-def findings_of(rule):
-    """The table of findings as an output: of the tables, or of those of scores, which know domain distances."""
+def tables_of(rule, names):
+    """Tables by name as outputs. Findings are of the tables, or of those of scores, which know domain distances."""
     scored = FLOW.study.transferability is not None
-    path = f"{FLOW.study.results}/tables/findings.parquet"
-    return {"findings": path} if (rule == "score_tables") == scored else {}
+    has_findings = scored == (rule == "score_tables")
+    names = [name for name in names if name != "findings"] + ["findings"] * has_findings
+    return {name: f"{FLOW.study.results}/tables/{name}.parquet" for name in names}
 
 
 def facts_of_tables(wildcards):
     """Params function of the tables."""
-    return FLOW.facts_of_tables()
+    return facts.facts_of_tables(FLOW)
 
 
 def facts_of_cards(wildcards):
     """Params function of the dataset cards."""
-    return FLOW.facts_of_cards()
+    return facts.facts_of_cards(FLOW)
 
 
 def facts_of_report(wildcards):
     """Params function of the report."""
-    return FLOW.facts_of_report()
+    return facts.facts_of_report(FLOW)
 
 
 def facts_of_score_tables(wildcards):
     """Params function of the tables of scores."""
-    return FLOW.facts_of_score_tables()
+    return facts.facts_of_score_tables(FLOW)
 
 
 def facts_of_atdt_tables(wildcards):
     """Params function of the tables of AT/DT."""
-    return FLOW.facts_of_atdt_tables()
+    return facts.facts_of_atdt_tables(FLOW)
 
 
 def facts_of_looks(wildcards):
     """Params function of the figures of how datasets look."""
-    return FLOW.facts_of_looks()
+    return facts.facts_of_looks(FLOW)
 
 
 def facts_of_recommendation(wildcards):
     """Params function of a recommendation."""
-    return FLOW.facts_of_recommendation() | {"resources": str(ATLAS / "resources")}
+    return facts.facts_of_recommendation(FLOW) | {"resources": str(ATLAS / "resources")}
 
 
 def start_facts(wildcards):

@@ -87,12 +87,7 @@ rule score_tables:
         gains=table("gains"),
         tables=stamp_of("tables"),
     output:
-        **findings_of("score_tables"),
-        scores=f"{FLOW.study.results}/tables/scores.parquet",
-        domain_distances=f"{FLOW.study.results}/tables/domain_distances.parquet",
-        metric_evaluation=f"{FLOW.study.results}/tables/metric_evaluation.parquet",
-        metric_differences=f"{FLOW.study.results}/tables/metric_differences.parquet",
-        metric_stability=f"{FLOW.study.results}/tables/metric_stability.parquet",
+        **tables_of("score_tables", products.SCORE_TABLES),
         stamp=str(stamp("score_tables")),
     log:
         f"logs/score_tables-{FLOW.key}.log",
@@ -143,7 +138,7 @@ rule score_scatter:
         runtime=30,
         turn=1,
     params:
-        metrics=FLOW.metrics_by_target,
+        metrics=products.metrics_by_target(FLOW),
     message:
         "scores against gains, {wildcards.regime}"
     script:
@@ -156,8 +151,8 @@ rule look_figures:
         domain_distances=table("domain_distances"),
         tables=stamp_of("score_tables"),
     output:
-        png=reported(FLOW.look_figures, "looks", "Look of the datasets"),
-        svg=pictures(FLOW.look_figures, "svg"),
+        png=reported(products.look_figures(FLOW), "looks", "Look of the datasets"),
+        svg=pictures(products.look_figures(FLOW), "svg"),
         stamp=str(stamp("appearance")),
     log:
         f"logs/appearance-{FLOW.key}.log",

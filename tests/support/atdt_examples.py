@@ -16,7 +16,7 @@ from transfer_atlas.planning.request import request
 from transfer_atlas.planning.run import Run, with_ancestry
 from transfer_atlas.running.execute import execute
 from transfer_atlas.store.store import read_run
-from transfer_atlas.study.study import parse_study
+from transfer_atlas.study.parse import parse_study
 
 SMALL = {"resolution": [32, 32], "crop": [32, 32], "batch_size": 4, "learning_rate": 0.003, "steps": 40}
 TINY = NetworkSettings(encoder="resnet_tiny", output_stride=8, decoder_channels=16)

@@ -18,7 +18,7 @@ import yaml
 from transfer_atlas import code_versions
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.plan import make_plan, used_datasets
-from transfer_atlas.study.study import load_study
+from transfer_atlas.study.parse import load_study
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 GOLDEN = REPOSITORY / "tests/data/golden_keys.yaml"

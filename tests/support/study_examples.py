@@ -10,7 +10,8 @@ from transfer_atlas.datasets.versions import dataset_version
 from transfer_atlas.planning.identity import Wanted
 from transfer_atlas.planning.plan import Plan, make_plan
 from transfer_atlas.planning.run import Run
-from transfer_atlas.study.study import Study, parse_study
+from transfer_atlas.study.parse import parse_study
+from transfer_atlas.study.study import Study
 
 
 def folders(name: str) -> dict[str, Any]:

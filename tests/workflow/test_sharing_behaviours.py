@@ -178,7 +178,7 @@ def repaint(mask_file):
 def new_keys(clone) -> list[str]:
     """Keys of the sources that are planned and not there."""
     code = (
-        "from transfer_atlas.study.study import load_study\nfrom transfer_atlas.planning.plan import make_plan\n"
+        "from transfer_atlas.study.parse import load_study\nfrom transfer_atlas.planning.plan import make_plan\n"
         "from transfer_atlas.planning.content_versions import content_versions\n"
         f"study = load_study({STUDY_FILE!r})\n"
         "for run in make_plan(study, *content_versions(study)).of_kind('source'):\n"

@@ -13,7 +13,7 @@ from steps import pull, with_desert
 
 from transfer_atlas.datasets.registry import raw_folder
 from transfer_atlas.datasets.versions import is_absent
-from transfer_atlas.study.study import load_study
+from transfer_atlas.study.parse import load_study
 
 STUDIES = sorted((REPOSITORY / "studies").glob("*.yaml"))
 REAL_IMAGES = REPOSITORY.parent / "shared/real"

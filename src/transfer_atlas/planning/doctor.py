@@ -18,7 +18,8 @@ from transfer_atlas.datasets.decoding_all import Decoded, decode_all
 from transfer_atlas.datasets.whereabouts import Whereabouts, whereabouts
 from transfer_atlas.errors import AtlasError, ConfigurationError
 from transfer_atlas.planning.plan import used_datasets
-from transfer_atlas.study.study import Study, load_study
+from transfer_atlas.study.parse import load_study
+from transfer_atlas.study.study import Study
 
 FOLDER = "doctor"  # in the scratch folder: what is known to be in order
 NAMED = 20  # problems of a dataset that are told

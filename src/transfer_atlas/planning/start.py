@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from transfer_atlas.errors import ConfigurationError
+from transfer_atlas.planning.facts import transfer_of
 from transfer_atlas.planning.recommendation import places_of
 from transfer_atlas.planning.request import request
 from transfer_atlas.planning.run import Run, with_ancestry
@@ -37,7 +38,7 @@ def facts_of_start(flow: Workflow) -> dict[str, Any]:
     assert asked is not None  # the rule is refused without a target
     candidates = {}
     for name in asked.candidates:
-        transfer = flow.transfer_of(name)
+        transfer = transfer_of(flow, name)
         if transfer is not None:
             candidates[name] = _of_candidate(flow, transfer)
     return {

@@ -19,8 +19,9 @@ from transfer_atlas.planning.content_versions import content_versions, version_o
 from transfer_atlas.planning.plan import Plan, make_plan, used_datasets
 from transfer_atlas.planning.run import Run
 from transfer_atlas.sharing.repository import Repository, SharingError
+from transfer_atlas.study.parse import load_study, parse_study
 from transfer_atlas.study.settings import FileOrigin, PackageOrigin
-from transfer_atlas.study.study import Study, load_study, parse_study
+from transfer_atlas.study.study import Study
 
 CODE = "src/transfer_atlas/code_versions.yaml"
 

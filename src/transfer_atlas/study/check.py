@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
             if chosen.syntax:
                 read_values(path)
             else:
-                from transfer_atlas.study.study import load_study  # late: --syntax is asked before every call
+                from transfer_atlas.study.parse import load_study  # late: --syntax is asked before every call
 
                 study = load_study(path)
                 print(f"{path}: study {study.study}, {len(study.experiments)} experiments, no mistakes found")

@@ -9,7 +9,7 @@ from atdt_examples import carried_out
 
 from transfer_atlas.planning.content_versions import content_versions
 from transfer_atlas.planning.plan import make_plan
-from transfer_atlas.study.study import parse_study
+from transfer_atlas.study.parse import parse_study
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 REAL_IMAGES = Path(os.environ.get("TRANSFER_ATLAS_REAL_IMAGES", REPOSITORY.parent / "shared/real"))

@@ -7,7 +7,7 @@ from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.planning.estimates import plan_table
 from transfer_atlas.planning.plan import used_datasets
 from transfer_atlas.planning.recommendation import recommendation_for
-from transfer_atlas.study.study import parse_study
+from transfer_atlas.study.parse import parse_study
 
 
 def counts(plan):

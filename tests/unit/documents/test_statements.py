@@ -9,7 +9,8 @@ import study_examples as examples
 import yaml
 
 from transfer_atlas.command import COMMANDS
-from transfer_atlas.study.study import Study, parse_study
+from transfer_atlas.study.parse import parse_study
+from transfer_atlas.study.study import Study
 
 REPOSITORY = Path(__file__).parents[3]
 DOCUMENTS = {

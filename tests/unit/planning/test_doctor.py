@@ -7,7 +7,7 @@ import yaml
 from golden_keys import REPOSITORY
 
 from transfer_atlas.planning import doctor
-from transfer_atlas.study.study import load_study
+from transfer_atlas.study.parse import load_study
 
 
 @pytest.fixture

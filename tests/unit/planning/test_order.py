@@ -9,7 +9,7 @@ import yaml
 from golden_keys import REPOSITORY, STUDIES
 
 from transfer_atlas.planning.plan import make_plan, used_datasets
-from transfer_atlas.study.study import parse_study
+from transfer_atlas.study.parse import parse_study
 
 # Lists of which only the set counts; `tasks` only where it is a list, of a multi-source.
 SETS = {

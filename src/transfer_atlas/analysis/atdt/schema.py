@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from transfer_atlas.analysis.findings.schema import FINDINGS
-from transfer_atlas.analysis.tables.schema import Column, Table
+from transfer_atlas.analysis.tables.table import Column, Table
 
 PAPER = "Zama Ramirez et al., Learning Across Tasks and Domains"
 FACTORS = (

@@ -31,7 +31,7 @@ SCORE_TABLES = ("scores", "domain_distances", "metric_evaluation", "metric_diffe
 class ReportedStudy:
     """A study as the report sees it.
 
-    facts: as `Workflow.facts_of_report` gives them; tables: by name, those of scores only where the study has them;
+    facts: as `facts_of_report` of planning gives them; tables: by name, those of scores only where the study has them;
     place: folder of the report, which links are relative to; figures: PNG files; cards: facts of dataset cards with
     their contact sheets; published: folder of the papers' printed tables.
     """

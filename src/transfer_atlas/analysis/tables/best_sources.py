@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from transfer_atlas.analysis.tables import schema
+from transfer_atlas.analysis.tables.effect_schema import BEST_SOURCES
 from transfer_atlas.analysis.tables.uncertainty import (
     DECIMALS,
     LEVEL,
@@ -52,8 +52,8 @@ def best_sources_table(gains: pd.DataFrame) -> pd.DataFrame:
         row["best_gain_std"] = ranked["gain_std"].iloc[0] if len(ranked) else math.nan
         row["best_effect"] = effect(row["best_gain"])
         rows.append(row | start_from(ranked))
-    frame = pd.DataFrame(rows, columns=None if rows else schema.BEST_SOURCES.column_names)
-    return schema.BEST_SOURCES.conform(frame)
+    frame = pd.DataFrame(rows, columns=None if rows else BEST_SOURCES.column_names)
+    return BEST_SOURCES.conform(frame)
 
 
 def start_from(ranked: pd.DataFrame) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transfer_atlas.analysis.tables.schema import Column, Table
+from transfer_atlas.analysis.tables.table import Column, Table
 
 _TRANSFER = (
     Column("source", "text", "", "Starting point"),

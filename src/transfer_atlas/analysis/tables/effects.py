@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from transfer_atlas.analysis.tables.best_sources import best_sources_table
-from transfer_atlas.analysis.tables.transfers import BASELINES, frame_of, schema
+from transfer_atlas.analysis.tables.effect_schema import BEST_EFFECTS, EFFECTS
+from transfer_atlas.analysis.tables.transfers import BASELINES, frame_of
 from transfer_atlas.analysis.tables.uncertainty import DECIMALS, NEGATIVE, POSITIVE, VERY_POSITIVE
 
 __all__ = ["best_effects_table", "best_sources_table", "effects_table", "shares_of", "true_sources"]
@@ -21,12 +22,12 @@ __all__ = ["best_effects_table", "best_sources_table", "effects_table", "shares_
 
 def effects_table(gains: pd.DataFrame) -> pd.DataFrame:
     """Shares of positive, very positive and negative effects by image domain and task type (Table 6)."""
-    return frame_of(schema.EFFECTS, list(_constrained_shares(gains, best_only=False)))
+    return frame_of(EFFECTS, list(_constrained_shares(gains, best_only=False)))
 
 
 def best_effects_table(gains: pd.DataFrame) -> pd.DataFrame:
     """The shares of `effects_table` for the best source of each target (Table 7)."""
-    return frame_of(schema.BEST_EFFECTS, list(_constrained_shares(gains, best_only=True)))
+    return frame_of(BEST_EFFECTS, list(_constrained_shares(gains, best_only=True)))
 
 
 def true_sources(gains: pd.DataFrame) -> pd.DataFrame:

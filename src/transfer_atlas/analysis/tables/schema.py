@@ -1,92 +1,13 @@
-"""The result tables column by column: name, type, unit and meaning; `docs/tables.md` is printed from here.
+"""The tables of runs, transfers and gains column by column: name, type, unit and meaning; with those of effects, all
+tables of transfers.
 
-transfer-atlas columns > docs/tables.md
+`docs/tables.md` is printed from here and from the files beside it called so.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import pandas as pd
-import pyarrow as pa
-
-PAPER = "Mensink et al., Factors of Influence for Transfer Learning"
-
-ARROW_TYPES: dict[str, pa.DataType] = {
-    "text": pa.string(),
-    "integer": pa.int64(),
-    "number": pa.float64(),
-    "truth": pa.bool_(),
-    "time": pa.timestamp("us", tz="UTC"),
-    "texts": pa.list_(pa.string()),
-    "integers": pa.list_(pa.int64()),
-}
-PANDAS_TYPES = {
-    "text": "str",
-    "integer": "Int64",
-    "number": "float64",
-    "truth": "boolean",
-    "time": "datetime64[us, UTC]",
-    "texts": "object",
-    "integers": "object",
-}
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column; `unit` is empty where there is none, `description` also says when a cell is empty."""
-
-    name: str
-    type: str  # a key of ARROW_TYPES
-    unit: str
-    description: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table; `identity` names the columns that tell its rows apart, by which rows are sorted too."""
-
-    name: str
-    description: str
-    identity: tuple[str, ...]
-    columns: tuple[Column, ...]
-
-    @property
-    def column_names(self) -> list[str]:
-        """The names of the columns, in order."""
-        return [column.name for column in self.columns]
-
-    def arrow_schema(self) -> pa.Schema:
-        """Arrow schema whose fields carry their unit and description, and nothing that varies."""
-        return pa.schema(
-            [
-                pa.field(
-                    column.name,
-                    ARROW_TYPES[column.type],
-                    metadata={"unit": column.unit, "description": column.description},
-                )
-                for column in self.columns
-            ],
-            metadata={"table": self.name, "description": self.description},
-        )
-
-    def conform(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """The frame with exactly these columns, in this order, of these types, its rows sorted."""
-        missing = [name for name in self.column_names if name not in frame.columns]
-        surplus = [name for name in frame.columns if name not in self.column_names]
-        if missing or surplus:
-            raise ValueError(
-                f"table {self.name}: columns missing: {missing}; columns not in its schema: {surplus}; "
-                "see transfer_atlas/analysis/schema.py"
-            )
-        frame = frame[self.column_names].astype({c.name: PANDAS_TYPES[c.type] for c in self.columns})
-        frame = frame.sort_values(list(self.identity), kind="stable").reset_index(drop=True)
-        twice = frame.duplicated(list(self.identity))
-        if twice.any():
-            row = frame.loc[twice, list(self.identity)].iloc[0].to_dict()
-            raise ValueError(f"table {self.name}: more than one row for {row}")
-        return frame
-
+from transfer_atlas.analysis.tables.effect_schema import BEST_EFFECTS, BEST_SOURCES, EFFECTS
+from transfer_atlas.analysis.tables.table import Column, Table
 
 _SOURCE_AND_TARGET = (
     Column("source", "text", "", "Starting point: a task, `multi_<task type>`, `ilsvrc` or `scratch`"),
@@ -216,7 +137,8 @@ TRANSFERS = Table(
 
 SEED_GAINS = Table(
     "seed_gains",
-    f"Relative transfer gain of every transfer, seed by seed ({PAPER}, section 5.1, equation 2).",
+    "Relative transfer gain of every transfer, seed by seed (Mensink et al., Factors of Influence for Transfer "
+    "Learning, section 5.1, equation 2).",
     ("regime", "target", "source", "seed"),
     (
         *_SOURCE_AND_TARGET,
@@ -323,115 +245,6 @@ GAINS = Table(
             "baseline_keys", "texts", "", "Keys of the baselines, in the order of `seeds`; empty if missing"
         ),
         DIFFERS_IN,
-    ),
-)
-
-_SHARES = (
-    Column("regime", "text", "", "`small_target`, `full_target` or `small_source_small_target`"),
-    Column("image_domain", "text", "", "`all`, `within` or `cross`: is the target's domain in the source?"),
-    Column("task_type", "text", "", "`all`, `within` or `cross`: do source and target share the task type?"),
-    Column(
-        "positive_percent", "number", "percent", "Share with r > 2; includes the very positive, as printed"
-    ),
-    Column(
-        "positive_at_least_percent",
-        "number",
-        "percent",
-        "Share whose interval is above 2; empty without intervals",
-    ),
-    Column("positive_at_most_percent", "number", "percent", "Share whose interval reaches above 2"),
-    Column("very_positive_percent", "number", "percent", "Share with r > 10"),
-    Column("very_positive_at_least_percent", "number", "percent", "Share whose whole interval is above 10"),
-    Column("very_positive_at_most_percent", "number", "percent", "Share whose interval reaches above 10"),
-    Column("insignificant_percent", "number", "percent", "Share with -2 <= r <= 2; not printed in the paper"),
-    Column("negative_percent", "number", "percent", "Share with r < -2"),
-    Column("negative_at_least_percent", "number", "percent", "Share whose whole interval is below -2"),
-    Column("negative_at_most_percent", "number", "percent", "Share whose interval reaches below -2"),
-    Column("count", "integer", "", "Number of rows in the shares: their denominator"),
-    Column(
-        "without_interval",
-        "integer",
-        "",
-        "How many of them have no interval, so that they may have any effect",
-    ),
-    Column(
-        "failed", "integer", "", "Number of rows without a gain (failed or missing), left out of the shares"
-    ),
-    Column("at_chance", "integer", "", "Number of rows whose baseline is at chance, left out of the shares"),
-)
-EFFECTS = Table(
-    "effects",
-    f"Shares of transfer effects by image domain and task type ({PAPER}, Table 6). A row of `gains` counts "
-    "once; the baselines `ilsvrc` and `scratch` do not count. A multi-source is within domain for every "
-    "domain it contains. Where `count` is 0 the shares are empty.",
-    ("regime", "image_domain", "task_type"),
-    _SHARES,
-)
-BEST_EFFECTS = Table(
-    "best_effects",
-    f"As `effects`, for the best source of each target only ({PAPER}, Table 7): of each target's sources "
-    "that satisfy the constraint, the one with the largest gain counts, with the interval of the maximum.",
-    ("regime", "image_domain", "task_type"),
-    _SHARES,
-)
-
-BEST_SOURCES = Table(
-    "best_sources",
-    "Which model to start from, for every target and regime: `start_from` is the answer. It is `ilsvrc` unless the "
-    "best source gains more than 2 % beyond noise, allowing for the number of sources it was picked from. `ilsvrc` and "
-    "`scratch` are no candidates for the best source. Ties go to the source whose name comes first.",
-    ("regime", "target"),
-    (
-        Column("target", "text", "", "Task to be learned"),
-        Column("start_from", "text", "", "The answer: a source, or `ilsvrc`"),
-        Column("start_from_gain", "number", "percent", "What it gains over `ilsvrc`; 0 for `ilsvrc` itself"),
-        Column(
-            "start_from_low",
-            "number",
-            "percent",
-            "Lower end of the 95 % interval; empty where noise is not known",
-        ),
-        Column("start_from_high", "number", "percent", "Upper end of the interval"),
-        Column(
-            "certainty",
-            "text",
-            "",
-            "`decided`; `undecided`: the best source may be better, but not beyond noise; `one_seed`: noise "
-            "is not known "
-            "and only a gain above 10 % was taken; `baseline_at_chance`; `no_source`: none has a gain",
-        ),
-        Column("why", "text", "", "The reason in words"),
-        Column(
-            "equally_good",
-            "texts",
-            "",
-            "Other sources whose interval (or gain, without one) reaches the gain of `start_from`; may be empty",
-        ),
-        Column("regime", "text", "", "`small_target`, `full_target` or `small_source_small_target`"),
-        Column("target_task_type", "text", "", "Task type of the target"),
-        Column("target_domain", "text", "", "Image domain of the target"),
-        Column("metric", "text", "", "Primary metric of the target"),
-        Column("baseline", "number", "unit of the metric", "m(T given ILSVRC)"),
-        Column("n_sources", "integer", "", "Number of sources that have a gain on this target"),
-        Column("n_failed", "integer", "", "Number of sources without a gain: failed or missing"),
-        Column("best_source", "text", "", "Source with the largest gain; empty if none has a gain"),
-        Column("best_gain", "number", "percent", "Its gain"),
-        Column("best_gain_std", "number", "percent", "Standard deviation of its gain over seeds"),
-        Column("best_effect", "text", "", "Its effect"),
-        Column("runner_up_source", "text", "", "Source with the second largest gain"),
-        Column("runner_up_gain", "number", "percent", "Its gain"),
-        Column(
-            "best_within_domain_source", "text", "", "Best source that contains the target's image domain"
-        ),
-        Column("best_within_domain_gain", "number", "percent", "Its gain"),
-        Column(
-            "largest_within_domain_source",
-            "text",
-            "",
-            "Source of the target's domain and task type with most training images, no multi-source: the "
-            "choice that needs no experiment (finding A5). Chosen by size alone, so its run may have failed",
-        ),
-        Column("largest_within_domain_gain", "number", "percent", "Its gain; empty if its run failed"),
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transfer_atlas.analysis.tables.schema import Column, Table
+from transfer_atlas.analysis.tables.table import Column, Table
 
 REGIME = Column("regime", "text", "", "`small_target`, `full_target` or `small_source_small_target`")
 

@@ -19,6 +19,7 @@ from transfer_atlas.analysis.tables.chance import at_chance
 from transfer_atlas.analysis.tables.image_bootstrap import Results, image_variances
 from transfer_atlas.analysis.tables.surroundings import COLUMNS as SURROUNDINGS
 from transfer_atlas.analysis.tables.surroundings import differences_of, surroundings_of
+from transfer_atlas.analysis.tables.table import Table
 from transfer_atlas.analysis.tables.uncertainty import (
     NEGATIVE,
     POSITIVE,
@@ -225,7 +226,7 @@ def gains_table(
     return schema.GAINS.conform(with_intervals(table, seed_noise(transfers), images))
 
 
-def frame_of(table: schema.Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
+def frame_of(table: Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows as a frame that has the table's columns even if there is no row."""
     return table.conform(pd.DataFrame(rows, columns=None if rows else table.column_names))
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from transfer_atlas.errors import AtlasError
-from transfer_atlas.planning.workflow import Workflow, load_workflow
+from transfer_atlas.planning.load import load_workflow
+from transfer_atlas.planning.workflow import Workflow
 from transfer_atlas.running.status.facts import Status, status_of
 from transfer_atlas.running.status.text import as_text
 from transfer_atlas.study.reading import read_values

@@ -13,7 +13,7 @@ from transfer_atlas.planning.content_versions import absent_datasets, content_ve
 from transfer_atlas.planning.plan import make_plan
 from transfer_atlas.planning.request import request
 from transfer_atlas.running.execute import execute
-from transfer_atlas.study.study import parse_study
+from transfer_atlas.study.parse import parse_study
 
 STUDY = Path(__file__).parents[4] / "studies" / "paper.yaml"
 # dataset -> numbers of classes by task type (keypoints: of joints), as Table 1 has them but for what is ignored
