@@ -85,8 +85,8 @@ localrules:
     start,
 
 
-# Everything a study asks for: tables, figures, scores, the report that holds them, kept models.
 rule all:
+    """All that the study asks for: tables, figures, scores, report, kept models; what `snakemake` alone does."""
     default_target: True
     input:
         tables,
@@ -98,44 +98,44 @@ rule all:
         results_of("target_model"),
 
 
-# The prepared datasets alone.
 rule prepared_datasets:
+    """The prepared datasets alone."""
     input:
         results_of("prepared"),
 
 
-# The ILSVRC checkpoint alone.
 rule ilsvrc:
+    """The ILSVRC checkpoint alone."""
     input:
         results_of("ilsvrc"),
 
 
-# The source models.
 rule sources:
+    """The source models."""
     input:
         results_of("source"),
 
 
-# All transfers, without tables.
 rule transfers:
+    """All transfers, without tables."""
     input:
         results_of("transfer"),
 
 
-# Models of all transfers, where the study keeps them.
 rule target_models:
+    """Models of all transfers, where the study keeps them."""
     input:
         results_of("target_model"),
 
 
-# Scores and image features, without tables.
 rule scores:
+    """Scores and image features, without tables."""
     input:
         results_of("score"),
         results_of("image_features"),
 
 
-# Learning across tasks and domains: its tables and figures.
 rule atdt:
+    """Learning across tasks and domains (AT/DT): its tables and figures."""
     input:
         atdt_tables,

@@ -3,6 +3,7 @@
 
 
 rule tables:
+    """The result tables of the transfers."""
     input:
         runs_of("transfer"),
     output:
@@ -29,6 +30,7 @@ rule tables:
 
 
 rule gains_heat_map:
+    """Heat maps of gains and of absolute metrics, for a task type and a regime."""
     input:
         gains=table("gains"),
         tables=stamp_of("tables"),
@@ -66,6 +68,7 @@ rule gains_heat_map:
 
 
 rule effects_figure:
+    """Shares of effects as a figure, for a regime."""
     input:
         gains=table("gains"),
         tables=stamp_of("tables"),
@@ -97,6 +100,7 @@ rule effects_figure:
 
 # The card of every dataset: facts, a picture, a page. What is not prepared here is said there.
 rule dataset_cards:
+    """A card for every dataset: facts, a picture, a page."""
     input:
         tables=stamp_of("tables"),
     output:
@@ -122,6 +126,7 @@ rule dataset_cards:
 
 # One page that holds all of it: answers, gains, targets, datasets, metrics, findings, figures.
 rule report:
+    """The report, <results>/report.html: answers, gains, targets, datasets, metrics, findings."""
     input:
         tables=tables,
         figures=figures,
@@ -153,6 +158,7 @@ rule report:
 
 
 rule plan:
+    """Say what would be computed, how long it would take, and which raw datasets are missing; trains nothing."""
     log:
         "logs/plan.txt",
     conda:

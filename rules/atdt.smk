@@ -2,8 +2,8 @@
 # Only the rules of a study with a section `atdt` are ever asked for.
 
 
-# N1, N2 or the oracle: a task network on one domain or several.
 use rule prepare_dataset as atdt_network with:
+    """AT/DT: a task network on one domain or several (N1, N2 or the oracle)."""
     input:
         parents_of("atdt_network"),
     output:
@@ -28,8 +28,8 @@ use rule prepare_dataset as atdt_network with:
         "AT/DT network {wildcards.name}"
 
 
-# G: from the features of task 1 to those of task 2, on domain A.
 use rule prepare_dataset as atdt_transfer_network with:
+    """AT/DT: the transfer network G, from features of task 1 to those of task 2."""
     input:
         parents_of("atdt_transfer_network"),
     output:
@@ -54,8 +54,8 @@ use rule prepare_dataset as atdt_transfer_network with:
         "AT/DT transfer network {wildcards.name}"
 
 
-# What a network, or N1, G and N2 together, say of a domain.
 use rule prepare_dataset as atdt_evaluation with:
+    """AT/DT: what a network, or N1, G and N2 together, say of a domain."""
     input:
         parents_of("atdt_evaluation"),
     output:
@@ -81,6 +81,7 @@ use rule prepare_dataset as atdt_evaluation with:
 
 
 rule atdt_tables:
+    """AT/DT: its tables and page."""
     input:
         evaluations=runs_of("atdt_evaluation"),
     output:
@@ -112,6 +113,7 @@ rule atdt_tables:
 
 
 rule atdt_figure:
+    """AT/DT: one of its figures."""
     input:
         atdt_results=table("atdt_results"),
         tables=stamp_of("atdt_tables"),

@@ -3,6 +3,7 @@
 
 # Carries out a run: the pattern of all rules that do. A new kind of run uses it as the others do.
 rule prepare_dataset:
+    """Read and validate a raw dataset, and write it as shards."""
     output:
         mark("prepared"),
     log:
@@ -27,8 +28,8 @@ rule prepare_dataset:
         "../workflow_scripts/carry_out.py"
 
 
-# Which raw datasets are there, by the names of their files; where the others are expected and come from.
 rule datasets:
+    """Say which raw datasets are here, where the others are expected and come from."""
     log:
         "logs/datasets.txt",
     conda:
@@ -42,8 +43,8 @@ rule datasets:
         "../workflow_scripts/datasets.py"
 
 
-# A part of a prepared dataset: some of its classes, or one against all others.
 use rule prepare_dataset as take_part with:
+    """A part of a prepared dataset: some of its classes, sampled images, or one class against all others."""
     input:
         parents_of("part"),
     output:

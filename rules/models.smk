@@ -1,8 +1,8 @@
 # The ILSVRC checkpoint, and sources fine-tuned from it.
 
 
-# The ILSVRC checkpoint, taken from its origin or trained.
 use rule prepare_dataset as ilsvrc_checkpoint with:
+    """The ILSVRC checkpoint, taken from its origin or trained."""
     input:
         parents_of("ilsvrc"),
     output:
@@ -27,8 +27,8 @@ use rule prepare_dataset as ilsvrc_checkpoint with:
         "ILSVRC checkpoint {wildcards.name}"
 
 
-# A source: the ILSVRC checkpoint fine-tuned on a source task.
 use rule prepare_dataset as train_source with:
+    """A source: the ILSVRC checkpoint fine-tuned on a source task."""
     input:
         parents_of("source"),
     output:

@@ -2,6 +2,7 @@
 
 
 rule published:
+    """The same analysis on the numbers that the papers print, into results/published."""
     output:
         tables=[
             f"{published.RESULTS}/tables/{name}.parquet" for name in published.TABLES

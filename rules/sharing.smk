@@ -2,6 +2,7 @@
 
 
 rule pull:
+    """Pull with DVC what of the study is recorded and missing."""
     log:
         "logs/pull.txt",
     conda:

@@ -2,8 +2,8 @@
 # Only the rules of a study with a section `transferability` are ever asked for.
 
 
-# Pooled features of the images of a dataset, for domain distances.
 use rule prepare_dataset as image_features with:
+    """Pooled features of a dataset's images, for domain distances."""
     input:
         parents_of("image_features"),
     output:
@@ -28,8 +28,8 @@ use rule prepare_dataset as image_features with:
         "image features {wildcards.name}"
 
 
-# Samples of a task's images as a source sees them.
 use rule prepare_dataset as features with:
+    """Samples of a task's images as a source sees them."""
     input:
         parents_of("features"),
     output:
@@ -54,8 +54,8 @@ use rule prepare_dataset as features with:
         "features {wildcards.name}"
 
 
-# Scores of a pair: one job computes all that are missing.
 use rule prepare_dataset as score with:
+    """Scores of a source and a target by transferability metrics."""
     input:
         parents_of("score"),
     output:
@@ -81,6 +81,7 @@ use rule prepare_dataset as score with:
 
 
 rule score_tables:
+    """The tables of scores, domain distances, and how well the metrics predict."""
     input:
         scores=runs_of("score"),
         samples=results_of("image_features"),
@@ -110,6 +111,7 @@ rule score_tables:
 
 
 rule score_scatter:
+    """Scores against gains as figures, for a regime."""
     input:
         gains=table("gains"),
         scores=table("scores"),
@@ -146,6 +148,7 @@ rule score_scatter:
 
 
 rule look_figures:
+    """Figures of how datasets look: their distances, and where their images lie to each other."""
     input:
         samples=results_of("image_features"),
         domain_distances=table("domain_distances"),
@@ -172,6 +175,7 @@ rule look_figures:
 
 
 rule recommend:
+    """Say what to start from for a target, without training: --configfile STUDY --config target=TASK."""
     input:
         scores=runs_of_recommendation,
     log:
@@ -187,8 +191,8 @@ rule recommend:
         "../workflow_scripts/recommend.py"
 
 
-# From a target to a model, within a budget of time.
 rule start:
+    """Fine-tune the most promising candidates within a budget: --config target=TASK budget=30min."""
     input:
         scores=runs_of_recommendation,
     log:

@@ -1,8 +1,8 @@
 # Transfers: a source's backbone fine-tuned on a target, over the learning-rate grid.
 
 
-# A transfer.
 use rule prepare_dataset as transfer with:
+    """A transfer: a source fine-tuned on a target, over the learning-rate grid."""
     input:
         parents_of("transfer"),
     output:
@@ -27,8 +27,8 @@ use rule prepare_dataset as transfer with:
         "transfer {wildcards.name}"
 
 
-# The model of a transfer, where the study keeps it.
 use rule prepare_dataset as keep_target_model with:
+    """The model of a transfer, where the study keeps it."""
     input:
         parents_of("target_model"),
     output:
