@@ -127,7 +127,7 @@ def main() -> int:
     kills, studies, restarts, lost, differ, left = 0, 0, 0, 0, 0, 0
     with tempfile.TemporaryDirectory() as folder:
         undisturbed = blank(Path(folder) / "undisturbed")
-        undisturbed.snakemake("--cores", "2").well()
+        undisturbed.snakemake("--cores", "2", cores=None, timeout=LONGEST).well()
         expected = undisturbed.files(*TABLES)
         while kills < chosen.kills and (time.monotonic() < last_kill or not studies):
             clone = blank(Path(folder) / f"killed{studies}")

@@ -1,10 +1,16 @@
 """Sharing under faults, as two laboratories meet them: real git, real DVC, runs that nobody had to compute."""
 
+import contextlib
+import hashlib
 import json
+import re
 import shutil
 
 import pytest
 from laboratories import REPOSITORY, another, copied, first_laboratory
+
+from transfer_atlas.sharing.pull import pull_records
+from transfer_atlas.sharing.repository import Repository
 
 LATER = "2026-02-02T00:00:00+00:00"
 OTHER = {"value": 0.4, "created": LATER}
@@ -134,6 +140,19 @@ def test_what_builds_on_a_damaged_run_is_not_recorded(first):
     assert len(first.recorded("sources")) == 1 and source != new
 
 
+def test_a_run_whose_recorded_version_does_not_come_stays_as_it_is(first):
+    """Of a damaged run it may be the run.json alone that is damaged: the model is somebody's week."""
+    run, remote = of(first, "sources"), first.folder.parent / "remote"
+    first.edit(run, metrics={"value": 0.99})
+    shutil.rmtree(first.folder / ".dvc/cache")
+    remote.rename(remote.with_name("away"))
+    said = first.sharing("verify", "sources", "--refetch", status=1)
+    assert "0 fetched again" in said and f"{run} did not come" in said
+    assert (first.folder / run / "model.safetensors").read_bytes() == b"weights"
+    remote.with_name("away").rename(remote)
+    assert "1 fetched again" in first.sharing("verify", "sources", "--refetch")
+
+
 # ------------------------------------------------------------------------------------------ files of others
 
 
@@ -165,6 +184,30 @@ def test_nothing_outside_is_touched_whatever_a_colleague_commits(first, tmp_path
     assert (after.st_mode, after.st_ino, after.st_nlink) == (before.st_mode, before.st_ino, before.st_nlink)
     assert (precious / "0123456789abcdef/file").read_text(encoding="utf-8") == "precious"
     assert [path.name for path in precious.rglob("*")] == ["0123456789abcdef", "file"]
+
+
+def test_a_run_json_that_no_table_could_read_does_not_come(first, second):
+    """Published by a laboratory whose tools are others: all md5s are right, and what they vouch for is none."""
+    run = of(first, "sources")
+    first.edit(run, metrics={"value": "high"}, created=LATER)
+    record = next((first.folder / "recorded/sources" / run.parent.name).glob("*.json"))
+    content = json.loads(record.read_text(encoding="utf-8"))
+    text = (first.folder / run / "run.json").read_bytes()
+    md5 = hashlib.md5(text).hexdigest()
+    content["files"]["run.json"] = [md5, len(text)]
+    record.unlink()
+    record.with_name(f"{run.name}-{md5[:12]}.json").write_text(json.dumps(content), encoding="utf-8")
+    stored = first.folder.parent / "remote/files/md5" / md5[:2] / md5[2:]
+    stored.parent.mkdir(exist_ok=True)
+    stored.write_bytes(text)
+    first.commit("Of other tools")
+    first.git("push", "--quiet")
+    second.git("pull", "--quiet")
+    said = second.sharing("pull", status=1)
+    assert f"{run}/run.json: value is 'high'; expected a number" in said and "pulled 4 of 5 runs" in said
+    with contextlib.chdir(second.folder):
+        pulled = pull_records(Repository(second.folder), [second.folder / run])
+    assert "value is 'high'" in pulled.problems[0] and not (second.folder / run / "run.json").exists()
 
 
 # ------------------------------------------------------------------------------------ one missing object
@@ -286,6 +329,23 @@ def test_publish_settles_conflicts_and_refuses_the_unsafe_order(first, second):
     assert "code.py is staged" in first.sharing("publish", status=1)
 
 
+def test_a_record_whose_files_nobody_has_is_not_published(first):
+    """Recorded here, and then lost from the store and the cache."""
+    run = first.run("transfer", "lost", 0.5)
+    first.sharing("record")
+    cached = first.remote_object(run / "run.json").relative_to(first.folder.parent / "remote")
+    shutil.rmtree(first.folder / run)
+    (first.folder / ".dvc/cache" / cached).unlink()
+    before = first.git("rev-parse", "origin/main")
+    said = first.sharing("publish", status=1)
+    assert "git was not pushed: 1 runs would be recorded for everybody whose files nobody has" in said
+    assert first.git("ls-remote", "origin", "main").split()[0] == before.strip()
+    command = re.search(r"`git (rm \S+)`", said)[1]
+    first.git(*command.split(), "--quiet")
+    assert "git: pushed to origin/main" in first.sharing("publish")
+    assert "pulled 5 of 5 runs" in another(first, "third").sharing("pull")
+
+
 # ------------------------------------------------------------------------------------------ throwing away
 
 
@@ -338,6 +398,21 @@ def test_the_pages_gc_keeps_what_a_branch_or_tag_needs(first):
     first.sharing("pull")
     assert "6 whole, 0 refused" in first.sharing("verify"), (
         "those of the tag, and the branch's that lies there"
+    )
+
+
+def test_garbage_keeps_a_version_that_is_only_here(first):
+    """What is recorded and pushed of the run is what another computation came to."""
+    run = of(first, "transfers")
+    first.run("transfer", "meadow--street", **OTHER, parents={"source": of(first, "sources").name})
+    garbage = ("garbage", "--study", without_experiments(first), "--this-branch-only")
+    (line,) = [line for line in first.sharing(*garbage).splitlines() if str(run) in line]
+    assert line.endswith("(here, NOT RECORDED)")
+    said = first.sharing(*garbage, "--remove", "--yes", status=1)
+    assert "1 are kept: no remote is known to have them" in said and first.value(run) == 0.4
+    first.sharing("record")
+    assert "NOT RECORDED" in first.sharing(*garbage), (
+        "of a version that is not taken only the numbers are recorded"
     )
 
 

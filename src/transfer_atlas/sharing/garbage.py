@@ -7,18 +7,21 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from transfer_atlas.sharing import compare
 from transfer_atlas.sharing.layers import Layer, layers_of, read_lock, run_layers, write_layers, write_lock
 from transfer_atlas.sharing.reach import Reach
 from transfer_atlas.sharing.record import run_folders
-from transfer_atlas.sharing.records import REMOVED, records_of
+from transfer_atlas.sharing.records import REMOVED, Records, records_of
 from transfer_atlas.sharing.repository import Repository, SharingError
+from transfer_atlas.store.store import StoreError
 
 
 @dataclass(frozen=True)
 class Unreached:
     """A run that no study needs. size: bytes here, or in the remote if it is only recorded.
 
-    shared: whether runs of its kind are shared at all; those that are not are only here.
+    recorded: in the version that lies here, or that came to the same numbers. shared: whether runs of its kind are
+    shared at all; those that are not are only here.
     """
 
     run: Path
@@ -52,8 +55,9 @@ def unreached(repository: Repository, needed: Reach) -> list[Unreached]:
             if not_pushed is None and run in recorded:
                 not_pushed = unpushed(repository, layer)
             size = here.get(run) or sum(size for _, size in recorded.get(run, {}).values())
-            pushed = run in recorded and not _touches(run, not_pushed or set())
-            found.append(Unreached(run, size, run in here, run in recorded, pushed, shared))
+            known = run in recorded and not (run in here and _differs(repository, layer, records, run))
+            pushed = known and not _touches(run, not_pushed or set())
+            found.append(Unreached(run, size, run in here, known, pushed, shared))
     return found
 
 
@@ -100,6 +104,16 @@ def remove(repository: Repository, runs: Iterable[Unreached]) -> list[str]:
             if parent.is_dir() and not any(parent.iterdir()):
                 parent.rmdir()
     return left
+
+
+def _differs(repository: Repository, layer: Layer, records: Records, run: Path) -> bool:
+    """Whether what lies here is not what is recorded, and so perhaps nowhere else; what is damaged is no result."""
+    folder = repository.folder / run
+    try:
+        said = compare.compare(folder, run.relative_to(layer.folder).as_posix(), records, run)
+    except (StoreError, OSError):
+        return False
+    return said.verdict not in (compare.SAME, compare.AGAIN)
 
 
 def _size(folder: Path) -> int:

@@ -6,7 +6,7 @@ The order is what makes it safe: nobody ever gets a record from git whose files 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from transfer_atlas.sharing import cache
@@ -52,8 +52,7 @@ def publish(
             "The commit is here; run `publish` again when the remote can be reached."
         )
     say(f"data: {done.stdout.strip().splitlines()[-1] if done.stdout.strip() else 'pushed'}")
-    for problem in not_pushed(repository):
-        say(f"warning: {problem}")
+    _check_pushed(repository, upstream, say)
     pushed = repository.git_done("push", "--quiet", remote, f"HEAD:{upstream.split('/', 1)[1]}")
     if pushed.returncode:
         raise SharingError(
@@ -64,7 +63,34 @@ def publish(
     return 1 if refused else 0
 
 
-def lost_runs(repository: Repository) -> list[str]:
+def _check_pushed(repository: Repository, upstream: str, say: Callable[[str], None]) -> None:
+    """Warn of runs that others recorded without pushing them. Raises SharingError for such runs of this clone's."""
+    lost = lost_runs(repository)
+    listed = set(
+        (repository.git("ls-tree", "-r", "--name-only", upstream, "--", RECORDED) or "").splitlines()
+    )
+    mine = {run: problem for run, problem in lost.items() if record_of(repository, run) not in listed}
+    for run, problem in list(mine.items())[:1]:
+        raise SharingError(
+            f"git was not pushed: {len(mine)} runs would be recorded for everybody whose files nobody has. {problem}\n"
+            f"Bring its files back (compute it again, or find them); or `git rm {record_of(repository, run)}`, and "
+            "publish again."
+        )
+    for problem in _first(lost):
+        say(f"warning: {problem}")
+
+
+def record_of(repository: Repository, run: Path) -> str:
+    """The file of git that records the version of a run that is taken, relative to the repository."""
+    (layer,) = [layer for layer in layers_of(repository) if run.is_relative_to(layer.folder)]
+    name = (
+        "" if run == layer.folder else run.relative_to(layer.folder).as_posix()
+    )  # the study of `results` itself
+    taken = layer.records(repository).taken(name)
+    return f"{RECORDED}/{layer.name}/{taken.place if taken else ''}"
+
+
+def lost_runs(repository: Repository) -> dict[Path, str]:
     """Recorded runs of which some file is neither in the cache nor in the remote, each with what is missing.
 
     Only asks the remote if something is not in the cache. Raises SharingError if it cannot be asked.
@@ -75,20 +101,24 @@ def lost_runs(repository: Repository) -> list[str]:
             names = cache.missing(repository, files)
             absent |= {(layer.folder / run / name).as_posix(): layer.folder / run for name in names}
     if not absent or not repository.has_remote():
-        return []
+        return {}
     lacking = [path for path in in_no_remote(repository) if path in absent]
-    runs = {str(absent[path]): path for path in sorted(lacking, reverse=True)}
-    return [
-        f"{run} is recorded, and neither here nor in the remote ({path.removeprefix(run + '/')} is missing): whoever "
-        "computed it has to `dvc push`."
+    runs = {absent[path]: path for path in sorted(lacking, reverse=True)}
+    return {
+        run: f"{run} is recorded, and neither here nor in the remote ({path.removeprefix(f'{run}/')} is missing): "
+        "whoever computed it has to `dvc push`."
         for run, path in sorted(runs.items())
-    ]
+    }
 
 
 def not_pushed(repository: Repository) -> list[str]:
-    """Recorded files that the remote lacks after a push, in a sentence."""
-    lost = lost_runs(repository)
-    return lost if len(lost) <= 5 else [*lost[:5], f"and {len(lost) - 5} runs more"]
+    """Recorded files that the remote lacks after a push, in sentences."""
+    return _first(lost_runs(repository))
+
+
+def _first(lost: Mapping[Path, str]) -> list[str]:
+    told = list(lost.values())
+    return told if len(told) <= 5 else [*told[:5], f"and {len(told) - 5} runs more"]
 
 
 def in_no_remote(repository: Repository) -> list[str]:

@@ -12,7 +12,8 @@ from transfer_atlas.sharing import cache
 from transfer_atlas.sharing.layers import Layer, layer_of, layers_of, read_lock, run_layers, write_lock
 from transfer_atlas.sharing.records import Files, Records
 from transfer_atlas.sharing.repository import Repository, SharingError, batches, why
-from transfer_atlas.store.checked import checked_problems
+from transfer_atlas.store import checked
+from transfer_atlas.store.checked import Unacceptable, checked_problems
 from transfer_atlas.store.store import RUN_FILE
 
 LONGEST = 500  # characters of what DVC says
@@ -141,7 +142,7 @@ def _put(repository: Repository, run: str, files: Files, layer: Layer, *, whole:
         return cache.place(
             repository, files, folder, within, functools.partial(_not_as_recorded, files=files)
         )
-    problems = _damaged(repository, run, files)
+    problems = _damaged(repository, run, files) or _no_record(repository, run, files)
     for name, (digest, _) in files.items() if not problems else ():
         cache.place_file(repository, digest, folder / name, within)
     return problems
@@ -234,6 +235,16 @@ def _damaged(repository: Repository, run: str, files: Files) -> list[str]:
         for name, (digest, _) in files.items()
         if cache.md5_of(cache.cache_file(repository, digest)) != digest
     ]
+
+
+def _no_record(repository: Repository, run: str, files: Files) -> list[str]:
+    """What is wrong with the cached run.json of a run of which nothing else comes: tables read it."""
+    content = cache.cache_file(repository, files[RUN_FILE][0]).read_bytes()
+    try:
+        checked.checked_record(checked.plain_json(content), run.rpartition("/")[2])
+    except Unacceptable as error:
+        return [f"{run}/{RUN_FILE}: {error}"]
+    return []
 
 
 def _reasons(absent: Mapping[str, Mapping[str, str]], said: str) -> list[str]:

@@ -40,6 +40,7 @@ from transfer_atlas.sharing.repository import Repository, SharingError
 from transfer_atlas.sharing.summary import write_summary
 from transfer_atlas.store import checked
 from transfer_atlas.store.checked import Unacceptable, checked_problems, read_checked
+from transfer_atlas.store.files import printable
 from transfer_atlas.store.store import RUN_FILE
 
 
@@ -103,7 +104,8 @@ def record(
         result = Recorded(layer, known[layer], problems=list(known[layer].problems))
         if layer not in listed:
             result.problems += [
-                f"{link} is a link, and DVC would write where it leads: remove it." for link in linked[layer]
+                f"{printable(link)} is a link, and DVC would write where it leads: remove it."
+                for link in linked[layer]
             ]
         elif layer.keyed:
             _add_runs(repository, result, _by_run(listed[layer]), check, replace_others, bring_back)

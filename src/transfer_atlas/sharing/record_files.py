@@ -11,6 +11,7 @@ from transfer_atlas.sharing.records import Records, Version, parse_files, parse_
 from transfer_atlas.sharing.repository import SharingError
 from transfer_atlas.store import checked
 from transfer_atlas.store.checked import Unacceptable, inside
+from transfer_atlas.store.files import printable
 from transfer_atlas.store.store import RUN_FILE
 
 LARGEST = 4 * 1024 * 1024  # bytes of one file; that of a run with a thousand shards has 100 kB
@@ -31,7 +32,7 @@ def read_records(folder: Path, root: Path, parse: Parse = parse_version) -> Reco
         if (path.exists() or path.is_symlink()) and not inside(root, path):
             return Records({}, problems=(f"{path} leads out of the repository; nothing in it is read.",))
     for path in _files(folder):
-        shown = path.relative_to(root)
+        shown = printable(path.relative_to(root))
         try:
             if path.is_symlink() or path.stat().st_size > LARGEST:
                 raise Unacceptable("is a link, or too large for a record.")
@@ -57,10 +58,10 @@ def write_records(folder: Path, root: Path, records: Records) -> None:
     if folder.is_symlink() or not inside(root, folder):
         raise SharingError(f"{folder} leads out of the repository. Remove the link; git keeps the records.")
     wanted = {version.place: version.text() for found in records.versions.values() for version in found}
-    refused = {problem.split(" ")[0] for problem in records.problems}
     for path in list(_files(folder)):
-        place = path.relative_to(folder).as_posix()
-        if place not in wanted and path.relative_to(root).as_posix() not in refused and not path.is_symlink():
+        shown = f"{printable(path.relative_to(root))} "
+        refused = any(problem.startswith(shown) for problem in records.problems)
+        if path.relative_to(folder).as_posix() not in wanted and not refused and not path.is_symlink():
             path.unlink()
     for place, text in wanted.items():
         path = folder / place
@@ -69,7 +70,7 @@ def write_records(folder: Path, root: Path, records: Records) -> None:
         if path.is_symlink() or not path.is_file() or path.read_bytes() != text.encode():
             replace_file(path, text)
     old_list = folder.with_name(f"{folder.name}.jsonl")
-    if old_list.is_file() and not old_list.is_symlink() and not refused:
+    if old_list.is_file() and not old_list.is_symlink() and not records.problems:
         old_list.unlink()  # what it told is in files of its own now
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from transfer_atlas.sharing import compare
+from transfer_atlas.sharing import cache, compare
 from transfer_atlas.sharing.layers import Layer, run_layers
 from transfer_atlas.sharing.pull import Recordings, discard, pull_runs
 from transfer_atlas.sharing.record import run_folders
@@ -84,12 +84,14 @@ def remove(repository: Repository, findings: Iterable[Finding]) -> None:
 def fetch_again(repository: Repository, findings: Iterable[Finding]) -> tuple[list[str], list[str]]:
     """Replace these runs by the recorded ones. Returns the runs that came, and the problems.
 
-    A run that is not recorded is left as it is, and is among the problems; so is one that does not come, if it is
-    whole and only another version.
+    A run that is not recorded, or does not come, is left as it is, and is among the problems: what is damaged of it may
+    be its run.json alone.
     """
     findings = list(findings)
     recorded = [finding for finding in findings if finding.recorded]
-    remove(repository, [finding for finding in recorded if finding.refused])
+    recordings = Recordings(repository)
+    for finding in recorded:  # the cache may hold the damaged file itself, by a link
+        cache.discard_damaged(repository, recordings.files_of(finding.run) or {})
     pulled = pull_runs(repository, [finding.run for finding in recorded])
     problems = [
         f"{finding.run} is not recorded, so there is nothing to fetch; remove it with `verify --remove`."

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import stat
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from transfer_atlas.store.store import RUN_FILE, StoreError, problems_of
+from transfer_atlas.store.store import RUN_FILE, StoreError, problems_of, read_run
 
 RUN_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*/[0-9a-f]{16}")  # <readable name>/<key>
 MD5 = re.compile(r"[0-9a-f]{32}")
@@ -84,15 +85,31 @@ def read_checked(folder: Path) -> dict[str, Any]:
     """
     path = Path(folder) / RUN_FILE
     try:
-        if path.stat().st_size > LARGEST_RECORD:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe would wait for ever
+            raise Unacceptable("is no file.")
+        if status.st_size > LARGEST_RECORD:
             raise Unacceptable(f"has more than {LARGEST_RECORD} bytes.")
         return checked_record(plain_json(path.read_bytes()), Path(folder).name)
     except Unacceptable as error:
-        raise StoreError(f"{path}: {error} Remove {folder} and run snakemake again, or pull it.") from None
+        raise _refused(path, error) from None
     except OSError as error:
         raise StoreError(
             f"{path} is missing ({error.strerror}); run snakemake again to compute it, or pull it."
         ) from None
+
+
+def read_formed(folder: Path) -> dict[str, Any]:
+    """As `read_run`, refusing what has not the form that tables rely on. Raises StoreError that names the file."""
+    record = read_run(folder)
+    try:
+        return checked_record(record, Path(folder).name)
+    except Unacceptable as error:
+        raise _refused(Path(folder) / RUN_FILE, error) from None
+
+
+def _refused(path: Path, error: Unacceptable) -> StoreError:
+    return StoreError(f"{path}: {error} Remove {path.parent} and run snakemake again, or pull it.")
 
 
 def checked_record(record: Any, key: str) -> dict[str, Any]:
@@ -104,13 +121,16 @@ def checked_record(record: Any, key: str) -> dict[str, Any]:
     for name in ("settings", "versions", "parents", "code_versions", "files"):
         if not isinstance(record.get(name), dict):
             raise Unacceptable(f"does not say how the result was made: {name} is no mapping.")
-    for name in ("kind", "name"):
-        if not isinstance(record.get(name, ""), str):
+    for name in ("kind", "name", "status", "reason", "device", "created", "git_commit"):
+        if not isinstance(record.get(name) or "", str):
             raise Unacceptable(f"{name} is {_shown(record[name])}; expected text.")
-    if not isinstance(record.get("metrics") or {}, dict) or not isinstance(
-        record.get("identity") or {}, dict
-    ):
-        raise Unacceptable("metrics and identity must be mappings.")
+    for name in ("metrics", "identity", "packages"):
+        if not isinstance(record.get(name) or {}, dict):
+            raise Unacceptable(f"{name} is {_shown(record[name])}; expected a mapping.")
+    metrics = record.get("metrics") or {}
+    for name, value in (("value", metrics.get("value")), ("seconds", record.get("seconds"))):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise Unacceptable(f"{name} is {_shown(value)}; expected a number.")
     for role, parent in record["parents"].items():
         if not isinstance(parent, str) or re.fullmatch(r"[0-9a-f]{16}", parent) is None:
             raise Unacceptable(f"parent {role!r} is {_shown(parent)}; expected a key.")

@@ -39,6 +39,12 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def printable(text: object) -> str:
+    """A name that others chose, on one line: control characters and what is no text are escaped."""
+    text = str(text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def move_into(source: Path, folder: Path) -> None:
     """Move a file or folder into a folder, perhaps on another file system.
 

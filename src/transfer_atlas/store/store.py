@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from transfer_atlas.errors import AtlasError, LegitimateFailure
-from transfer_atlas.store.files import RememberedDigests, digest_of, move_into, remove, write_json
+from transfer_atlas.store.files import RememberedDigests, digest_of, move_into, printable, remove, write_json
 from transfer_atlas.store.keys import key_of
 
 RUN_FILE = "run.json"
@@ -94,7 +94,7 @@ def problems_of(folder: Path, only: Collection[str] | None = None, *, remembered
         ]
     there = {file.relative_to(folder).as_posix() for file in Path(folder).rglob("*") if file.is_file()}
     problems = [
-        f"{folder}/{name} is not named by {RUN_FILE}: its provenance is unknown."
+        f"{folder}/{printable(name)} is not named by {RUN_FILE}: its provenance is unknown."
         for name in sorted(there - facts.keys() - {RUN_FILE})
     ]
     hashed = []

@@ -1,6 +1,7 @@
 """Whatever files of others say, nothing outside store, cache and records is read as a run, written or removed."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from transfer_atlas.sharing.record_files import read_records, write_records
 from transfer_atlas.sharing.records import parse_version, records_of
 from transfer_atlas.sharing.repository import Repository, SharingError
 from transfer_atlas.store import checked
-from transfer_atlas.store.checked import Unacceptable, checked_problems, inside, read_checked
+from transfer_atlas.store.checked import Unacceptable, checked_problems, inside, read_checked, read_formed
 from transfer_atlas.store.keys import key_of
 from transfer_atlas.store.store import StoreError, publish
 
@@ -152,6 +153,18 @@ def test_one_bad_record_is_refused_by_name_and_the_others_are_read(repository, p
     assert (repository.folder / "recorded/sources" / place).exists(), "a person has to look at it"
 
 
+@pytest.mark.parametrize("name", ["a b", "a\x1b[2J", "a\nb", "\udcff", "-rf"])
+def test_a_refused_record_of_any_name_is_told_on_one_line_and_stays(repository, name):
+    """A name with a space, control characters, or bytes that are no text; git keeps them all."""
+    write_record(repository, f"{name}/x.json", "{")
+    (layer,) = layers_of(repository)
+    records = layer.records(repository)
+    (problem,) = records.problems
+    assert problem.isprintable() and problem.encode()
+    write_records(repository.folder / "recorded/sources", repository.folder, records)
+    assert (repository.folder / "recorded/sources" / name / "x.json").exists()
+
+
 def test_records_that_lead_elsewhere_are_neither_read_nor_written(repository, tmp_path):
     (tmp_path / "precious/a").mkdir()
     (tmp_path / f"precious/a/{KEY}-{'0' * 12}.json").write_text(json.dumps(good()), encoding="utf-8")
@@ -248,6 +261,12 @@ BAD_RECORDS = [
     {"code_versions": "1"},
     {"metrics": [1]},
     {"kind": 5},
+    {"status": ["finished"]},
+    {"metrics": {"value": "0.9"}},
+    {"metrics": {"value": True}},
+    {"seconds": "long"},
+    {"packages": ["torch"]},
+    {"device": {"name": "cpu"}},
     {"key": KEY},
 ]
 
@@ -258,8 +277,15 @@ def test_a_run_json_of_another_form_is_refused_by_name(result, change):
     (result / "run.json").write_text(json.dumps(record), encoding="utf-8")
     (problem,) = checked_problems(result)
     assert str(result / "run.json") in problem
-    with pytest.raises(StoreError):
-        read_checked(result)
+    for read in (read_checked, read_formed):
+        with pytest.raises(StoreError, match=str(result / "run.json")):
+            read(result)
+
+
+def test_a_pipe_in_place_of_a_run_json_is_not_waited_for(result):
+    (result / "run.json").unlink()
+    os.mkfifo(result / "run.json")
+    assert "is no file" in checked_problems(result)[0]
 
 
 @pytest.mark.parametrize(

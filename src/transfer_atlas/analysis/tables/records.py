@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from transfer_atlas.store.store import RUN_FILE, read_run
+from transfer_atlas.store.checked import read_formed
+from transfer_atlas.store.store import RUN_FILE
 from transfer_atlas.study.task import Task, task_of
 
 
@@ -20,12 +21,14 @@ def read_records(
     Raises StoreError for a missing transfer or a damaged record.
     """
     records = [
-        read_run(Path(folder)) | {"identity": {}}
+        read_formed(Path(folder)) | {"identity": {}}
         for folders in others.values()
         for folder in folders
         if (Path(folder) / RUN_FILE).exists()
     ]
-    return records + [read_run(Path(folder)) | {"identity": dict(identity)} for identity, folder in transfers]
+    return records + [
+        read_formed(Path(folder)) | {"identity": dict(identity)} for identity, folder in transfers
+    ]
 
 
 def dataset_facts(

@@ -8,12 +8,12 @@ from typing import Any
 
 from transfer_atlas.analysis.tables.scores import ImageFeatures
 from transfer_atlas.scoring.sample_files import load_samples
-from transfer_atlas.store.store import read_run
+from transfer_atlas.store.checked import read_formed
 
 
 def read_scores(identified: Iterable[tuple[Mapping[str, Any], str]]) -> list[dict[str, Any]]:
     """run.json of every score, with the identity that the plan gives it. Raises StoreError for a missing one."""
-    return [read_run(Path(folder)) | {"identity": dict(identity)} for identity, folder in identified]
+    return [read_formed(Path(folder)) | {"identity": dict(identity)} for identity, folder in identified]
 
 
 def image_features(
@@ -22,7 +22,7 @@ def image_features(
     """Features of every dataset whose run finished; `domains` by dataset."""
     found = []
     for identity, folder in identified:
-        record = read_run(Path(folder))
+        record = read_formed(Path(folder))
         if record["status"] == "finished":
             dataset = identity["dataset"]
             features = load_samples(Path(folder))["features"]
