@@ -1,5 +1,57 @@
-# Learning across tasks and domains: task networks, transfer networks, evaluations, their tables and figures.
+# Learning across tasks and domains: translated images, task and transfer networks, evaluations, tables, figures.
 # Only the rules of a study with a section `atdt` are ever asked for.
+
+
+use rule prepare_dataset as atdt_translator with:
+    """AT/DT: CycleGAN between two domains."""
+    input:
+        parents_of("atdt_translator"),
+    output:
+        mark("atdt_translator"),
+    log:
+        log_of("atdt_translator"),
+    priority: 1
+    group:
+        "atdt_translator"
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of("atdt_translator"),
+        runtime=minutes_of("atdt_translator"),
+        gpu=gpus_of("atdt_translator"),
+        cpus_per_task=cores_of("atdt_translator"),
+        turn=1,
+    params:
+        job=job_of("atdt_translator"),
+    message:
+        "translator {wildcards.name}"
+
+
+use rule prepare_dataset as atdt_translated with:
+    """AT/DT: a dataset in another domain's style, its annotation as it was."""
+    input:
+        parents_of("atdt_translated"),
+    output:
+        mark("atdt_translated"),
+    log:
+        log_of("atdt_translated"),
+    priority: 1
+    group:
+        "atdt_translated"
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of("atdt_translated"),
+        runtime=minutes_of("atdt_translated"),
+        gpu=gpus_of("atdt_translated"),
+        cpus_per_task=cores_of("atdt_translated"),
+        turn=1,
+    params:
+        job=job_of("atdt_translated"),
+    message:
+        "translated dataset {wildcards.name}"
 
 
 use rule prepare_dataset as atdt_network with:

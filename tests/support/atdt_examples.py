@@ -23,9 +23,14 @@ TINY = NetworkSettings(encoder="resnet_tiny", output_stride=8, decoder_channels=
 
 
 def study(**changes: Any) -> dict[str, Any]:
-    """The study as read from YAML; changes: of its section `atdt`, those of `experiment` of its one experiment."""
+    """The study as read from YAML; changes: of its section `atdt`, those of `experiment` of its one experiment.
+
+    normals: whether the datasets have surface normals as well.
+    """
     adapter = {"name": "miniature", "image_size": 32, "n_train": 16, "n_val": 5}
     tasks: dict[str, Any] = {"segmentation": {}, "depth": {}}
+    if changes.pop("normals", False):
+        adapter["normals"], tasks["normals"] = True, {}
     experiment = {"a": "carla", "b": "cityscapes_depth", **changes.pop("experiment", {})}
     values = {
         "study": "tiny_atdt",

@@ -22,6 +22,7 @@ DESCRIBED = {
     "detection": {"classes": ["red", "blue"]},
     "keypoints": {"names": NAMES, "flips": [1, 0, 3, 2], "sigmas": [0.05] * 4},
     "depth": {"unit": "metre", "minimum": 0.5, "maximum": 8.0, "scale": 0.001},
+    "normals": {"intrinsics": {"focal": [1.0, 1.0]}},
     "classification": {"classes": ["red larger", "blue larger"]},
 }
 TRAINING = TrainingSettings(resolution=(64, 64), crop=(64, 64), batch_size=3, steps=4, learning_rate=0.01)

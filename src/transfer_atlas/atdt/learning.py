@@ -24,17 +24,18 @@ Statistics = tuple[Sequence[float], Sequence[float]]  # mean and deviation (3,) 
 
 
 def outputs_of(task_type: str, classes: Sequence[str] | None) -> int:
-    """How many maps a decoder predicts: one a class, one of depth."""
-    return len(classes or ()) if task_type == "segmentation" else 1
+    """How many maps a decoder predicts: one a class, one of depth, three of normals."""
+    return len(classes or ()) if task_type == "segmentation" else {"depth": 1, "normals": 3}[task_type]
 
 
 def task_loss(task_type: str, outputs: Tensor, targets: Mapping[str, Tensor], depth_maximum: float) -> Tensor:
-    """Loss of a task at the annotated pixels of a batch: cross entropy, or L1 of depth in 0..1 (paper, section 4).
+    """Loss of a task at the annotated pixels of a batch: cross entropy, L1 of depth in 0..1 (paper, section 4), or 1 -
+    cosine of the angle between normals (ours: the supplement, 1.5, names none).
 
     outputs (B, K, h, w); targets as the task type encodes them. Zero where nothing is annotated.
     """
-    if task_type == "segmentation":
-        return TASK_TYPES["segmentation"].loss(outputs, dict(targets))
+    if task_type != "depth":
+        return TASK_TYPES[task_type].loss(outputs, dict(targets))
     annotated = targets["depth"]  # (B, 1, H, W) in metres, 0 unknown
     known = annotated > 0
     wanted = annotated.clamp(max=depth_maximum) / depth_maximum

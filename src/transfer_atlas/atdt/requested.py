@@ -36,7 +36,11 @@ def view_of(
     share: int = 1,
     centre_crop: list[int] | None = None,
 ) -> View:
-    """A dataset as `settings` of a network have it: its classes, and its limit of depth."""
+    """A dataset as `settings` of a network have it: its classes, and its limit of depth.
+
+    Raises LegitimateFailure("source_failed") where it is a translation that legitimately has none.
+    """
+    parent_record(request, f"{DATASET}{place}")
     return View(
         open_dataset(request, f"{DATASET}{place}", share=share),
         classes=tuple(settings["classes"]) if settings.get("classes") else None,

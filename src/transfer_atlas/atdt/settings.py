@@ -21,9 +21,16 @@ from transfer_atlas.training.settings import (
 if TYPE_CHECKING:
     AnnotatedTask = str  # names of tasks are text, which pydantic checks where it is read
 else:
-    AnnotatedTask = Literal["segmentation", "depth"]  # what AT/DT maps between
-Direction = Literal["depth_to_segmentation", "segmentation_to_depth"]
-Method = Literal["baseline", "atdt", "oracle", "no_transfer"]
+    AnnotatedTask = Literal["segmentation", "depth", "normals"]  # what AT/DT maps between
+Direction = Literal[
+    "depth_to_segmentation",
+    "segmentation_to_depth",
+    "segmentation_to_normals",
+    "normals_to_segmentation",
+    "depth_to_normals",
+    "normals_to_depth",
+]
+Method = Literal["baseline", "atdt", "oracle", "no_transfer", "cyclegan", "atdt_cyclegan"]
 Sharing = Literal["shared", "separate", "shared_decoder"]
 LEVELS = 4  # residual stages after which a network can be split
 DEEPEST = LEVELS
@@ -133,11 +140,65 @@ class TransferNetworkSettings(Strict):
     steps: int = Field(100_000, ge=1, description="Supplement: 100,000.")
 
 
+class TranslationSettings(Strict):
+    """CycleGAN, which makes B's images look like A's (paper, section 5.3; supplement, 1.4).
+
+    Its own paper is Zhu et al., Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks (2017),
+    whose settings the supplement takes; the names in brackets are that paper's sections.
+    """
+
+    width: int = Field(64, ge=1, description="Channels of the generators' first layer (7.1).")
+    blocks: int = Field(
+        9, ge=1, description="Residual blocks of a generator (7.1: nine for 256 x 256 pixels)."
+    )
+    discriminator_width: int = Field(
+        64, ge=1, description="Channels of the discriminators' first layer (7.1)."
+    )
+    discriminator_layers: int = Field(
+        3,
+        ge=1,
+        le=6,
+        description="Layers of a discriminator after its first (7.1: three, of 70 x 70 patches).",
+    )
+    crop: Size = Field(
+        (400, 400),
+        description="Random crops, multiples of 4 (supplement: 400 x 400); smaller images are enlarged.",
+    )
+    batch_size: int = Field(1, ge=1, description="Images of each domain in a step (7.1).")
+    learning_rate: float = Field(2e-4, gt=0, description="Of Adam with beta_1 of 0.5 (7.1).")
+    decay_from: float = Field(
+        0.5, ge=0, le=1, description="Share of the steps after which the rate falls to 0 (7.1)."
+    )
+    steps: int = Field(200_000, ge=1, description="Supplement: 200,000.")
+    cycle_weight: float = Field(10.0, ge=0, description="Weight of the cycle (7.1: lambda of 10).")
+    identity_weight: float = Field(
+        0.5, ge=0, description="Weight of the identity, relative to the cycle's (5.2)."
+    )
+    pool: int = Field(50, ge=0, description="Earlier images kept for the discriminators (7.1).")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="Precision of the arithmetic.")
+    seed: int = Field(
+        0, ge=0, description="Of all networks: one translation serves all seeds of an experiment (ours)."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> TranslationSettings:
+        if any(side % 4 for side in self.crop):
+            raise ValueError(f"crop is {list(self.crop)}; CycleGAN's generator needs multiples of 4")
+        least = 4 << self.discriminator_layers
+        if min(self.crop) < least:
+            raise ValueError(
+                f"crop is {list(self.crop)}; a discriminator with discriminator_layers of {self.discriminator_layers} "
+                f"needs at least {least} pixels"
+            )
+        return self
+
+
 class DomainSettings(Strict):
     """Where a domain's annotations come from, where no single dataset has them all."""
 
     segmentation: str | None = Field(None, description="Dataset with the masks.")
     depth: str | None = Field(None, description="Dataset with the depth maps.")
+    normals: str | None = Field(None, description="Dataset with the surface normals.")
 
 
 class AtdtExperiment(Strict):
@@ -145,12 +206,17 @@ class AtdtExperiment(Strict):
 
     a: str = Field(description="Domain with annotations for both tasks: a dataset, or one of `atdt.domains`.")
     b: str = Field(description="Domain with annotations for task 1; those for task 2 are used to evaluate.")
-    directions: list[Direction] = Field(["depth_to_segmentation", "segmentation_to_depth"], min_length=1)
+    directions: list[Direction] = Field(
+        ["depth_to_segmentation", "segmentation_to_depth"],
+        min_length=1,
+        description="Task 1 to task 2 (supplement, 1.5 has `segmentation_to_normals` as well).",
+    )
     methods: list[Method] = Field(
         ["baseline", "atdt", "oracle"],
         min_length=1,
         description="`baseline`: N2 trained on A; `oracle`: N2 trained on B; `no_transfer`: one encoder with two "
-        "decoders (supplement, Tables 3 and 4).",
+        "decoders (supplement, Tables 3 and 4); `cyclegan`: N2 on B's images in A's style; `atdt_cyclegan`: AT/DT "
+        "with these in place of B's (Tables 3 and 4).",
     )
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
     levels: list[Annotated[int, Field(ge=1, le=LEVELS)]] = Field(
@@ -190,10 +256,11 @@ class AtdtSettings(Strict):
         {}, description="Another network for one task type; at the split, both must have the same stride."
     )
     training: dict[AnnotatedTask, StepTraining] = Field(
-        {"segmentation": StepTraining(), "depth": StepTraining()},
+        {"segmentation": StepTraining(), "depth": StepTraining(), "normals": StepTraining()},
         description="Training of the task networks by task type.",
     )
     transfer_network: TransferNetworkSettings = TransferNetworkSettings()
+    translation: TranslationSettings = TranslationSettings()
     depth_maximum: float = Field(
         100.0,
         gt=0,
@@ -212,4 +279,9 @@ class AtdtSettings(Strict):
     @field_validator("training", mode="after")
     @classmethod
     def _all_tasks(cls, value: dict[AnnotatedTask, StepTraining]) -> dict[AnnotatedTask, StepTraining]:
-        return {"segmentation": StepTraining(), "depth": StepTraining(), **value}
+        return {
+            "segmentation": StepTraining(),
+            "depth": StepTraining(),
+            "normals": StepTraining(),
+            **value,
+        }

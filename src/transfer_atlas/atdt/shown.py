@@ -12,7 +12,7 @@ from torch import nn
 
 from transfer_atlas.atdt.views import View
 from transfer_atlas.tasks.answers import Answer, annotated_answer, answers_of
-from transfer_atlas.tasks.drawing import colours_of_depth, colours_of_mask
+from transfer_atlas.tasks.drawing import colours_of_depth, colours_of_mask, colours_of_normals
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.training.device import Device, memory_format
 from transfer_atlas.training.geometry import complete_images
@@ -62,6 +62,8 @@ def write_shown(
 def _coloured(answer: Answer, view: View) -> np.ndarray:
     if answer.mask is not None:
         return colours_of_mask(answer.mask, view.description.segmentation.colours)
+    if answer.normals is not None:
+        return colours_of_normals(answer.normals)
     return colours_of_depth(answer.depth, view.description)
 
 

@@ -99,4 +99,5 @@ class View:
             image=seen.image[:, rows, columns],
             mask=None if seen.mask is None else seen.mask[rows, columns],
             depth=None if seen.depth is None else seen.depth[rows, columns],
+            normals=None if seen.normals is None else seen.normals[:, rows, columns],
         )

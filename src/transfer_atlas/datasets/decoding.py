@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from transfer_atlas.datasets.normals import decoded
 from transfer_atlas.errors import DatasetError
 
 with warnings.catch_warnings():
@@ -64,3 +65,9 @@ def decode_depth(encoded: bytes, scale: float) -> torch.Tensor:
     """Decode depth to (H, W) float32 in the unit of the description; 0 where invalid."""
     steps = decode_png(_bytes(encoded))[0].numpy()
     return torch.from_numpy(_depths(scale)[steps])
+
+
+def decode_normals(encoded: bytes) -> torch.Tensor:
+    """Decode normals to (3, H, W) float32 of unit length; 0 where there is none."""
+    colours = decode_png(_bytes(encoded)).permute(1, 2, 0).numpy()
+    return torch.from_numpy(decoded(colours)).permute(2, 0, 1).contiguous()

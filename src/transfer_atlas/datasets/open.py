@@ -12,6 +12,7 @@ from typing import Any, overload
 import numpy as np
 
 from transfer_atlas.datasets.encoding import LARGEST_MEGAPIXELS, in_range
+from transfer_atlas.datasets.normals import normals_of
 from transfer_atlas.datasets.prepared import (
     DatasetDescription,
     Entry,
@@ -35,7 +36,8 @@ class OpenedSample:
     image (H, W, 3) uint8 RGB; mask (H, W) integers, class indices and the dataset's `ignore_index`; boxes (N, 4)
     float32 x0, y0, x1, y1 in pixels, box_labels (N,) int64, crowd (N,) bool; keypoints (N, K, 3) float32 x, y,
     visibility (0 absent, 1 hidden, 2 visible) of the objects of `boxes`; depth (H, W) float32 in metres (or the
-    dataset's unit), NaN where invalid; label: index of the image's class.
+    dataset's unit), NaN where invalid; normals (H, W, 3) float32 of unit length, NaN where there is none;
+    label: index of the image's class.
     """
 
     id: str
@@ -46,6 +48,7 @@ class OpenedSample:
     crowd: np.ndarray | None = None
     keypoints: np.ndarray | None = None
     depth: np.ndarray | None = None
+    normals: np.ndarray | None = None
     label: int | None = None
 
 
@@ -107,7 +110,8 @@ class _RawDataset(OpenedDataset):
 
     def __init__(self, adapter: str, root: Path, split: str, task_type: TaskType, options: dict[str, Any]):
         if adapter in ADAPTERS and "task_types" in ADAPTERS[adapter].Settings.model_fields:
-            options = {"task_types": [task_type], **options}  # files of other task types may not be there
+            read = "depth" if task_type == "normals" else task_type  # of which normals are derived
+            options = {"task_types": [read], **options}  # files of other task types may not be there
         settings, root = _located(adapter, root, options)
         described = ADAPTERS[adapter].describe(settings, root, adapter)
         fields = {"name": adapter, "counts": {}, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
@@ -158,6 +162,8 @@ class _RawDataset(OpenedDataset):
             return OpenedSample(
                 record.id, image, depth=np.where(valid, record.depth, np.float32(np.nan)).astype(np.float32)
             )
+        if self.task_type == "normals":
+            return OpenedSample(record.id, image, normals=_known(normals_of(record, self.description)))
         keypoints = self.task_type == "keypoints"
         objects = (
             with_keypoints(record.objects, self.description)
@@ -193,6 +199,8 @@ class _PreparedAsOpened(OpenedDataset):
         depth = None if sample.depth is None else sample.depth.numpy()
         if depth is not None:
             depth = np.where(depth == 0, np.float32(np.nan), depth)
+        if sample.normals is not None:
+            return OpenedSample(sample.id, image, normals=_known(sample.normals.permute(1, 2, 0).numpy()))
         mask = None if sample.mask is None else sample.mask.numpy()
         return OpenedSample(sample.id, image, mask=mask, depth=depth, label=sample.label)
 
@@ -225,6 +233,13 @@ def _located(adapter: str, root: Path, options: dict[str, Any]) -> tuple[Any, Pa
     inside = (PurePosixPath(*parts[start:]).as_posix() for start in range(len(parts)))
     path = next((path for path in inside if (root / path).is_dir()), ".")
     return settings_of(adapter, path=path, **options), root
+
+
+def _known(normals: np.ndarray) -> np.ndarray:
+    """Normals (H, W, 3) with NaN where there is none."""
+    return np.where((normals != 0).any(axis=-1, keepdims=True), normals, np.float32(np.nan)).astype(
+        np.float32
+    )
 
 
 def _with_objects(identifier: str, image: np.ndarray, objects: Objects) -> OpenedSample:

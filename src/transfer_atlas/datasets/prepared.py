@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from transfer_atlas.strict import Strict
 
 if TYPE_CHECKING:
     from transfer_atlas.datasets.problems import Problems
 
-TaskType = Literal["segmentation", "detection", "keypoints", "depth", "classification"]
+TaskType = Literal["segmentation", "detection", "keypoints", "depth", "normals", "classification"]
 IGNORE_LABEL = 255  # in every prepared mask of 8 bits
 IGNORE_LABEL_16_BITS = 65535  # in masks of datasets with more than 255 classes
 
@@ -89,6 +89,27 @@ class DepthDescription(Strict):
         return self.maximum / 65535 if self.scale is None else self.scale
 
 
+class Intrinsics(Strict):
+    """A pinhole camera, whatever the size its images have been scaled to.
+
+    focal: focal length in x and in y, in image widths; centre: principal point, in shares of width and height.
+    """
+
+    focal: tuple[float, float]
+    centre: tuple[float, float] = (0.5, 0.5)
+
+
+class NormalsDescription(Strict):
+    """Surface normals in camera coordinates: x to the right, y down, z forward, pointing to the camera's side.
+
+    intrinsics: of the camera by which normals are derived from the depth; None where the dataset has its own. known:
+    per split, the share of pixels that have one; found out when the dataset is written.
+    """
+
+    intrinsics: Intrinsics | None = None
+    known: dict[str, float] = Field({})
+
+
 class ClassificationDescription(Strict):
     """Image-level classes; absent_classes: per split, those no image has (found out when written)."""
 
@@ -111,6 +132,7 @@ class DatasetDescription(Strict):
     detection: DetectionDescription | None = None
     keypoints: KeypointsDescription | None = None
     depth: DepthDescription | None = None
+    normals: NormalsDescription | None = None
     classification: ClassificationDescription | None = None
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -118,6 +140,12 @@ class DatasetDescription(Strict):
     licence: str = ""
     broken: dict[str, str] = Field({})
     passed_over: dict[str, int] = Field({})
+
+    @model_serializer(mode="wrap")
+    def _without_absent_normals(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Datasets without normals are described as they were before there were any, to the last byte."""
+        values = serialize(self)
+        return {name: value for name, value in values.items() if name != "normals" or value is not None}
 
     @model_validator(mode="before")
     @classmethod
@@ -173,6 +201,7 @@ class Record:
 
     image: encoded bytes (JPEG or PNG, kept as they are on disk) or (H, W, 3) uint8;
     mask (H, W) uint8 (uint16 above 255 classes); depth (H, W) float32 in the description's unit, 0 invalid;
+    normals (H, W, 3) float32 of unit length, 0 where there is none: None where they follow from the depth;
     label: index of the image-level class;
     extra: what error messages may name: `image_file`, `mask_file`.
     """
@@ -183,6 +212,7 @@ class Record:
     mask: np.ndarray | None = None
     objects: Objects | None = None
     depth: np.ndarray | None = None
+    normals: np.ndarray | None = None
     label: int | None = None
     extra: dict[str, str] = field(default_factory=dict)
 

@@ -28,6 +28,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "detection": ("boxes", "labels", "crowd", "area"),
     "keypoints": ("boxes", "labels", "crowd", "area", "keypoints"),
     "depth": ("depth", "depth_scale"),
+    "normals": ("normals",),
     "classification": ("label",),
 }
 
@@ -37,7 +38,8 @@ class Sample:
     """One decoded image with the annotation of one task type; the others are None.
 
     image (3, H, W) uint8 RGB; mask (H, W) uint8 (int64 above 255 classes); objects in pixels; depth (H, W)
-    float32 in the description's unit, 0 invalid; label: index of the image-level class.
+    float32 in the description's unit, 0 invalid; normals (3, H, W) float32 of unit length, 0 unknown;
+    label: index of the image-level class.
     Tensors and arrays may be shared with the reader's cache: copy before changing them in place.
     """
 
@@ -46,12 +48,13 @@ class Sample:
     mask: torch.Tensor | None = None
     objects: Objects | None = None
     depth: torch.Tensor | None = None
+    normals: torch.Tensor | None = None
     label: int | None = None
 
     @property
     def bytes(self) -> int:
         """Memory taken by the decoded arrays."""
-        total = sum(x.nbytes for x in (self.image, self.mask, self.depth) if x is not None)
+        total = sum(x.nbytes for x in (self.image, self.mask, self.depth, self.normals) if x is not None)
         if self.objects is not None:
             total += sum(x.nbytes for x in vars(self.objects).values() if x is not None)
         return total
@@ -255,6 +258,8 @@ def _decode(
     if task_type == "depth":
         depth = decoding.decode_depth(row["depth"].as_py(), row["depth_scale"].as_py())
         return Sample(identifier, image, depth=depth)
+    if task_type == "normals":
+        return Sample(identifier, image, normals=decoding.decode_normals(row["normals"].as_py()))
     if task_type == "classification":
         return Sample(identifier, image, label=row["label"].as_py())
     return Sample(identifier, image, objects=OBJECTS[task_type](row, description))

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transfer_atlas.datasets import encoding
+from transfer_atlas.datasets.normals import coloured, normals_of
 from transfer_atlas.datasets.prepared import DatasetDescription, Record
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.datasets.statistics import Statistics
@@ -48,6 +49,8 @@ def schema_of(description: DatasetDescription) -> pa.Schema:
         fields.append(("keypoints", pa.list_(pa.list_(pa.float32()))))
     if description.depth:
         fields.extend([("depth", pa.binary()), ("depth_scale", pa.float64())])
+    if description.normals:
+        fields.append(("normals", pa.binary()))
     if description.classification:
         fields.append(("label", pa.int64()))
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields])
@@ -185,6 +188,10 @@ def row_of(
         row["depth"] = encoding.encode_depth(record.depth, depth.step, depth.minimum, depth.maximum)
         row["depth_scale"] = depth.step
         statistics.note_depth(split, record.depth, depth)
+    if description.normals:
+        normals = normals_of(record, description)
+        row["normals"] = encoding.encode_png(coloured(normals), level=4)
+        statistics.note_normals(split, normals)
     if description.classification:
         row["label"] = int(record.label)
         statistics.note("classification", split, np.array(record.label))

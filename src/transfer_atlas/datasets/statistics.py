@@ -46,6 +46,9 @@ class Statistics:
     seen: dict[str, dict[str, set[int]]] = field(default_factory=dict)
     unlabelled: dict[str, int] = field(default_factory=dict)
     depth: dict[str, DepthCounts] = field(default_factory=dict)
+    normals: dict[str, tuple[int, int]] = field(
+        default_factory=dict
+    )  # per split: pixels, and those with a normal
 
     def note(self, kind: str, split: str, labels: np.ndarray) -> None:
         """Note that these labels of a kind of annotation occur in a split."""
@@ -60,6 +63,12 @@ class Statistics:
             counted.lowest, counted.highest = float(known.min()), float(known.max())
         self.depth.setdefault(split, DepthCounts()).add(counted)
 
+    def note_normals(self, split: str, normals: np.ndarray) -> None:
+        """Note a map of normals (H, W, 3), 0 where there is none."""
+        known = int((normals != 0).any(axis=-1).sum())
+        pixels, before = self.normals.get(split, (0, 0))
+        self.normals[split] = pixels + normals[..., 0].size, before + known
+
     def add(self, other: Statistics) -> None:
         """Count what another has counted."""
         self.pixels = self.pixels + other.pixels
@@ -71,6 +80,9 @@ class Statistics:
                 self.seen.setdefault(kind, {}).setdefault(split, set()).update(labels)
         for split, counted in other.depth.items():
             self.depth.setdefault(split, DepthCounts()).add(counted)
+        for split, (pixels, known) in other.normals.items():
+            mine = self.normals.get(split, (0, 0))
+            self.normals[split] = mine[0] + pixels, mine[1] + known
 
     def as_json(self) -> dict[str, Any]:
         """All of it in built-ins; see `from_json`."""
@@ -87,6 +99,7 @@ class Statistics:
             "seen": seen,
             "unlabelled": self.unlabelled,
             "depth": depth,
+            "normals": {split: list(counted) for split, counted in self.normals.items()},
         }
 
     @classmethod
@@ -103,7 +116,8 @@ class Statistics:
             for kind, by_split in values["seen"].items()
         }
         pixels = np.array(values["pixels"], dtype=np.int64)
-        return cls(pixels, values["counts"], seen, values["unlabelled"], depth)
+        normals = {split: (pair[0], pair[1]) for split, pair in values.get("normals", {}).items()}
+        return cls(pixels, values["counts"], seen, values["unlabelled"], depth, normals)
 
     def check(self, description: DatasetDescription, problems: Problems) -> None:
         """Add a problem where what was counted shows that the annotation was misread."""
@@ -111,6 +125,10 @@ class Statistics:
             self._check_classes(description, problems)
         if description.depth is not None:
             self._check_depth(description.depth, problems)
+        for split, (_, known) in sorted(self.normals.items()):
+            if not known:
+                remedy = "Normals need neighbouring pixels of known depth: correct the depth, or leave normals out."
+                problems.add(f"split {split}", "no pixel with a normal", "some", remedy)
 
     def _check_classes(self, description: DatasetDescription, problems: Problems) -> None:
         about = description.segmentation
@@ -181,4 +199,7 @@ class Statistics:
                     split: counted.maps_without for split, counted in splits if counted.maps_without
                 },
             }
+        if fields.get("normals"):
+            splits = sorted(self.normals.items())
+            fields["normals"] |= {"known": {split: known / pixels for split, (pixels, known) in splits}}
         return DatasetDescription.model_validate(fields)

@@ -18,6 +18,7 @@ def check_description(description: DatasetDescription, problems: Problems) -> No
         description.detection,
         description.keypoints,
         description.depth,
+        description.normals,
         description.classification,
     )
     if not any(kinds):
@@ -38,6 +39,9 @@ def check_description(description: DatasetDescription, problems: Problems) -> No
         unknown = [name for name in keypoints.classes if name not in known]
         if unknown:
             problems.add(where, f"keypoints of {unknown}", f"classes of detection ({known})", "Correct them.")
+    if description.normals and description.normals.intrinsics and depth is None:
+        found = "a camera's intrinsics and no depth"
+        problems.add(where, found, "depth, of which normals are derived", "Describe the depth.")
     if depth and not 0 <= depth.minimum < depth.maximum <= 65535.5 * depth.step:
         found = f"depth {depth.minimum} to {depth.maximum} in steps of {depth.step}"
         problems.add(where, found, "0 <= minimum < maximum <= 65535 steps", "Use a larger scale.")
@@ -80,6 +84,8 @@ def check_record(
         _check_objects(record, width, height, description, problems)
     if description.depth:
         _check_depth(record, width, height, problems)
+    if description.normals:
+        _check_normals(record, width, height, description, problems)
     if description.classification:
         number = len(description.classification.classes)
         if record.label is None or not 0 <= record.label < number:
@@ -164,3 +170,23 @@ def _check_depth(record: Record, width: int, height: int, problems: Problems) ->
         found = "depth of " + " x ".join(str(size) for size in record.depth.shape[::-1])
         remedy = "Register or resize it to the image (nearest neighbour)."
         problems.add(where, found, f"the image's {width} x {height} (width x height)", remedy)
+
+
+def _check_normals(
+    record: Record, width: int, height: int, description: DatasetDescription, problems: Problems
+) -> None:
+    where = record.extra.get("normals_file", f"normals of {_image(record)}")
+    if record.normals is None:
+        if description.normals.intrinsics is None:
+            problems.add(where, "missing", "one map of normals per image", "Add it, or leave the image out.")
+        return
+    if record.normals.shape != (height, width, 3):
+        found = "normals of shape " + " x ".join(str(size) for size in record.normals.shape)
+        remedy = "Register or resize them to the image (nearest neighbour)."
+        problems.add(where, found, f"the image's {height} x {width}, with three components", remedy)
+        return
+    length = np.linalg.norm(record.normals.astype(np.float64), axis=-1)
+    wrong = int(((length > 0) & (np.abs(length - 1) > 0.01)).sum())
+    if wrong or not np.isfinite(length).all():
+        found = f"{wrong} normals that are not of unit length"
+        problems.add(where, found, "unit length, or 0 where there is none", "Normalise them.")

@@ -1,4 +1,4 @@
-"""The part of the plan that learns across tasks and domains: N1, N2, G, and their evaluations."""
+"""The part of the plan that learns across tasks and domains: N1, N2, G, their evaluations, and B in A's style."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ from transfer_atlas.study.study import Study
 DATASET = "dataset_"  # role of a dataset among a run's parents, before its name
 # The factors of an evaluation, in the order in which tables name them.
 ATDT_FACTORS = ("a", "b", "direction", "method", "evaluated_on", "level", "n1", "batch_norm", "seed")
-KINDS_OF_ATDT = ("atdt_network", "atdt_transfer_network", "atdt_evaluation")
+KINDS_OF_ATDT = (
+    "atdt_translator",
+    "atdt_translated",
+    "atdt_network",
+    "atdt_transfer_network",
+    "atdt_evaluation",
+)
+# Of an experiment: domain A, domain B, and B in A's style, which CycleGAN makes of it.
+A, B, B_LIKE_A = "a", "b", "b_like_a"
 
 
 def atdt_datasets(study: Study) -> set[str]:
@@ -78,23 +86,27 @@ class Pair:
             values = (self.experiment.a, self.experiment.b, direction, method, on, level, n1, shared, seed)
             return dict(zip(ATDT_FACTORS, values, strict=True))
 
-        second_on_a = self.network({second: "a"}, batch_norm, seed)
+        second_on_a = self.network({second: [A]}, batch_norm, seed)
         for method in sorted(set(self.experiment.methods)):
             if method == "baseline":
                 for on in ("a", "b"):
                     yield wanted(self.evaluation(second, on, second_on_a, seed), **identity(method, on))
+            elif method == "cyclegan":
+                yield wanted(self.evaluation(second, B_LIKE_A, second_on_a, seed), **identity(method, "b"))
             elif method == "oracle":
-                own = self.network({second: "b"}, batch_norm, seed)
+                own = self.network({second: [B]}, batch_norm, seed)
                 yield wanted(self.evaluation(second, "b", own, seed), **identity(method, "b"))
             elif method == "no_transfer":
-                both = self.network({first: "ab", second: "a"}, batch_norm, seed)
+                both = self.network({first: [A, B], second: [A]}, batch_norm, seed)
                 for on in ("a", "b"):
                     yield wanted(self.evaluation(second, on, both, seed), **identity(method, on))
             else:
+                other = B if method == "atdt" else B_LIKE_A
                 for n1 in sorted(set(self.experiment.n1)):
                     for level in sorted(set(self.experiment.levels)):
-                        for on in ("a", "b"):
-                            run = self._atdt(first, second, second_on_a, batch_norm, seed, n1, level, on)
+                        for on, side in (("a", A), ("b", other)) if method == "atdt" else (("b", other),):
+                            chosen = (batch_norm, seed, n1, level)
+                            run = self._atdt(first, second, second_on_a, *chosen, side, other)
                             yield wanted(run, **identity(method, on, level, n1))
 
     def _atdt(
@@ -107,40 +119,76 @@ class Pair:
         n1: str,
         level: int,
         on: str,
+        other: str,
     ) -> Run:
-        """D2(G(E1(x))) on a domain; with two networks N1, G is trained with A's, and B's images go through B's."""
+        """D2(G(E1(x))) on a domain; with two networks N1, G is trained with A's, and B's images go through B's.
+
+        on: what it is evaluated on. other: what N1 learns beside A, B or B in A's style (supplement, 1.4).
+        """
         if n1 == "separate":
-            of_a, of_b = (self.network({first: side}, batch_norm, seed) for side in ("a", "b"))
+            of_a, of_b = (self.network({first: [side]}, batch_norm, seed) for side in (A, other))
         else:
             encoders = "shared" if n1 == "shared" else "separate"
-            of_a = of_b = self.network({first: "ab"}, batch_norm, seed, encoders)
+            of_a = of_b = self.network({first: [A, other]}, batch_norm, seed, encoders)
         mapping = self.transfer_network(first, second, of_a, second_on_a, level, seed)
         return self.evaluation(
             second,
             on,
             second_on_a,
             seed,
-            encoder=of_a if on == "a" else of_b,
+            encoder=of_a if on == A else of_b,
             mapping=mapping,
             first=first,
             level=level,
         )
 
     def _dataset(self, side: str, task_type: str) -> str:
+        """Name of the dataset of a domain of the study."""
         return dataset_of(self.study, getattr(self.experiment, side), task_type)
 
+    def _images(self, side: str, task_type: str) -> Run:
+        """The dataset of a side: as prepared, or B's in A's style."""
+        if side != B_LIKE_A:
+            return self.build.prepared(self._dataset(side, task_type))
+        return self.translated(self._dataset(A, task_type), self._dataset(B, task_type))
+
+    def translator(self, a: str, b: str) -> Run:
+        """CycleGAN between two datasets."""
+        settings = self.settings.translation
+        return Run(
+            kind="atdt_translator",
+            name=f"{a}-and-{b}--seed{settings.seed}",
+            settings={"training": settings.hashed()},
+            code=self.build.code("atdt_translator"),
+            parents={"a": self.build.prepared(a), "b": self.build.prepared(b)},
+        )
+
+    def translated(self, a: str, b: str) -> Run:
+        """The dataset b in the style of a."""
+        return Run(
+            kind="atdt_translated",
+            name=f"{b}-like-{a}",
+            settings={"name": f"{b}-like-{a}"},
+            code=self.build.code("atdt_translated"),
+            parents={"whole": self.build.prepared(b), "translator": self.translator(a, b)},
+        )
+
     def network(
-        self, tasks: Mapping[str, str], batch_norm: bool | None, seed: int, encoders: str = "shared"
+        self,
+        tasks: Mapping[str, Sequence[str]],
+        batch_norm: bool | None,
+        seed: int,
+        encoders: str = "shared",
     ) -> Run:
-        """A task network. tasks: task types with the sides that they are learned on, such as {"depth": "ab"}.
+        """A task network. tasks: task types with the sides that they are learned on, such as {"depth": ["a", "b"]}.
 
         The first task's training settings count.
         """
-        places = {task: sorted({self._dataset(s, task) for s in sides}) for task, sides in tasks.items()}
+        images = {task: [self._images(side, task) for side in sides] for task, sides in tasks.items()}
+        places = {task: sorted({run.name for run in runs}) for task, runs in images.items()}
         leading = next(iter(tasks))
         network = network_of(self.settings, leading, batch_norm)
-        names = sorted({place for its in places.values() for place in its})
-        parents = {f"{DATASET}{place}": self.build.prepared(place) for place in names}
+        parents = {f"{DATASET}{run.name}": run for runs in images.values() for run in runs}
         if network.start == "ilsvrc":
             parents["ilsvrc"] = self.build.ilsvrc()
         what = "-and-".join(f"{task}-{'-'.join(its)}" for task, its in places.items())
@@ -202,16 +250,17 @@ class Pair:
         level: int = DEEPEST,
     ) -> Run:
         """What a network, or an encoder, G and a decoder, say of a domain's evaluation set."""
-        place = self._dataset(on, task_type)
+        images = self._images(on, task_type)
+        place = images.name
         training = self.settings.training[task_type]
-        parents = {"decoder": decoder, f"{DATASET}{place}": self.build.prepared(place)}
+        parents = {"decoder": decoder, f"{DATASET}{place}": images}
         through: dict[str, Any] = {}
         name = f"{decoder.name}--on-{place}"
         if encoder is not None and mapping is not None:
             parents |= {"encoder": encoder, "transfer_network": mapping}
             through = {"from_task": first, "level": level}
             name = f"{mapping.name}--on-{place}"
-        crop = self.settings.centre_crop.get(place)
+        crop = self.settings.centre_crop.get(self._dataset(A if on == A else B, task_type))
         return Run(
             kind="atdt_evaluation",
             name=name,
@@ -242,8 +291,11 @@ class Pair:
 def shared_classes(study: Study, experiment: AtdtExperiment, where: str) -> list[str]:
     """The classes of segmentation that both domains have, in A's order, or those that the experiment names.
 
-    Raises ConfigurationError if there are fewer than two, or if a named one is known to be absent.
+    None where no direction has segmentation. Raises ConfigurationError if there are fewer than two, or if a named one
+    is known to be absent.
     """
+    if "segmentation" not in _tasks(experiment):
+        return []
     described = {
         side: _described(study, dataset_of(study, getattr(experiment, side), "segmentation"))
         for side in ("a", "b")
@@ -277,10 +329,15 @@ def shared_classes(study: Study, experiment: AtdtExperiment, where: str) -> list
     return common
 
 
+def _tasks(experiment: AtdtExperiment) -> set[str]:
+    """Task types of an experiment's directions."""
+    return {task_type for direction in experiment.directions for task_type in tasks_of_direction(direction)}
+
+
 def _check_depth(study: Study, experiment: AtdtExperiment, where: str) -> None:
     """Depth must be in metres in both domains, and some of it within the limit."""
     assert study.atdt is not None
-    for side in ("a", "b"):
+    for side in ("a", "b") if "depth" in _tasks(experiment) else ():
         name = dataset_of(study, getattr(experiment, side), "depth")
         found = _described(study, name)
         depth = (found or {}).get("depth")

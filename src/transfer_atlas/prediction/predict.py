@@ -1,8 +1,9 @@
 """Runs a trained model on a folder of pictures, and writes what it says: `transfer-atlas predict`.
 
-Written into the output folder, with the names of the pictures: masks/ (class numbers), depth/ (16 bits) or
-labels.csv; for objects `results.json`, a list that COCO's tools load, and `predictions.json` with images and categories
-beside it; overlays/ for the eye; and `about.json`, which says what is what.
+Written into the output folder, with the names of the pictures: masks/ (class numbers), depth/ (16 bits),
+normals/ (-1..1 as 0..255) or labels.csv; for objects `results.json`, a list that COCO's tools load, and
+`predictions.json` with images and categories beside it; overlays/ for the eye; and `about.json`, which says what is
+what.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch
 from PIL import Image
 
 from transfer_atlas.datasets.decoding import decode_image
+from transfer_atlas.datasets.normals import coloured
 from transfer_atlas.datasets.reading import Sample
 from transfer_atlas.errors import AtlasError, DatasetError
 from transfer_atlas.prediction.trained import Trained, load_trained
@@ -162,6 +164,8 @@ class _Writer:
         elif answer.depth is not None:
             steps = np.round(answer.depth / description.depth.step).clip(0, 65535).astype(np.uint16)
             self._save("depth", name, Image.fromarray(steps))
+        elif answer.normals is not None:
+            self._save("normals", name, Image.fromarray(coloured(answer.normals)))
         elif answer.probabilities is not None:
             best = int(answer.probabilities.argmax())
             label = description.classification.classes[best]
@@ -203,6 +207,11 @@ class _Writer:
             about["classes"] = dict(enumerate(description.segmentation.classes))
         elif task_type == "depth":
             about |= {"unit": description.depth.unit, "step": description.depth.step}
+        elif task_type == "normals":
+            about |= {
+                "axes": "x right, y down, z forward",
+                "coding": "-1..1 as 0..255 in red, green and blue",
+            }
         elif task_type == "classification":
             with (self.output / "labels.csv").open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows([("image", "label", "probability"), *self.labels])

@@ -44,16 +44,17 @@ ALSO = {
 CarryOut = Callable[[dict[str, Any]], int]  # of a job: its exit status
 
 
-def start(runners: Iterable[str], *, wait: float = 5.0) -> str | None:
+def start(runners: Iterable[str], *, wait: float = 30.0) -> str | None:
     """Start a warm process that imports some runners, given as `module:function`.
 
-    Returns the address of its socket, which jobs find in SOCKET_VARIABLE; None if it did not come up within `wait`
-    seconds. With 0, it is not waited for: whoever asks before it has come up does the work itself.
+    Returns the address of its socket, which jobs find in SOCKET_VARIABLE; None if it has ended, or did not come up
+    within `wait` seconds: a busy machine needs some, and without it every job imports for itself. With 0, it is not
+    waited for: whoever asks before it has come up does the work itself.
     """
     folder = Path(tempfile.mkdtemp(prefix="transfer-atlas-", dir=_short_folder()))
     address = folder / "socket"
     modules = sorted({runner.split(":")[0] for runner in runners})
-    subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "transfer_atlas.running.serving", str(address), str(os.getpid()), *modules],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -62,7 +63,7 @@ def start(runners: Iterable[str], *, wait: float = 5.0) -> str | None:
     if not wait:
         return str(address)
     end = time.monotonic() + wait
-    while time.monotonic() < end:
+    while time.monotonic() < end and process.poll() is None:
         if address.exists():
             return str(address)
         time.sleep(0.02)

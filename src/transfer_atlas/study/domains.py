@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any, Protocol
 
 from transfer_atlas.atdt.settings import DEEPEST, AtdtExperiment, AtdtSettings, NetworkSettings
@@ -48,7 +49,7 @@ def check_atdt(study: WithDomains) -> None:
     if study.atdt is None:
         return
     for name, domain in study.atdt.domains.items():
-        for task_type in ("segmentation", "depth"):
+        for task_type in ("segmentation", "depth", "normals"):
             dataset = getattr(domain, task_type)
             if dataset is not None and dataset not in study.datasets:
                 raise ConfigurationError(
@@ -105,8 +106,8 @@ def _check_annotations(study: WithDomains, experiment: AtdtExperiment, where: st
 
 
 def _check_networks(settings: AtdtSettings, experiment: AtdtExperiment, where: str) -> None:
-    for level in experiment.levels:
-        networks = {task_type: network_of(settings, task_type) for task_type in ("segmentation", "depth")}
+    for direction, level in product(experiment.directions, experiment.levels):
+        networks = {task_type: network_of(settings, task_type) for task_type in tasks_of_direction(direction)}
         strides = {task_type: network.stride_at(level) for task_type, network in networks.items()}
         if len(set(strides.values())) > 1:
             told = ", ".join(f"{networks[t].encoder} for {t} has {stride}" for t, stride in strides.items())

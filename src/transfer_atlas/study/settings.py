@@ -17,7 +17,7 @@ from transfer_atlas.training.settings import TrainingOverrides, TrainingSettings
 if TYPE_CHECKING:
     TaskTypeName = str  # names of tasks are text, which pydantic checks where it is read
 else:
-    TaskTypeName = Literal["segmentation", "detection", "keypoints", "depth", "classification"]
+    TaskTypeName = Literal["segmentation", "detection", "keypoints", "depth", "normals", "classification"]
 Baseline = Literal["ilsvrc", "scratch"]
 Method = Literal["plain", "otce", "prototypical", "matching"]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -58,12 +58,13 @@ class TaskTypeSettings(Strict):
 
 # Where a task type's defaults are not those of `TrainingSettings`. The paper gives optimizer and batch size
 # (sections 4.4 to 4.6); rate and weight decay are those of Objects as Points, whose heads detection and keypoints
-# have, and our choice for depth.
+# have, and our choice for depth and normals.
 _ADAM = {"optimizer": {"name": "adam", "weight_decay": 0.0}, "learning_rate": 5e-4}
 TASK_TYPE_DEFAULTS: dict[str, Any] = {
     "detection": {"training": {"batch_size": 128, **_ADAM}},
     "keypoints": {"training": {"batch_size": 128, **_ADAM}},
     "depth": {"training": {"batch_size": 64, **_ADAM}},
+    "normals": {"training": {"batch_size": 64, **_ADAM}},
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 from torchvision.ops import batched_nms
 
 from transfer_atlas.datasets.prepared import DatasetDescription
@@ -25,13 +26,15 @@ class Answer:
     """What is said of an image of (height, width) `size`; None where the task type says nothing of the kind.
 
     mask (H, W) int64: a class at each pixel, at or above the number of classes where none is known; depth (H, W)
-    float32 in the dataset's unit, 0 unknown; boxes (N, 4) x_min, y_min, x_max, y_max, labels (N,) int64, scores (N,)
-    highest first, keypoints (N, K, 3) x, y and whether it is known; probabilities (classes,) of the whole image.
+    float32 in the dataset's unit, 0 unknown; normals (H, W, 3) float32 of unit length, 0 unknown;
+    boxes (N, 4) x_min, y_min, x_max, y_max, labels (N,) int64, scores (N,) highest first, keypoints (N, K, 3)
+    x, y and whether it is known; probabilities (classes,) of the whole image.
     """
 
     size: Size
     mask: np.ndarray | None = None
     depth: np.ndarray | None = None
+    normals: np.ndarray | None = None
     boxes: np.ndarray | None = None
     labels: np.ndarray | None = None
     scores: np.ndarray | None = None
@@ -71,6 +74,12 @@ def answers_of(
         return [
             Answer(s, depth=to_own_size(maps, e, s)[0].clamp(least, depth.maximum).cpu().numpy())
             for maps, e, s in zip(outputs, extents, sizes, strict=True)
+        ]
+    if task_type == "normals":
+        pairs = zip(outputs, extents, sizes, strict=True)
+        return [
+            Answer(s, normals=F.normalize(to_own_size(maps, e, s), dim=0).permute(1, 2, 0).cpu().numpy())
+            for maps, e, s in pairs
         ]
     if task_type == "classification":
         shares = outputs.float().softmax(dim=1).cpu().numpy()
@@ -125,4 +134,7 @@ def annotated_answer(sample: Sample, description: DatasetDescription) -> Answer:
         shares[sample.label] = 1.0
         return Answer(size, probabilities=shares)
     mask = None if sample.mask is None else sample.mask.numpy().astype(np.int64)
-    return Answer(size, mask=mask, depth=None if sample.depth is None else sample.depth.numpy())
+    normals = None if sample.normals is None else sample.normals.permute(1, 2, 0).numpy()
+    return Answer(
+        size, mask=mask, depth=None if sample.depth is None else sample.depth.numpy(), normals=normals
+    )

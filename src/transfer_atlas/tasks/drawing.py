@@ -28,6 +28,8 @@ def draw(picture: np.ndarray, answer: Answer, description: DatasetDescription) -
         return _cover(picture, colours_of_mask(answer.mask, description.segmentation.colours))
     if answer.depth is not None:
         return Image.fromarray(colours_of_depth(answer.depth, description))
+    if answer.normals is not None:
+        return Image.fromarray(colours_of_normals(answer.normals))
     image = Image.fromarray(picture)
     canvas = ImageDraw.Draw(image)
     if answer.probabilities is not None:
@@ -41,7 +43,7 @@ def draw(picture: np.ndarray, answer: Answer, description: DatasetDescription) -
 
 
 def draw_error(answer: Answer, annotated: Answer, description: DatasetDescription) -> Image.Image | None:
-    """Where a mask or a depth map is wrong; None for other answers. Grey is not annotated."""
+    """Where a mask, a depth map or normals are wrong; None for other answers. Grey is not annotated."""
     if answer.mask is not None:
         shown = np.where((answer.mask != annotated.mask)[..., None], WRONG, RIGHT)
         known = annotated.mask < len(description.segmentation.classes)
@@ -51,6 +53,11 @@ def draw_error(answer: Answer, annotated: Answer, description: DatasetDescriptio
         truth = np.where(known, annotated.depth, 1.0)
         relative = np.clip(np.abs(answer.depth - truth) / truth, 0, 1)
         shown = (255 * colormaps["magma"](relative)[..., :3]).astype(np.uint8)
+        return Image.fromarray(np.where(known[..., None], shown, UNKNOWN).astype(np.uint8))
+    if answer.normals is not None:
+        known = (annotated.normals != 0).any(axis=-1)
+        cosine = (answer.normals * annotated.normals).sum(axis=-1).clip(-1, 1)
+        shown = (255 * colormaps["magma"](np.arccos(cosine) / np.pi)[..., :3]).astype(np.uint8)
         return Image.fromarray(np.where(known[..., None], shown, UNKNOWN).astype(np.uint8))
     return None
 
@@ -68,6 +75,13 @@ def colours_of_depth(depth: np.ndarray, description: DatasetDescription) -> np.n
     share = (np.log(np.where(known, depth, high)) - np.log(low)) / (np.log(high) - np.log(low))
     shown = (255 * colormaps["inferno"](1 - np.clip(share, 0, 1))[..., :3]).astype(np.uint8)
     return np.where(known[..., None], shown, UNKNOWN).astype(np.uint8)
+
+
+def colours_of_normals(normals: np.ndarray) -> np.ndarray:
+    """Right is red, up is green, towards the camera is blue, as the field draws them: (H, W, 3) uint8."""
+    known = (normals != 0).any(axis=-1, keepdims=True)
+    shown = np.rint((normals * (1, -1, -1) + 1) * 127.5)
+    return np.where(known, shown, UNKNOWN).clip(0, 255).astype(np.uint8)
 
 
 def _cover(picture: np.ndarray, colours: np.ndarray) -> Image.Image:

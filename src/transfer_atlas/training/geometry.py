@@ -21,6 +21,11 @@ PADDING_MULTIPLE = 32  # the coarsest stride of the backbone
 VISIBLE_SHARE = 0.25
 
 
+_MIRROR = torch.tensor([-1.0, 1.0, 1.0]).view(
+    3, 1, 1
+)  # what a mirrored normal's components are multiplied by
+
+
 def fitting_scale(height: int, width: int, resolution: tuple[int, int]) -> float:
     """Factor that makes an image as large as fits inside `resolution`: one side matches it (section 4.1)."""
     return min(resolution[0] / height, resolution[1] / width)
@@ -225,6 +230,9 @@ def augment(
     if sample.depth is not None:
         depth = cut(sample.depth[None], window, crop, fill=0, nearest=True)[0]
         changed["depth"] = depth if depth_factor == 1.0 else depth * depth_factor
+    if sample.normals is not None:
+        normals = cut(sample.normals, window, crop, fill=0, nearest=True)
+        changed["normals"] = normals * _MIRROR if window.mirrored else normals
     if sample.objects is not None:
         region = visible_region(*sample.image.shape[1:], window, crop)
         changed["objects"] = move_objects(sample.objects, region, crop, mirrored=window.mirrored, flips=flips)

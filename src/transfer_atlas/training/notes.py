@@ -19,18 +19,19 @@ LEAST_PRECISION = 0.02
 # (0.5 to 1.0), far above what runs of 8 epochs gave whose boxes were all of one size (0.05).
 FITTED = {"segmentation": 0.4, "classification": 0.6, "detection": 0.2, "keypoints": 0.2}
 FITTED_DELTA_1 = 0.5  # share of depths within a quarter of the truth
+FITTED_BELOW_30 = 0.5  # share of normals within 30 degrees of the truth
 FALLING = 0.1  # share of the loss by which the last fifth of the curve lies below the fifth before
 
 
 def near_chance(task_type: str, metrics: dict[str, Any]) -> bool | None:
-    """Whether a metric is hardly above chance; None where chance is not known, as for errors of depth.
+    """Whether a metric is hardly above chance; None where chance is not known, as for errors of depth and normals.
 
     Mean IoU and accuracy: 1 over the number of annotated classes, which one class everywhere cannot exceed.
     """
     if task_type in ("detection", "keypoints"):
         return bool(metrics["value"] <= LEAST_PRECISION)
     classes = [value for value in (metrics.get("per_class") or {}).values() if value is not None]
-    if task_type == "depth" or len(classes) < 2:
+    if task_type in ("depth", "normals") or len(classes) < 2:
         return None
     return bool(metrics["value"] <= 1 / len(classes))
 
@@ -39,6 +40,8 @@ def not_fitted(task_type: str, on_training_images: dict[str, Any]) -> bool:
     """Whether a model is poor on its own training images; of average precision that at 0.5 counts."""
     if task_type == "depth":
         return bool(on_training_images["delta_1"] < FITTED_DELTA_1)
+    if task_type == "normals":
+        return bool(on_training_images["below_30"] < FITTED_BELOW_30)
     value = on_training_images.get("ap50", on_training_images["value"])
     return bool(value < FITTED[task_type])
 

@@ -10,6 +10,7 @@ import torch
 from faster_coco_eval import COCO
 from PIL import Image
 
+from transfer_atlas.datasets.normals import decoded
 from transfer_atlas.errors import CheckpointError, ConfigurationError
 from transfer_atlas.models.checkpoints import save_checkpoint, save_no_model
 from transfer_atlas.models.expected_input import WHITENED
@@ -115,6 +116,13 @@ def test_depth_is_kept_in_the_datasets_steps(data, pictures, tmp_path):
     assert (steps * about["step"]).min() >= 0.5 and (steps * about["step"]).max() <= 8.0
 
 
+def test_normals_are_colours(data, pictures, tmp_path):
+    out = run(data, pictures, tmp_path, "normals")
+    found = decoded(np.array(Image.open(out / "normals" / "0.png.png")))
+    assert np.allclose(np.linalg.norm(found, axis=-1), 1, atol=1e-5)
+    assert "z forward" in json.loads((out / "about.json").read_text())["axes"]
+
+
 def test_labels_are_a_table(data, pictures, tmp_path):
     out = run(data, pictures, tmp_path, "classification")
     rows = (out / "labels.csv").read_text().splitlines()
@@ -182,7 +190,9 @@ def test_a_model_of_several_datasets_asks_whose_head(data, tmp_path):
 # Export
 
 
-@pytest.mark.parametrize("name", ["segmentation", "detection", "keypoints", "depth", "classification"])
+@pytest.mark.parametrize(
+    "name", ["segmentation", "detection", "keypoints", "depth", "normals", "classification"]
+)
 def test_torchscript_answers_alike(name, data, tmp_path):
     keep(tmp_path / "model", data, name)
     said = io.StringIO()

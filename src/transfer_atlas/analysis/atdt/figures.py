@@ -80,7 +80,7 @@ def levels_figure(results: pd.DataFrame) -> Figure:
     chosen = results[
         (results["method"] == "atdt")
         & (results["n1"] == "shared")
-        & results["metric"].isin(["mean_iou", "pixel_accuracy", "rmse"])
+        & results["metric"].isin(["mean_iou", "pixel_accuracy", "rmse", "mean_angular_error"])
     ]
     pairs = sorted({(row.direction, row.metric) for row in chosen.itertuples()})
     figure = style.new_figure(3.4 * max(1, len(pairs)), 3.0)

@@ -1,4 +1,7 @@
-"""AT/DT's results as a page: tables in the shape of the paper's Tables 1 and 2, with what it prints beneath."""
+"""AT/DT's results as a page: tables in the shape of the paper's Tables 1 and 2, with what it prints beneath.
+
+Tables 3 and 4 stand beneath as well where CycleGAN was asked for.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from transfer_atlas.analysis.atdt.tables import DEPTH
+from transfer_atlas.analysis.atdt.tables import DEPTH, NORMALS
 
 TITLES = {
     "baseline": "Baseline",
     "atdt": "AT/DT",
     "oracle": "Oracle",
     "no_transfer": "No Transfer",
+    "cyclegan": "CycleGAN",
+    "atdt_cyclegan": "AT/DT + CycleGAN",
 }
 PRINTED = {  # names of the paper's columns
     "absolute_relative": "Abs Rel",
@@ -25,6 +30,11 @@ PRINTED = {  # names of the paper's columns
     "delta_3": "delta_3",
     "mean_iou": "mIoU",
     "pixel_accuracy": "Acc",
+    "mean_angular_error": "mean, degrees",
+    "median_angular_error": "median",
+    "below_11_25": "below 11.25",
+    "below_22_5": "below 22.5",
+    "below_30": "below 30",
 }
 PUBLISHED = {
     ("depth_to_segmentation", "b"): "atdt_table1.csv",
@@ -32,6 +42,7 @@ PUBLISHED = {
     ("depth_to_segmentation", "a"): "atdt_supp_table1.csv",
     ("segmentation_to_depth", "a"): "atdt_supp_table2.csv",
 }
+WITH_CYCLEGAN = {"depth_to_segmentation": "atdt_table3.csv", "segmentation_to_depth": "atdt_table4.csv"}
 STYLE = (
     "body{font-family:sans-serif;font-size:13px} table{border-collapse:collapse;margin-bottom:1.5em} "
     "td,th{padding:2px 8px;text-align:right;border-bottom:1px solid #ddd} th{background:#f4f4f4} "
@@ -49,14 +60,18 @@ def write_page(
         "<p>Mean over seeds with its 95 % interval; IoU and accuracy in percent. Grey rows are what the paper "
         "prints for its own datasets, which ours cannot be compared with digit by digit.</p>"
     )
-    for direction in ("depth_to_segmentation", "segmentation_to_depth"):
+    for direction in sorted(set(results["direction"])):
         for on in ("b", "a"):
             chosen = results[(results["direction"] == direction) & (results["evaluated_on"] == on)]
             if chosen.empty:
                 continue
             where = "on domain B" if on == "b" else "on the training domain A"
             parts.append(f"<h2>{direction.replace('_', ' ').capitalize()}, {where}</h2>")
-            parts.append(shaped(chosen, printed_rows(published / PUBLISHED[direction, on])))
+            printed = [PUBLISHED[direction, on]] if (direction, on) in PUBLISHED else []
+            if printed and on == "b" and chosen["method"].str.contains("cyclegan").any():
+                printed.append(WITH_CYCLEGAN[direction])
+            rows = [printed_rows(published / name) for name in printed]
+            parts.append(shaped(chosen, pd.concat(rows) if rows else pd.DataFrame()))
     parts.append("<h2>Findings</h2>")
     told = findings[["part", "statistic", "value", "low", "high", "count", "verdict", "why"]]
     told = told.astype(object).where(told.notna(), "")
@@ -67,9 +82,10 @@ def write_page(
 
 def shaped(results: pd.DataFrame, printed: pd.DataFrame) -> str:
     """One table in the paper's shape, as HTML. printed: rows A, B, method by columns of metrics."""
-    of_depth = results["metric"].isin(DEPTH).all()
-    if of_depth:
-        columns = [PRINTED[name] for name in DEPTH]
+    numbers = next((own for own in (DEPTH, NORMALS) if results["metric"].isin(own).all()), None)
+    of_depth = numbers is not None
+    if numbers is not None:
+        columns = [PRINTED[name] for name in numbers]
     else:
         classes = list(dict.fromkeys(results.loc[results["metric"] == "iou", "class"]))
         order = [name for name in printed.columns if name in classes]

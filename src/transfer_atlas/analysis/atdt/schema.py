@@ -9,13 +9,19 @@ PAPER = "Zama Ramirez et al., Learning Across Tasks and Domains"
 FACTORS = (
     Column("a", "text", "", "Domain A, with annotations for both tasks"),
     Column("b", "text", "", "Domain B, with annotations for task 1 to learn from"),
-    Column("direction", "text", "", "`depth_to_segmentation` or `segmentation_to_depth`: task 1 to task 2"),
-    Column("method", "text", "", "`baseline` (N2 of A), `atdt`, `oracle` (N2 of B), `no_transfer`"),
+    Column("direction", "text", "", "Task 1 to task 2, such as `depth_to_segmentation`"),
+    Column(
+        "method",
+        "text",
+        "",
+        "`baseline` (N2 of A), `atdt`, `oracle` (N2 of B), `no_transfer`; `cyclegan` (N2 of A on B in A's style), "
+        "`atdt_cyclegan`",
+    ),
     Column(
         "evaluated_on", "text", "", "`b`, or `a` for the comparison on the training domain (supplement 1.1)"
     ),
-    Column("level", "integer", "", "Stage after which the networks are split, 4 the deepest; `atdt` only"),
-    Column("n1", "text", "", "`shared`, `separate` or `shared_decoder`: N1 of both domains; `atdt` only"),
+    Column("level", "integer", "", "Stage after which the networks are split, 4 the deepest; AT/DT only"),
+    Column("n1", "text", "", "`shared`, `separate` or `shared_decoder`: N1 of both domains; AT/DT only"),
     Column("batch_norm", "truth", "", "Whether the networks have batch normalisation"),
 )
 VARIANT = tuple(column.name for column in FACTORS)
@@ -26,7 +32,7 @@ METRIC = (
         "text",
         "",
         "`mean_iou`, `pixel_accuracy`, `iou` of a class; `rmse`, `absolute_relative`, `squared_relative`, `rmse_log`, "
-        "`delta_1` to `delta_3`",
+        "`delta_1` to `delta_3`; `mean_angular_error`, `median_angular_error`, `below_11_25`, `below_22_5`, `below_30`",
     ),
     Column("class", "text", "", "The class of an `iou`; empty for other metrics"),
 )
@@ -99,7 +105,10 @@ RUNS = Table(
     ("kind", "name", "key"),
     (
         Column(
-            "kind", "text", "", "`atdt_network`, `atdt_transfer_network`, or a step of pixel-level adaptation"
+            "kind",
+            "text",
+            "",
+            "`atdt_network`, `atdt_transfer_network`, `atdt_translator` or `atdt_translated`",
         ),
         Column("name", "text", "", "Readable name of the run"),
         Column("key", "text", "", "Its key"),

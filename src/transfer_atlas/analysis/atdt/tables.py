@@ -23,7 +23,15 @@ DEPTH = (
     "delta_2",
     "delta_3",
 )  # in the order of Table 2
-LOWER_IS_BETTER = ("absolute_relative", "squared_relative", "rmse", "rmse_log")
+NORMALS = ("mean_angular_error", "median_angular_error", "below_11_25", "below_22_5", "below_30")
+LOWER_IS_BETTER = (
+    "absolute_relative",
+    "squared_relative",
+    "rmse",
+    "rmse_log",
+    "mean_angular_error",
+    "median_angular_error",
+)
 SAME_RUNS = [name for name in VARIANT if name not in ("method", "level", "n1")]
 
 
@@ -45,7 +53,8 @@ def metrics_of(direction: str, metrics: Mapping[str, Any] | None) -> list[tuple[
         rows = [(name, None, _number(overall[name])) for name in SEGMENTATION]
         per_class = found.get("per_class", {})
         return rows + [("iou", name, _number(value)) for name, value in per_class.items()]
-    return [(name, None, _number((metrics or {}).get(name))) for name in DEPTH]
+    names = DEPTH if direction.endswith("depth") else NORMALS
+    return [(name, None, _number((metrics or {}).get(name))) for name in names]
 
 
 def _number(value: Any) -> float:
@@ -113,7 +122,9 @@ def runs_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
                 **{name: record[name] for name in ("kind", "name", "key", "status", "reason", "seconds")},
                 "first_loss": curve[0][1],
                 "last_loss": curve[-1][1],
-                "unexplained_share": metrics.get("value"),
+                "unexplained_share": metrics.get("value")
+                if record["kind"] == "atdt_transfer_network"
+                else None,
                 "parameters": metrics.get("parameters"),
                 "steps_per_second": metrics.get("steps_per_second"),
             }

@@ -19,7 +19,7 @@ from transfer_atlas.datasets.registry import ADAPTERS
 SAMPLE = (
     64  # images of a split, evenly spread, whose masks are looked into: a card costs the same for any size
 )
-TASK_TYPES = ("segmentation", "detection", "keypoints", "depth", "classification")
+TASK_TYPES = ("segmentation", "detection", "keypoints", "depth", "normals", "classification")
 BINS = 8  # of the histogram of image sizes
 
 
@@ -97,6 +97,8 @@ def _task(dataset: PreparedDataset, kind: str) -> dict[str, Any]:
             "in_range": {**about.in_range},
             "maps_without": {**about.maps_without},
         }
+    if kind == "normals":
+        return {"valid": {**about.known}, "derived": about.intrinsics is not None}
     if kind == "keypoints":
         numbers = {split: _objects(dataset, split) for split in dataset.description.counts}
         return {"names": list(about.names), "objects": numbers}

@@ -9,7 +9,7 @@ from typing import Any
 
 from transfer_atlas.analysis.cards.card import dataset_card
 from transfer_atlas.analysis.cards.contact_sheet import contact_sheet
-from transfer_atlas.analysis.cards.words import counts_of, shares_in_words, sizes_in_words
+from transfer_atlas.analysis.cards.words import counts_of, normals_in_words, shares_in_words, sizes_in_words
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.store.store import RUN_FILE, read_run
 
@@ -68,6 +68,8 @@ def _task_lines(kind: str, told: Mapping[str, Any]) -> list[str]:
         return [
             f"{found}({told['minimum']:g} to {told['maximum']:g} {told['unit']}): {shares_in_words(told['in_range'])}."
         ]
+    if kind == "normals":
+        return [normals_in_words(told)]
     if kind == "keypoints":
         objects = ", ".join(f"{number:,} in {split}" for split, number in told["objects"].items())
         return [

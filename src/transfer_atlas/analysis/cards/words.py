@@ -35,3 +35,9 @@ def sizes_in_words(sizes: Mapping[str, Any]) -> str:
 def shares_in_words(shares: Mapping[str, float]) -> str:
     """Shares by split: `train 98.1%, val 97.5%`."""
     return ", ".join(f"{split} {100 * share:.1f}%" for split, share in shares.items())
+
+
+def normals_in_words(told: Mapping[str, Any]) -> str:
+    """What is known of a dataset's surface normals."""
+    origin = "Normals, derived from depth and the camera's intrinsics" if told["derived"] else "Normals"
+    return f"{origin}: of {shares_in_words(told['valid'])} of the pixels."

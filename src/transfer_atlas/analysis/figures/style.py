@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 # The order of Table 3a of Mensink et al.; domains a user adds come after these, by name.
 DOMAIN_ORDER = ("aerial", "consumer", "driving", "indoor", "underwater", "close_ups", "synthetic")
-TASK_TYPE_ORDER = ("segmentation", "depth", "detection", "keypoints", "classification")
+TASK_TYPE_ORDER = ("segmentation", "depth", "normals", "detection", "keypoints", "classification")
 COLOUR_LIMIT = 50.0  # percent; larger gains get the colour of the limit, so one cell cannot pale the rest
 INK, FAINT_INK = "#222222", "#767676"
 # Purple for loss and green for gain as in the paper. Purple goes much darker than green, so that the two

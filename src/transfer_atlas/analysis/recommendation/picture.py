@@ -14,7 +14,7 @@ from transfer_atlas.datasets.reading import PreparedDataset
 
 IMAGES = 6  # of the target, spread over its distances from the first source
 CELL = 1.5  # inches
-TASK_TYPES = ("segmentation", "detection", "keypoints", "depth", "classification")
+TASK_TYPES = ("segmentation", "detection", "keypoints", "depth", "normals", "classification")
 
 
 def chosen_images(nearest: Nearest, number: int = IMAGES) -> np.ndarray:

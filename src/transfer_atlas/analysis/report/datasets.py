@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transfer_atlas.analysis.cards.words import counts_of, shares_in_words, sizes_in_words
+from transfer_atlas.analysis.cards.words import counts_of, normals_in_words, shares_in_words, sizes_in_words
 from transfer_atlas.analysis.report import words
 from transfer_atlas.analysis.report.charts import sizes_chart
 from transfer_atlas.analysis.report.pictures import SHEETS, gallery
@@ -52,6 +52,8 @@ def _task(kind: str, told: dict[str, Any]) -> dict[str, Any]:
         lines.append(f"Known depth: {shares_in_words(told['valid'])} of the pixels.")
         reach = f"{told['minimum']:g} to {told['maximum']:g} {told['unit']}"
         lines.append(f"Of it in range ({reach}): {shares_in_words(told['in_range'])}.")
+    elif kind == "normals":
+        lines.append(normals_in_words(told))
     elif kind == "keypoints":
         objects = ", ".join(f"{number:,} in {split}" for split, number in told["objects"].items())
         lines.append(

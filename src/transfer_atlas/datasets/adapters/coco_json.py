@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.adapters.base import existing_folder, relative_to
 from transfer_atlas.datasets.adapters.box_files import BoxFiles
+from transfer_atlas.datasets.adapters.camera import with_normals
 from transfer_atlas.datasets.adapters.coco_files import CocoFile, read_coco
 from transfer_atlas.datasets.adapters.coco_objects import ObjectReader, are_numbers
 from transfer_atlas.datasets.adapters.coco_outlines import OutlineMasks, OutlineReader, describe_outlines
@@ -93,7 +94,8 @@ def task_types(settings: Settings) -> tuple[TaskType, ...]:
         "keypoints": settings.keypoints,
         "depth": settings.depth,
     }
-    return tuple(task_type for task_type, section in given.items() if section is not None)
+    found: tuple[TaskType, ...] = tuple(name for name, section in given.items() if section is not None)
+    return found if settings.depth is None or settings.depth.camera is None else (*found, "normals")
 
 
 def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
     masks = settings.segmentation and describe_masks(settings.segmentation)
     if settings.outlines is not None:
         masks = describe_outlines(settings.outlines, described.classes)
-    return {
+    fields = {
         "segmentation": masks,
         "detection": {"classes": described.classes},
         "keypoints": described.keypoints,
@@ -110,6 +112,7 @@ def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
         "source": settings.source,
         "licence": settings.licence,
     }
+    return with_normals(fields, settings.depth and settings.depth.camera)
 
 
 class _Described:

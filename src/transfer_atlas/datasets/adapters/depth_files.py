@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.adapters.base import relative_to
+from transfer_atlas.datasets.adapters.camera import Camera
 from transfer_atlas.datasets.adapters.image_bytes import undecodable
 from transfer_atlas.datasets.adapters.patterns import Pattern, existing, fill
 from transfer_atlas.datasets.encoding import DECODING_ERRORS, open_any
 from transfer_atlas.datasets.problems import Problems
-from transfer_atlas.strict import Strict
+from transfer_atlas.strict import Introduced, Strict
 
 MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")  # what Pillow calls grey of 16 and 32 bits, and numbers
 
@@ -42,6 +43,10 @@ class DepthFiles(Strict):
     minimum: float = Field(0.0, ge=0, description="Nearer depth is invalid, in the unit.")
     maximum: float = Field(gt=0, description="Farther depth is invalid, in the unit.")
     invalid: list[int] = Field([0], description="Stored values that mean: not known.")
+
+    camera: Annotated[Camera | None, Introduced(None)] = Field(
+        None, description="The camera of all images; with it the dataset has surface normals as well."
+    )
 
     @model_validator(mode="after")
     def _range_can_be_stored(self) -> Self:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.adapters.base import existing_folder, relative_to
+from transfer_atlas.datasets.adapters.camera import with_normals
 from transfer_atlas.datasets.adapters.depth_files import DepthFiles, DepthReader, describe_depth
 from transfer_atlas.datasets.adapters.image_bytes import read_image
 from transfer_atlas.datasets.adapters.image_files import ListedImageFiles, identifier_of, listed_images
 from transfer_atlas.datasets.adapters.mask_files import MaskFiles, MaskReader, describe_masks
+from transfer_atlas.datasets.adapters.normals_files import NormalsFiles, NormalsReader
 from transfer_atlas.datasets.prepared import Entry, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
+from transfer_atlas.strict import Introduced
 
 
 class Settings(ListedImageFiles):
@@ -23,6 +26,9 @@ class Settings(ListedImageFiles):
 
     name: Literal["depth_png"] = "depth_png"
     depth: DepthFiles = Field(description="Where the depth maps are, and what their values mean.")
+    normals: Annotated[NormalsFiles | None, Introduced(None)] = Field(
+        None, description="Where maps of surface normals are, for datasets that have their own."
+    )
     segmentation: MaskFiles | None = Field(
         None, description="Where the masks are, for datasets that also have them."
     )
@@ -32,6 +38,10 @@ class Settings(ListedImageFiles):
         self.check_pattern("depth.files", self.depth.files)
         if self.segmentation is not None:
             self.check_pattern("segmentation.masks", self.segmentation.masks)
+        if self.normals is not None:
+            self.check_pattern("normals.files", self.normals.files)
+            if self.depth.camera is not None:
+                raise ValueError("normals and depth.camera exclude each other: normals are files, or derived")
         return self
 
 
@@ -42,18 +52,22 @@ def raw_path(settings: Settings) -> str:
 
 def task_types(settings: Settings) -> tuple[TaskType, ...]:
     """Task types whose annotations the records hold."""
-    return ("depth",) if settings.segmentation is None else ("segmentation", "depth")
+    found: tuple[TaskType, ...] = ("depth",) if settings.segmentation is None else ("segmentation", "depth")
+    return found if settings.normals is None and settings.depth.camera is None else (*found, "normals")
 
 
 def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
     """Return the fields of DatasetDescription but name, counts, mean and std."""
     masks = settings.segmentation
-    return {
+    described = {
         "segmentation": None if masks is None else describe_masks(masks),
         "depth": describe_depth(settings.depth),
         "source": settings.source,
         "licence": settings.licence,
     }
+    if settings.normals is not None:
+        return described | {"normals": {}}
+    return with_normals(described, settings.depth.camera)
 
 
 def records(
@@ -75,7 +89,9 @@ class _Reader:
         self.settings, self.root, masks = settings, root, settings.segmentation
         self.depths = DepthReader(settings.depth, folder, root)
         self.masks = masks and MaskReader(masks, folder, root, settings.largest_megapixels)
+        self.normals = settings.normals and NormalsReader(settings.normals, folder, root)
         self.patterns = [settings.depth.files, *([masks.masks] if masks else [])]
+        self.patterns += [settings.normals.files] if settings.normals else []
 
     def read(
         self, identifier: str, split: str, path: Path, parts: dict[str, str], problems: Problems
@@ -87,6 +103,11 @@ class _Reader:
         if self.masks is not None:
             size = None if image is None else image.size
             mask, extra["mask_file"] = self.masks.read(parts, where, problems, size)
+        normals = None
+        if self.normals is not None:
+            normals, extra["normals_file"] = self.normals.read(parts, where, problems)
+            if normals is None:
+                return None
         if image is None or depth is None or (self.masks is not None and mask is None):
             return None
-        return Record(identifier, split, image.content, mask=mask, depth=depth, extra=extra)
+        return Record(identifier, split, image.content, mask=mask, depth=depth, normals=normals, extra=extra)

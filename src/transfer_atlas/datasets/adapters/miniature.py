@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from transfer_atlas.datasets.prepared import Record, TaskType
 from transfer_atlas.datasets.problems import Problems
-from transfer_atlas.strict import Strict
+from transfer_atlas.errors import ConfigurationError
+from transfer_atlas.strict import Introduced, Strict
 
 CHUNK = 32  # images rendered at a time: enough to amortise a call, few enough to stay small in memory
 
@@ -22,6 +23,9 @@ class Settings(Strict):
     dataset: str = Field(description="Name of the miniature dataset.")
     seed: int = Field(0, description="Seed of the generator.")
     image_size: int = Field(128, ge=16, description="Side of the square images in pixels.")
+    normals: Annotated[bool, Introduced(False)] = Field(
+        False, description="Whether surface normals are derived from the depth, by each image's own camera."
+    )
     n_train: int | None = Field(
         None, ge=1, description="Number of training images, if not the dataset's own."
     )
@@ -39,14 +43,20 @@ def task_types(settings: Settings) -> tuple[TaskType, ...]:
     """Task types whose annotations the records hold."""
     from transfer_atlas.datasets import miniature
 
-    return miniature.specification(settings.dataset).task_types
+    found = miniature.specification(settings.dataset).task_types
+    return (*found, "normals") if settings.normals else found
 
 
 def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
     """Return the fields of DatasetDescription but name, counts, mean and std."""
     from transfer_atlas.datasets import miniature  # reading a study needs no renderer
 
-    return miniature.describe(settings.dataset)
+    described = miniature.describe(settings.dataset)
+    if settings.normals and described.get("depth") is None:
+        raise ConfigurationError(
+            f"{dataset}: normals are derived from depth, which {settings.dataset} does not have."
+        )
+    return described | {"normals": {}} if settings.normals else described
 
 
 def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Record]:
@@ -62,5 +72,10 @@ def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Reco
         for start in range(0, number, CHUNK):
             indices = range(start, min(start + CHUNK, number))
             yield from miniature.render(
-                settings.dataset, split, indices, seed=settings.seed, image_size=settings.image_size
+                settings.dataset,
+                split,
+                indices,
+                seed=settings.seed,
+                image_size=settings.image_size,
+                normals=settings.normals,
             )

@@ -37,6 +37,7 @@ class Canvas:
         self.instance = np.zeros((size, size), np.int32)
         self.part = np.zeros((size, size), np.uint8)
         self.depth = np.full((size, size), FAR, np.float32)
+        self.camera: tuple[float, float] | None = None  # focal length and horizon, in canvas units
         self.instances: list[Instance] = []
         self.codes = {name: code for code, name in enumerate(material_names)}
 
@@ -94,6 +95,7 @@ class Camera:
     def __init__(self, canvas: Canvas, focal: float, horizon: float, height: float, yaw: float = 0.0) -> None:
         """Focal length and horizon in canvas units, height in metres, yaw in radians."""
         self.canvas = canvas
+        canvas.camera = focal, horizon
         self.focal, self.horizon, self.height, self.yaw = focal, horizon, height, yaw
         across = (canvas.x[0] - UNITS / 2) / focal
         self.cosine, self.sine = float(np.cos(yaw)), float(np.sin(yaw))

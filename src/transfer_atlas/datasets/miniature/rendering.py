@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.ndimage import find_objects
@@ -16,7 +17,7 @@ from transfer_atlas.datasets.miniature import (
     scenes_street,
 )
 from transfer_atlas.datasets.miniature.appearance import develop
-from transfer_atlas.datasets.miniature.canvas import Canvas
+from transfer_atlas.datasets.miniature.canvas import UNITS, Canvas
 from transfer_atlas.datasets.miniature.stage import Stage
 from transfer_atlas.datasets.miniature.surfaces import Palette
 from transfer_atlas.datasets.miniature.worlds import (
@@ -25,7 +26,8 @@ from transfer_atlas.datasets.miniature.worlds import (
     materials,
     specification,
 )
-from transfer_atlas.datasets.prepared import IGNORE_LABEL, Objects, Record
+from transfer_atlas.datasets.normals import normals_of_depth
+from transfer_atlas.datasets.prepared import IGNORE_LABEL, Intrinsics, Objects, Record
 from transfer_atlas.errors import ConfigurationError
 
 SCENES = {
@@ -41,8 +43,10 @@ IN_SIGHT = 40  # pixels of an image of 96 x 96 that count as in sight
 SMALLEST = 12  # objects with fewer visible pixels (of 96 x 96) are marked crowd: too small to ask for
 
 
-def render(name: str, split: str, indices: Sequence[int], *, seed: int, image_size: int) -> list[Record]:
-    """Images of a split with their annotations.
+def render(
+    name: str, split: str, indices: Sequence[int], *, seed: int, image_size: int, normals: bool = False
+) -> list[Record]:
+    """Images of a split with their annotations; normals: also surface normals, derived from the depth.
 
     Image i depends on (name, split, i, seed, image_size) and on nothing else.
     """
@@ -51,10 +55,12 @@ def render(name: str, split: str, indices: Sequence[int], *, seed: int, image_si
         raise ConfigurationError(f"A miniature dataset has the splits train and val, not '{split}'.")
     if image_size < 16:
         raise ConfigurationError(f"image_size is {image_size}; the miniature world needs at least 16 pixels.")
-    return [_render_one(given, split, int(index), seed, image_size) for index in indices]
+    return [_render_one(given, split, int(index), seed, image_size, normals) for index in indices]
 
 
-def _render_one(given: MiniatureSpecification, split: str, index: int, seed: int, size: int) -> Record:
+def _render_one(
+    given: MiniatureSpecification, split: str, index: int, seed: int, size: int, normals: bool
+) -> Record:
     streams = (zlib.crc32(given.name.encode()), zlib.crc32(split.encode()), index)
     wanted_class = _wanted_class(given, index)
     for attempt in range(ATTEMPTS):
@@ -77,7 +83,8 @@ def _render_one(given: MiniatureSpecification, split: str, index: int, seed: int
         if _in_sight(canvas, wanted):
             break
     image = develop(canvas, look, rng)
-    return _annotate(given, canvas, image, f"{split}_{index:05d}", split, index)
+    record = _annotate(given, canvas, image, f"{split}_{index:05d}", split, index)
+    return replace(record, normals=_normals(record, canvas)) if normals else record
 
 
 def _wanted_class(given: MiniatureSpecification, index: int) -> tuple[str, ...]:
@@ -134,6 +141,13 @@ def _annotate(
     if given.classification is not None:
         label = index % len(given.classification)
     return Record(id=identity, split=split, image=image, mask=mask, objects=objects, depth=depth, label=label)
+
+
+def _normals(record: Record, canvas: Canvas) -> np.ndarray:
+    """Normals of the depth by the camera of the scene; scenes without one look along z from afar."""
+    focal, horizon = (UNITS, UNITS / 2) if canvas.camera is None else canvas.camera
+    intrinsics = Intrinsics(focal=(focal / UNITS, focal / UNITS), centre=(0.5, horizon / UNITS))
+    return normals_of_depth(record.depth, intrinsics)
 
 
 def _mask(given: MiniatureSpecification, canvas: Canvas) -> np.ndarray:

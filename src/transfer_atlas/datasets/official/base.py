@@ -10,18 +10,20 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.adapters.base import RawSettings, existing_folder, leads_out, relative_to
+from transfer_atlas.datasets.adapters.camera import Camera, with_normals
 from transfer_atlas.datasets.official.card import Card
 from transfer_atlas.datasets.official.files import decoded, image_size
 from transfer_atlas.datasets.official.label_tables import LabelTable, Unknown
 from transfer_atlas.datasets.prepared import Entry, Objects, Record, TaskType
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.errors import DatasetError
+from transfer_atlas.strict import Introduced
 
 
 class OfficialSettings(RawSettings):
@@ -35,6 +37,19 @@ class OfficialSettings(RawSettings):
         description="Split -> the dataset's own split it is made of.",
     )
 
+    camera: Annotated[Camera | None, Introduced(None)] = Field(
+        None,
+        description="Of datasets with depth: the camera of all images; with it they have surface normals as well.",
+    )
+
+    @model_validator(mode="after")
+    def _camera_needs_depth(self) -> Any:
+        if self.camera is not None and "depth" not in self.read_task_types:
+            raise ValueError(
+                "camera: normals are derived from depth, which this dataset has not, or is not read"
+            )
+        return self
+
     @property
     def read_task_types(self) -> tuple[TaskType, ...]:
         """Task types whose annotations are read."""
@@ -47,7 +62,8 @@ class OfficialSettings(RawSettings):
 
     def hashed(self, **options: Any) -> dict[str, Any]:
         """As every section; the lists of these adapters choose among things, and their order means nothing."""
-        return {name: _as_set(value) for name, value in super().hashed(**options).items()}
+        plain = super().hashed(**options)
+        return {name: value if name == "camera" else _as_set(value) for name, value in plain.items()}
 
 
 def _as_set(value: Any) -> Any:
@@ -276,12 +292,12 @@ class OfficialAdapter:
 
     def task_types(self, settings: OfficialSettings) -> tuple[TaskType, ...]:
         """Task types whose annotations the records hold."""
-        return settings.read_task_types
+        return settings.read_task_types + (() if settings.camera is None else ("normals",))
 
     def describe(self, settings: OfficialSettings, root: Path, dataset: str) -> dict[str, Any]:
         """Return the fields of DatasetDescription but name, counts, mean and std."""
         described = self.reader_class(settings, root, dataset).description()
-        return described | {
+        return with_normals(described, settings.camera) | {
             "source": settings.source or self.card.obtain,
             "licence": settings.licence or self.card.licence,
         }

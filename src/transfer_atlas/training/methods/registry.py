@@ -39,7 +39,14 @@ class Method:
 
     stages: tuple[str, ...] = ()
     settings: str | None = None
-    task_types: tuple[str, ...] = ("segmentation", "classification", "detection", "keypoints", "depth")
+    task_types: tuple[str, ...] = (
+        "segmentation",
+        "classification",
+        "detection",
+        "keypoints",
+        "depth",
+        "normals",
+    )
     source_data: bool = False
     start: str | None = None
     transfer: str | None = None
