@@ -132,6 +132,7 @@ rule report:
         figures=figures,
         scores=score_tables,
         cards=cards,
+        atdt=atdt_tables,
     output:
         page=report(
             f"{FLOW.study.results}/report.html",
@@ -151,6 +152,7 @@ rule report:
         facts=facts_of_report,
         published=str(ATLAS / "resources/published"),
         score_tables=FLOW.study.transferability is not None,
+        atdt_tables=FLOW.study.atdt is not None,
     message:
         f"report of study {FLOW.study.study}: {FLOW.study.results}/report.html"
     script:

@@ -34,7 +34,7 @@ tables = {
 for name, frame in tables.items():
     write_table(frame, Path(snakemake.output[name]))
 published = Path(facts["published"])
-write_page(tables["atdt_results"], gains, tables["atdt_findings"], published, Path(snakemake.output.page))
+write_page(tables["atdt_results"], tables["atdt_findings"], published, Path(snakemake.output.page))
 print(as_text(tables["atdt_findings"]), file=terminal, flush=True)
 shown = [folder for _, folder in facts["evaluations"]]
 write_stamp(Path(snakemake.output.stamp), shown, Path(snakemake.params.store))

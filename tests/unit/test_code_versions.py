@@ -233,6 +233,8 @@ def test_every_file_that_a_kind_of_run_uses_is_in_its_key(kind):
         "image_features": ["prepared", "source"],
         "features": ["prepared", "source"],
         "score": ["prepared", "source", "features"],
+        "atdt_translator": ["prepared"],
+        "atdt_translated": ["prepared"],
         "atdt_network": ["prepared"],
         "atdt_transfer_network": ["prepared"],
         "atdt_evaluation": ["prepared"],

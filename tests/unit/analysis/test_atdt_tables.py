@@ -10,7 +10,7 @@ from scipy import stats
 
 from transfer_atlas.analysis.atdt.figures import kept_images, levels_figure, panels_figure, tsne_figure
 from transfer_atlas.analysis.atdt.findings import findings_of_atdt, verdict_of
-from transfer_atlas.analysis.atdt.page import printed_rows, write_page
+from transfer_atlas.analysis.atdt.page import printed_rows, sections, write_page
 from transfer_atlas.analysis.atdt.tables import (
     evaluations_table,
     gains_table,
@@ -29,8 +29,8 @@ def record(direction, method, seed, value, on="b", status="finished", level=4):
         "direction": direction,
         "method": method,
         "evaluated_on": on,
-        "level": level if method == "atdt" else None,
-        "n1": "shared" if method == "atdt" else None,
+        "level": level if method.startswith("atdt") else None,
+        "n1": "shared" if method.startswith("atdt") else None,
         "batch_norm": True,
         "seed": seed,
     }
@@ -120,15 +120,29 @@ def test_tables_are_written_and_read_back(tmp_path):
 
 def test_the_page_has_the_papers_tables_with_its_numbers_beneath(tmp_path):
     results, gains = results_table(evaluations()), gains_table(evaluations())
-    write_page(results, gains, findings_of_atdt(gains), PUBLISHED, tmp_path / "atdt.html")
+    write_page(results, findings_of_atdt(gains), PUBLISHED, tmp_path / "atdt.html")
     text = (tmp_path / "atdt.html").read_text(encoding="utf-8")
     for told in ("43.14", "23.24", "0.394", "40.00", "<div class='interval'>", "AT/DT", "Abs Rel", "holds"):
         assert told in text
     printed = printed_rows(PUBLISHED / "atdt_table1.csv")
     assert printed.loc[("Synthia", "Carla", "AT/DT"), "mIoU"] == 43.14
-    write_page(
-        results.head(0), gains.head(0), findings_of_atdt(gains.head(0)), tmp_path, tmp_path / "none.html"
-    )
+    write_page(results.head(0), findings_of_atdt(gains.head(0)), tmp_path, tmp_path / "none.html")
+
+
+def test_cyclegans_rows_stand_with_tables_3_and_4_and_have_a_finding_of_their_own():
+    more = [record("depth_to_segmentation", "atdt_cyclegan", s, v) for s, v in enumerate([0.42, 0.45, 0.44])]
+    more += [record("depth_to_segmentation", "cyclegan", s, 0.33 + 0.01 * s) for s in range(3)]
+    found = evaluations(*more)
+    findings = findings_of_atdt(gains_table(found))
+    assert set(findings["finding"]) == {"T01", "T02"}
+    whole = row(findings, finding="T02", part="depth_to_segmentation/mean_iou/carla_to_city")
+    assert whole["value"] == pytest.approx((0.12 + 0.13 + 0.16) / 3) and whole["verdict"] == "holds"
+    tables = dict(sections(results_table(found), findings, PUBLISHED))
+    segmentation = tables["Depth to segmentation, on domain B"]
+    assert "AT/DT + CycleGAN" in segmentation and "43.20" in segmentation and "43.14" in segmentation
+    assert (
+        "15.636" not in tables["Segmentation to depth, on domain B"]
+    )  # Table 4: no CycleGAN in this direction here
 
 
 def test_figures_show_features_panels_and_levels(tmp_path):

@@ -2,11 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 from report_examples import HOSTILE, MISSING, reported_study
 
+from transfer_atlas.analysis.atdt.findings import findings_of_atdt
+from transfer_atlas.analysis.atdt.tables import evaluations_table, gains_table, results_table
 from transfer_atlas.analysis.report import words
 from transfer_atlas.analysis.report.answers import answers, next_steps
 from transfer_atlas.analysis.report.heat_maps import heat_maps
@@ -166,3 +169,24 @@ def test_facts_of_cells_are_json_that_a_browser_reads(html):
     (block,) = re.findall(r'class="cells">(.*?)</script>', html, re.DOTALL)
     facts = json.loads(block)
     assert any("diverged" in str(told) or "partly" in str(told) for told in facts.values())
+
+
+def test_a_study_with_atdt_has_its_tables_on_a_page(study, html):
+    assert 'id="atdt"' not in html
+    identity = dict.fromkeys(("a", "b"), "<i>city</i>")
+    identity |= {"direction": "depth_to_segmentation", "evaluated_on": "b", "batch_norm": True}
+    told = []
+    for seed in (0, 1):
+        for method, value in (("baseline", 0.30), ("atdt", 0.40 + seed / 100)):
+            own = {**identity, "method": method, "level": 4, "n1": "shared", "seed": seed}
+            metrics = {"value": value, "pixel_accuracy": 0.5, "per_class": {HOSTILE: value}}
+            told.append((own, {"status": "finished", "reason": None, "key": "0" * 16, "metrics": metrics}))
+    evaluations = evaluations_table(told)
+    tables = {
+        "atdt_results": results_table(evaluations),
+        "atdt_findings": findings_of_atdt(gains_table(evaluations)),
+    }
+    page = report_as_html(replace(study, tables={**study.tables, **tables}))
+    assert '<a href="#atdt">' in page and 'id="atdt"' in page and "40.50" in page
+    part = page.split('id="atdt"')[1].split("</section>")[0]
+    assert "<i>city" not in part and HOSTILE not in part and "&lt;i&gt;city" in part

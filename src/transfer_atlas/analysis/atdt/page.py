@@ -50,34 +50,40 @@ STYLE = (
 )
 
 
-def write_page(
-    results: pd.DataFrame, gains: pd.DataFrame, findings: pd.DataFrame, published: Path, path: Path
-) -> None:
+INTRODUCTION = (
+    "Mean over seeds with its 95 % interval; IoU and accuracy in percent. Grey rows are what the paper prints for its "
+    "own datasets, which ours cannot be compared with digit by digit."
+)
+
+
+def write_page(results: pd.DataFrame, findings: pd.DataFrame, published: Path, path: Path) -> None:
     """Write the page. published: folder of the papers' printed tables."""
     parts = [f"<!DOCTYPE html><meta charset='utf-8'><title>AT/DT</title><style>{STYLE}</style>"]
-    parts.append("<h1>Learning across tasks and domains</h1>")
-    parts.append(
-        "<p>Mean over seeds with its 95 % interval; IoU and accuracy in percent. Grey rows are what the paper "
-        "prints for its own datasets, which ours cannot be compared with digit by digit.</p>"
-    )
+    parts.append(f"<h1>Learning across tasks and domains</h1><p>{INTRODUCTION}</p>")
+    for heading, table in sections(results, findings, published):
+        parts += [f"<h2>{html.escape(heading)}</h2>", table]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+def sections(results: pd.DataFrame, findings: pd.DataFrame, published: Path) -> list[tuple[str, str]]:
+    """Headings and tables, as HTML: of each direction on B and on A, then the findings."""
+    found = []
     for direction in sorted(set(results["direction"])):
-        for on in ("b", "a"):
+        for on, where in (("b", "on domain B"), ("a", "on the training domain A")):
             chosen = results[(results["direction"] == direction) & (results["evaluated_on"] == on)]
             if chosen.empty:
                 continue
-            where = "on domain B" if on == "b" else "on the training domain A"
-            parts.append(f"<h2>{direction.replace('_', ' ').capitalize()}, {where}</h2>")
-            printed = [PUBLISHED[direction, on]] if (direction, on) in PUBLISHED else []
-            if printed and on == "b" and chosen["method"].str.contains("cyclegan").any():
-                printed.append(WITH_CYCLEGAN[direction])
-            rows = [printed_rows(published / name) for name in printed]
-            parts.append(shaped(chosen, pd.concat(rows) if rows else pd.DataFrame()))
-    parts.append("<h2>Findings</h2>")
+            rows = pd.DataFrame()
+            if (direction, on) in PUBLISHED:
+                rows = printed_rows(published / PUBLISHED[direction, on])
+                if on == "b" and chosen["method"].str.contains("cyclegan").any():
+                    rows = pd.concat([rows, _with_cyclegan(published / WITH_CYCLEGAN[direction])])
+            table = shaped(chosen, rows)
+            found.append((f"{direction.replace('_', ' ').capitalize()}, {where}", table))
     told = findings[["part", "statistic", "value", "low", "high", "count", "verdict", "why"]]
     told = told.astype(object).where(told.notna(), "")
-    parts.append(told.to_html(index=False, border=0, float_format="{:.4g}".format))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(parts) + "\n", encoding="utf-8")
+    return [*found, ("Findings", told.to_html(index=False, border=0, float_format="{:.4g}".format))]
 
 
 def shaped(results: pd.DataFrame, printed: pd.DataFrame) -> str:
@@ -122,6 +128,16 @@ def printed_rows(path: Path) -> pd.DataFrame:
     keys = ["A", "B", "method"]
     wide = found.pivot_table(index=keys, columns="metric", values="value", sort=False)
     return wide[order]
+
+
+def _with_cyclegan(path: Path) -> pd.DataFrame:
+    """The rows of Table 3 or 4 that Tables 1 and 2 do not have; both are of Carla and Cityscapes."""
+    found = printed_rows(path)
+    if found.empty:
+        return found
+    found = found[["CycleGAN" in names[2] for names in found.index]]
+    found.index = pd.MultiIndex.from_tuples([("Carla", "Cityscapes", names[2]) for names in found.index])
+    return found
 
 
 def _method(variant: tuple) -> str:

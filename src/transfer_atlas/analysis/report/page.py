@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from transfer_atlas.analysis.report import words
 from transfer_atlas.analysis.report.answers import answers, next_steps, seeds_of
+from transfer_atlas.analysis.report.atdt import atdt
 from transfer_atlas.analysis.report.charts import effects_chart
 from transfer_atlas.analysis.report.datasets import dataset_pages
 from transfer_atlas.analysis.report.findings import findings
@@ -64,6 +65,7 @@ def report_as_html(study: ReportedStudy) -> str:
         metrics=metrics(study),
         findings=findings(study),
         published=beside(study),
+        atdt=atdt(study),
         figures=_figures(study),
         style=_inside("style.css", "datatables/dataTables.dataTables.min.css"),
         tables_code=_inside("datatables/dataTables.min.js"),

@@ -24,6 +24,7 @@ STUDY_TABLES = (
     "curves",
     "findings",
 )
+ATDT_TABLES = ("atdt_results", "atdt_findings")
 SCORE_TABLES = ("scores", "domain_distances", "metric_evaluation", "metric_differences", "metric_stability")
 
 
@@ -31,7 +32,8 @@ SCORE_TABLES = ("scores", "domain_distances", "metric_evaluation", "metric_diffe
 class ReportedStudy:
     """A study as the report sees it.
 
-    facts: as `facts_of_report` of planning gives them; tables: by name, those of scores only where the study has them;
+    facts: as `facts_of_report` of planning gives them; tables: by name, those of scores and of AT/DT only where the
+    study has them;
     place: folder of the report, which links are relative to; figures: PNG files; cards: facts of dataset cards with
     their contact sheets; published: folder of the papers' printed tables.
     """
