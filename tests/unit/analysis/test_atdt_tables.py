@@ -19,7 +19,7 @@ from transfer_atlas.analysis.atdt.tables import (
     runs_table,
 )
 from transfer_atlas.analysis.tables.files import read_table, write_table
-from transfer_atlas.planning.workflow import PUBLISHED
+from transfer_atlas.planning.facts import PUBLISHED
 
 
 def record(direction, method, seed, value, on="b", status="finished", level=4):
