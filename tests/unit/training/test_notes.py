@@ -81,7 +81,7 @@ def test_every_run_is_measured_on_its_training_images_and_shown(name, tmp_path):
     )
     assert found["training_images"] == 3 and found["training_value"] is not None
     assert len(pd.read_parquet(tmp_path / "output" / "per_image.parquet")) > 0
-    with_error = name in ("segmentation", "depth")
+    with_error = name in ("segmentation", "depth", "normals")
     assert [panel["image"] for panel in found["panels"]] == data.ids("val")
     for panel in found["panels"]:
         assert panel["tiles"] == ["input", "annotation", "prediction", *(["error"] if with_error else [])]
