@@ -290,11 +290,11 @@ def main(chosen: list[str]) -> int:
         finished = blank(root / "finished")
         finished.snakemake("--cores", "2", "sources", cores=None, timeout=2 * WAIT).well()
         expected = undisturbed(half_done(finished, root / "expected"))
-        for name in chosen or FAULTS:
+        for number, name in enumerate(chosen or FAULTS):
             began = time.monotonic()
             clone = half_done(finished, root / name)
             full = small_scratch(clone) if name == "full_scratch" else contextlib.nullcontext()
-            with full, Slurm(root / f"{name[:8]}.slurm") as slurm:
+            with full, Slurm(root / f"slurm{number}") as slurm:
                 try:
                     report = under_fault(clone, slurm, FAULTS[name], expected)
                     same = clone.files(*PRODUCTS) == expected

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from laboratories import REPOSITORY, another, copied, first_laboratory
@@ -269,6 +270,15 @@ def test_recording_a_partial_clone_drops_no_tables_of_others(first, second):
     assert (first.folder / "results/other/tables/gains.csv").exists()
     assert (first.folder / "results/paper/tables/gains.csv").exists()
     assert first.dvc("status").strip() == "Data and pipelines are up to date."
+
+
+def test_tables_changed_in_the_remote_are_not_accepted(first, second):
+    stored = first.remote_object(Path("results/paper/tables/gains.csv"))
+    stored.chmod(0o644)
+    stored.write_text("Gain", encoding="utf-8")  # of the same length
+    said = second.sharing("pull", "tables", status=1)
+    assert "results/paper/tables/gains.csv is not what is recorded: it does not have the md5" in said
+    assert not (second.folder / "results/paper/tables/gains.csv").exists()
 
 
 def test_two_laboratories_publish_and_a_hosting_service_merges(first, second):

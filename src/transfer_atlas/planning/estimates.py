@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,19 @@ from transfer_atlas.store.store import RUN_FILE
 Work = tuple[str, float]
 
 
+# What reading and judging a run.json that anybody may have written can come to.
+NO_RECORD = (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
+LARGEST = 1e18  # seconds, bytes, pixels: more is nonsense, and would spoil all that is calculated with it
+
+
+def plausible(value: Any, least: float = 0.0) -> float:
+    """A number that a finished run may have taken. Raises ValueError for others, be they infinite or negative."""
+    number = float(value)
+    if not least <= number <= LARGEST:
+        raise ValueError(f"{value} is no number of seconds, bytes or pixels")
+    return number
+
+
 def pixels(settings: Mapping[str, Any]) -> float | None:
     """Training pixels a run goes through, which its time is proportional to; None if it does not train."""
     training = settings.get("training")
@@ -27,7 +41,7 @@ def pixels(settings: Mapping[str, Any]) -> float | None:
         return None
     height, width = training["crop"]
     rates = len(settings.get("learning_rates", [None]))
-    return float(training["steps"] * training["batch_size"] * height * width * rates)
+    return math.prod(map(float, (training["steps"], training["batch_size"], height, width, rates)))
 
 
 def work_of(kind: str, settings: Mapping[str, Any]) -> Work:
@@ -44,12 +58,12 @@ def work_of(kind: str, settings: Mapping[str, Any]) -> Work:
         adapter = settings["adapter"]
         images = [adapter.get(name) for name in ("n_train", "n_val")]
         if adapter["name"] == "miniature" and None not in images:
-            return "prepared/miniature", float(sum(images) * adapter["image_size"] ** 2)
+            return "prepared/miniature", float(sum(images)) * float(adapter["image_size"]) ** 2
         return f"prepared/{adapter['name']}/whole", 1.0
     name = str(settings.get("metric") or _network(kind, settings))
     if settings.get("images") is not None and "resolution" in settings:
         height, width = settings["resolution"]
-        return f"{kind}/{name}", float(settings["images"] * height * width)
+        return f"{kind}/{name}", math.prod(map(float, (settings["images"], height, width)))
     return f"{kind}/{name}/whole", 1.0
 
 
@@ -84,13 +98,16 @@ def measured(store: Path, probed: Mapping[str, float] | None = None) -> Measured
                 record = json.loads(path.read_text(encoding="utf-8"))
                 if record["status"] != "finished":
                     continue
-                settings, took = record["settings"], float(record["seconds"])
+                settings = record["settings"]
                 alike, work = work_of(name, settings)
-                held = sum(float(each["bytes"]) for each in (record.get("files") or {}).values())
-            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                alike_in_size = _alike_in_size(name, settings)
+                rate = plausible(record["seconds"]) / plausible(work, least=1.0)
+                held = sum(plausible(each["bytes"]) for each in (record.get("files") or {}).values())
+                held += path.stat().st_size
+            except NO_RECORD:
                 continue  # a damaged record is refused where it is used; here it only gives no estimate
-            seconds.setdefault(alike, []).append(took / work)
-            sizes.setdefault(_alike_in_size(name, settings), []).append(held + path.stat().st_size)
+            seconds.setdefault(alike, []).append(rate)
+            sizes.setdefault(alike_in_size, []).append(held)
             if kind.uses_torch:
                 device = str(record.get("device") or "")
                 devices[device] = devices.get(device, 0) + 1

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-from transfer_atlas.planning.estimates import network_name, pixels
+from transfer_atlas.planning.estimates import NO_RECORD, network_name, pixels, plausible
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.run import Run
 from transfer_atlas.store.store import RUN_FILE
@@ -123,7 +123,7 @@ def batch_pixels(settings: Mapping[str, Any]) -> float:
     if training is None:
         return 0.0
     height, width = training["crop"]
-    return float(training["batch_size"] * height * width)
+    return math.prod(map(float, (training["batch_size"], height, width)))
 
 
 def _training_seconds(settings: Mapping[str, Any], on_gpu: bool) -> float:
@@ -150,7 +150,7 @@ def _backbone(settings: Mapping[str, Any]) -> Backbone:
 
 def _likeness(kind: str, settings: Mapping[str, Any], on_gpu: bool) -> tuple[str, str, bool]:
     if kind == "prepared":
-        return kind, settings["adapter"]["name"], False
+        return kind, str(settings["adapter"]["name"]), False
     return kind, str(settings.get("metric") or network_name(settings)), on_gpu
 
 
@@ -161,14 +161,15 @@ def _taken(path: Path) -> Taken | None:
         if record["status"] != "finished":
             return None
         settings = record["settings"]
+        work = pixels(settings)
         return Taken(
-            _likeness(record["kind"], settings, not record["device"].startswith("cpu")),
-            float(record["seconds"]),
-            pixels(settings),
-            batch_pixels(settings),
-            float(record["peak_memory_host_bytes"]),
+            _likeness(str(record["kind"]), settings, not record["device"].startswith("cpu")),
+            plausible(record["seconds"]),
+            None if work is None else plausible(work, least=1.0),
+            0.0 if work is None else plausible(batch_pixels(settings), least=1.0),
+            plausible(record["peak_memory_host_bytes"]),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except NO_RECORD:
         return None
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from transfer_atlas.sharing.record_files import dump
 from transfer_atlas.store.checked import RUN_NAME, read_checked
+from transfer_atlas.store.files import printable
 from transfer_atlas.store.store import StoreError
 
 Record = Mapping[str, Any]  # a run.json
@@ -112,7 +113,9 @@ def differences(run: Planned, record: Record, find: Find) -> tuple[str, ...]:
             )
         elif parent.key != key:
             other = find(key)
-            inner = () if other is None or other["kind"] != parent.kind else differences(parent, other, find)
+            inner = (
+                () if other is None or other.get("kind") != parent.kind else differences(parent, other, find)
+            )
             # the parent of another name is another one, whatever else differs
             named = other is not None and other.get("name") == parent.name and inner
             found += inner if named else [f"{role}: {key} -> {parent.key}"]
@@ -126,6 +129,7 @@ def summary(found: Iterable[OtherVersion], most: int = 8) -> list[str]:
         f"{count} {kind} results of other versions lie here; they differ in {'; '.join(differences) or 'nothing told'}"
         for (kind, differences), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
+    lines = list(map(printable, lines))
     return lines if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} groups more"]
 
 

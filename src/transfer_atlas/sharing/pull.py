@@ -202,6 +202,10 @@ def pull_tables(repository: Repository) -> Pulled:
                     absent = {str(layer.folder / study): {name: files[name][0] for name in names}}
                     result.problems += [] if result.failed else _reasons(absent, said)
                     continue
+            if problems := _damaged(repository, str(layer.folder / study), files):
+                result.problems += problems
+                cache.discard_damaged(repository, files)
+                continue
             for name, (digest, _) in files.items():
                 if name not in here:
                     cache.place_file(repository, digest, folder / name, repository.folder / layer.folder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import stat
 from collections.abc import Collection
@@ -24,6 +25,7 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 PART = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.+=,@-]*")  # of the path of a file
 LONGEST = 240  # characters of a path within a layer
 LARGEST = 1 << 60  # bytes of a file
+LARGEST_NUMBER = 1e300  # of what tables and plans calculate with; JSON has integers without bound
 DEEPEST = 60  # levels of JSON; those of a run.json are fewer than 10
 LARGEST_RECORD = 64 * 1024 * 1024  # bytes of a run.json; the largest known ones have 2 MB
 
@@ -70,7 +72,7 @@ def size(value: object) -> int:
 def plain_json(text: str | bytes) -> Any:
     """Parsed JSON without NaN, infinities and bottomless nesting. Raises Unacceptable for anything else."""
     try:
-        value = json.loads(text, parse_constant=_no_number)
+        value = json.loads(text, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         raise Unacceptable(f"is no JSON ({error}).") from None
     if _deeper(value, DEEPEST):
@@ -129,7 +131,10 @@ def checked_record(record: Any, key: str) -> dict[str, Any]:
             raise Unacceptable(f"{name} is {_shown(record[name])}; expected a mapping.")
     metrics = record.get("metrics") or {}
     for name, value in (("value", metrics.get("value")), ("seconds", record.get("seconds"))):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        number = (
+            isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
+        )
+        if value is not None and not number:
             raise Unacceptable(f"{name} is {_shown(value)}; expected a number.")
     for role, parent in record["parents"].items():
         if not isinstance(parent, str) or re.fullmatch(r"[0-9a-f]{16}", parent) is None:
@@ -184,6 +189,13 @@ def _without_times(value: Any) -> Any:
 def _deeper(value: Any, levels: int) -> bool:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return levels < 0 or any(_deeper(entry, levels - 1) for entry in inner)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):  # 1e999, which could be read and never be written again
+        raise ValueError(f"{text} is too large")
+    return value
 
 
 def _no_number(text: str) -> float:

@@ -49,7 +49,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise StoreError(f"{path} is missing; run snakemake again to compute it, or pull it.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise StoreError(f"{path} is damaged ({error}); remove {folder} and run snakemake again.") from None
     key = record.get("key") if isinstance(record, dict) else None
     if key != Path(folder).name:

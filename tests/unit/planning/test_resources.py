@@ -1,13 +1,17 @@
 """What a run's job asks a scheduler for: by backbone, batch and crop, and by what finished runs took."""
 
+import functools
 import json
 from pathlib import Path
 
 import pytest
 import study_examples as examples
 import yaml
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from transfer_atlas.models.backbone import build_backbone
+from transfer_atlas.planning.estimates import plan_table
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.resources import (
     BACKBONES,
@@ -22,6 +26,7 @@ from transfer_atlas.training.memory import activation_bytes
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 NONE = Experience()
+PLAN = functools.cache(examples.plan)
 
 
 def transfer_of(**training):
@@ -88,6 +93,64 @@ def test_records_that_are_damaged_or_of_failed_runs_tell_nothing(tmp_path):
     third.folder(tmp_path).mkdir(parents=True)
     (third.folder(tmp_path) / "run.json").write_text("{")
     assert minutes(first, Experience.of_store(tmp_path), on_gpu=False) == minutes(first, NONE, on_gpu=False)
+
+
+HOSTILE = st.sampled_from(
+    [
+        None,
+        True,
+        "a",
+        "1" * 400,
+        [],
+        [1],
+        {},
+        -1,
+        0,
+        1e-300,
+        1e300,
+        10**400,
+        float("inf"),
+        float("nan"),
+        10**12,
+    ]
+)
+
+
+@settings(max_examples=60, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@given(
+    record=st.dictionaries(
+        st.sampled_from(["kind", "seconds", "device", "peak_memory_host_bytes", "files"]), HOSTILE
+    ),
+    changes=st.dictionaries(
+        st.sampled_from(["training", "adapter", "backbone", "images", "resolution"]), HOSTILE
+    ),
+    training=st.dictionaries(
+        st.sampled_from(["steps", "batch_size", "crop"]), HOSTILE | st.tuples(HOSTILE, HOSTILE)
+    ),
+)
+def test_no_record_of_others_spoils_a_plan(tmp_path_factory, record, changes, training):
+    """Neither what jobs ask for nor the table of a plan, which take times and sizes from all that the store holds."""
+    plan, store = PLAN(), tmp_path_factory.mktemp("store")
+    first, second, *_ = plan.of_kind("transfer")
+    said = dict(first.settings) | changes
+    if "training" not in changes:
+        said["training"] = dict(first.settings["training"]) | training
+    finish(first, store, 600.0, 2**30)
+    path = first.folder(store) / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | record | {"settings": said}))
+    known = Experience.of_store(store)
+    for run in (second, plan.of_kind("prepared")[0]):
+        assert minutes(run, known, on_gpu=False) > 0 and memory_mb(run, known, on_gpu=False) > 0
+    table = plan_table(plan, store, 1)
+    assert "nan" not in table and "inf" not in table
+
+
+def test_a_record_without_end_tells_nothing(tmp_path):
+    first, *_ = examples.plan().of_kind("transfer")
+    first.folder(tmp_path).mkdir(parents=True)
+    (first.folder(tmp_path) / "run.json").write_text("[" * 100_000)
+    assert minutes(first, Experience.of_store(tmp_path), on_gpu=False) == minutes(first, NONE, on_gpu=False)
+    assert plan_table(examples.plan(), tmp_path, 1)
 
 
 def test_least_memory_is_asked_for_whatever_runs_took(tmp_path):

@@ -138,6 +138,7 @@ def good(run=f"a/{KEY}", md5="0" * 32):
         ("b/x.json", {"run": f"b/{KEY}", "files": {"run.json": ["0" * 32, -1]}}),
         ("b/x.json", {"run": f"b/{KEY}", "files": {"run.json": ["0" * 32, 1], "run.json/x": ["0" * 32, 1]}}),
         ("b/x.json", good(f"b/{KEY}") | {"told": 5}),
+        ("b/x.json", json.dumps(good(f"b/{KEY}") | {"told": {"value": 5}}).replace("5}", "1e999}")),
         ("b/x.json", good(f"b/{KEY}") | {"state": "other"}),
     ],
 )  # fmt: skip
@@ -264,6 +265,7 @@ BAD_RECORDS = [
     {"status": ["finished"]},
     {"metrics": {"value": "0.9"}},
     {"metrics": {"value": True}},
+    {"metrics": {"value": 10**400}},
     {"seconds": "long"},
     {"packages": ["torch"]},
     {"device": {"name": "cpu"}},
@@ -342,6 +344,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=12,
 )
+# Numbers that JSON can say and floating point cannot: what was read must be written again.
+UNBOUNDED = st.sampled_from(["1e999", "-1e999", "1" * 400, "9" * 5000, "NaN", "1E+400"])
 NAMES = st.sampled_from(
     [*[str(bad) for bad in (*BAD_RUNS, *BAD_FILES)], f"a/{KEY}", "run.json", "model.safetensors"]
 )
@@ -373,6 +377,17 @@ def test_any_record_is_read_or_refused(content):
             assert len(digest) == 32 and digest.isalnum() and size >= 0
         assert inside(Path("/recorded"), Path("/recorded") / version.place)
         assert parse(version.text()) == version
+
+
+@BOUNDED
+@given(RECORD, UNBOUNDED)
+def test_any_number_is_read_and_written_again_or_refused(content, number):
+    text = json.dumps(content | {"told": {"value": 12345}, "run": f"a/{KEY}"}).replace("12345", number)
+    try:
+        version = parse_version(text)
+    except Unacceptable:
+        return
+    assert parse_version(version.text()) == version
 
 
 @BOUNDED
