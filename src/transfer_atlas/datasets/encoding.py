@@ -20,6 +20,7 @@ LARGEST_MEGAPIXELS = (
     178.0  # beyond it a small file may be made to fill the memory; aerial tiles need a setting
 )
 ORIENTATION_TAG = 0x0112
+BITS_PER_SAMPLE = 258  # tag of TIFF
 _PILLOWS_LIMIT = threading.Lock()
 
 
@@ -113,6 +114,8 @@ def open_image(image: bytes | np.ndarray, largest: float = LARGEST_MEGAPIXELS) -
             raise ValueError("pixels are floating-point numbers, whose range nobody knows")
         else:
             rgb = opened.convert("RGB")
+            if _bits_of_colour(image, opened) == 16:
+                _check_upper_bits(rgb)
     return encode_png(np.asarray(rgb), level=1), rgb
 
 
@@ -158,6 +161,27 @@ def _is_kept(data: bytes, opened: Image.Image) -> bool:
     return (
         header is not None and header[0] == 8 and header[1] in PLAIN_PNG and "transparency" not in opened.info
     )
+
+
+def _bits_of_colour(data: bytes, opened: Image.Image) -> int:
+    """Bits per channel of a PNG or TIFF in colour, which Pillow shows as 8 whatever they are."""
+    header = png_header(data)
+    if header is not None:
+        return header[0]
+    bits = getattr(opened, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,))
+    return int(max(bits) if isinstance(bits, tuple) else bits)
+
+
+def _check_upper_bits(rgb: Image.Image) -> None:
+    """Raise ValueError if colour of 16 bits uses at most the lowest 14, as cameras of 10 to 14 bits write it.
+
+    Its upper eight bits, all that Pillow gives of colour, are almost black.
+    """
+    if max(high for _, high in rgb.getextrema()) < 2**6:
+        raise ValueError(
+            "colour of 16 bits per channel of which the upper are empty, so that 8 bits of it are almost black: save "
+            "it with 8 bits per channel, scaled"
+        )
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:

@@ -122,7 +122,7 @@ class _RawDataset(OpenedDataset):
         listed = list(records(settings, root, problems, **only))
         self._entries: list[Entry | Record] = [entry for entry in listed if entry.split == split]
         problems.raise_if_any()
-        self.passed_over: dict[str, int] = problems.passed_over
+        self.passed_over: dict[str, int] = problems.passed_over | problems.mentioned
         if self.passed_over:
             told = ", ".join(f"{number} {what}" for what, number in sorted(self.passed_over.items()))
             warnings.warn(f"Dataset '{adapter}' below {root}: passed over {told}", stacklevel=4)
@@ -205,20 +205,47 @@ class _PreparedAsOpened(OpenedDataset):
         return OpenedSample(sample.id, image, mask=mask, depth=depth, label=sample.label)
 
 
-def open_dataset(
-    adapter: str, root: Path | str, split: str, task_type: TaskType, **options: Any
-) -> OpenedDataset:
+ASKED = ("adapter", "root", "split", "task_type")
+
+
+def open_dataset(*asked: Any, **options: Any) -> OpenedDataset:
     """Open one split of a dataset for one task type: a sequence of samples that are read when asked for.
+
+    Called as open_dataset(adapter, root, split, task_type, **options), by place or by name.
 
     adapter: name of an official or generic adapter, or `prepared`; root: the folder of the dataset, or the data
     root it lies in (below the adapter's default `path`); a prepared dataset's own folder opens it under any
-    adapter's name; split: `train`, `val`, or another that the dataset has; options: settings of the adapter.
+    adapter's name; split: `train`, `val`, or another that the dataset has; options: settings of the adapter. An
+    adapter's own setting `split` (the share that is for validation) can be given where the four come by place.
 
     Raises DatasetError if the adapter, an option, the folder, the split or the task type is not there, or the
-    files listed are not in order; those of one image are checked when it is read.
+    files listed are not in order; those of one image are checked when it is read. TypeError if one of the four is
+    not given.
     """
+    if len(asked) > len(ASKED):
+        raise TypeError(
+            f"open_dataset takes {', '.join(ASKED)}, and options by name; {len(asked)} came by place"
+        )
+    given = dict(zip(ASKED, asked, strict=False))
+    for name in ASKED[len(asked) :]:
+        if name not in options:
+            raise TypeError(f"open_dataset lacks `{name}`; it takes {', '.join(ASKED)}, and options by name")
+        given[name] = options.pop(name)
+    return _opened(**given, options=options)
+
+
+def _opened(
+    adapter: str, root: Path | str, split: str, task_type: TaskType, options: dict[str, Any]
+) -> OpenedDataset:
     root = Path(root).expanduser()
+    if task_type not in TaskType.__args__:
+        known = ", ".join(TaskType.__args__)
+        raise DatasetError(f"There is no task type {task_type!r}; expected one of {known}.")
     if adapter == PREPARED or ((root / "dataset.json").is_file() and (root / "index.parquet").is_file()):
+        if options and adapter == PREPARED:
+            raise DatasetError(
+                f"A prepared dataset has no options; found {', '.join(sorted(options))}: leave them out."
+            )
         return _PreparedAsOpened(root, split, task_type)
     return _RawDataset(adapter, root, split, task_type, options)
 

@@ -32,6 +32,7 @@ def prepare_dataset(
     workers: int = 1,
     unfinished: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    mentioned: dict[str, int] | None = None,
 ) -> DatasetDescription:
     """Read a raw dataset below `root`, and write it to `folder` as a prepared dataset.
 
@@ -39,6 +40,7 @@ def prepare_dataset(
     cache_file: where md5s of files are remembered. workers, unfinished, progress: see `write_prepared`.
     part: of a part of the dataset, which images to take and which files it is made of, if not of all:
         {"images": patterns of ids, "files": patterns of paths}. The adapter sees these files and no others.
+    mentioned: takes what lies beside the files that were read, and how often it was met.
 
     Raises DatasetError with up to 20 problems: file, what was found, what was expected, and a remedy; or if the
     files are not of the version.
@@ -74,6 +76,8 @@ def prepare_dataset(
     )
     if checked is not None:
         checked.check_unchanged(cache_file)
+    if mentioned is not None:
+        mentioned |= problems.mentioned
     return written
 
 
@@ -94,6 +98,7 @@ def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict
         name: location[name] for name in location if name != "data_root"
     }
     settings = TypeAdapter(AdapterSettings).validate_python(given)
+    mentioned: dict[str, int] = {}
     description = prepare_dataset(
         settings,
         Path(location["data_root"]),
@@ -105,8 +110,9 @@ def prepare(request: dict[str, Any], scratch: Path, progress_to: TextIO) -> dict
         workers=request.get("threads", 1),
         unfinished=scratch / "shards",
         progress=_Progress(request["name"], progress_to),
+        mentioned=mentioned,
     )
-    for line in _remarks(description):
+    for line in _remarks(description, mentioned):
         print(f"  {request['name']}: {line}", file=progress_to)
     absent = description.segmentation.absent_classes if description.segmentation else {}
     return {"counts": description.counts, "absent_classes": absent}
@@ -128,15 +134,16 @@ class _Progress:
             print(f"  {self.name}: {done} of {total} images", file=self.stream, flush=True)
 
 
-def _remarks(description: DatasetDescription) -> Iterator[str]:
+def _remarks(description: DatasetDescription, mentioned: dict[str, int]) -> Iterator[str]:
     """What is worth knowing of a dataset that is in order."""
     for file, found in description.broken.items():
         yield f"left out: {file}: {found}"
-    for what, number in description.passed_over.items():
+    for what, number in (description.passed_over | dict(sorted(mentioned.items()))).items():
         yield f"passed over: {number} {what}"
     absent = description.segmentation.absent_classes if description.segmentation else {}
     absent_boxes = description.detection.absent_classes if description.detection else {}
-    for what, by_split in (("pixel", absent), ("box", absent_boxes)):
+    absent_images = description.classification.absent_classes if description.classification else {}
+    for what, by_split in (("pixel", absent), ("box", absent_boxes), ("image", absent_images)):
         for split, classes in by_split.items():
             if classes:
                 yield f"no {what} of {', '.join(classes)} in {split}"

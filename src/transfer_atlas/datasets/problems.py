@@ -20,6 +20,7 @@ class Problems:
         self.texts: list[str] = []
         self.broken_texts: dict[str, str] = {}  # file -> what is wrong with it; such images are left out
         self.passed_over: dict[str, int] = {}  # what -> number of files
+        self.mentioned: dict[str, int] = {}  # the same, told when a dataset is read and not kept with it
 
     def __bool__(self) -> bool:
         """Whether any problem was found."""
@@ -46,6 +47,11 @@ class Problems:
         """Count files that look like images of the dataset and are not used; what: where, and of which kind."""
         if number:
             self.passed_over[what] = self.passed_over.get(what, 0) + number
+
+    def mention(self, what: str, number: int = 1) -> None:
+        """Count files beside those the settings ask for, which somebody may have meant to be part of the dataset."""
+        if number:
+            self.mentioned[what] = self.mentioned.get(what, 0) + number
 
     def merge(self, texts: list[str], broken: dict[str, str], passed_over: dict[str, int]) -> None:
         """Take over what another has found. Raises DatasetError as `add` does."""

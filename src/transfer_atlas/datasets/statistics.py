@@ -129,6 +129,10 @@ class Statistics:
             if not known:
                 remedy = "Normals need neighbouring pixels of known depth: correct the depth, or leave normals out."
                 problems.add(f"split {split}", "no pixel with a normal", "some", remedy)
+        if description.classification is not None and len(description.classification.classes) < 2:
+            found = f"'{description.classification.classes[0]}' is the only class"
+            remedy = "Correct `path`, `splits` or `classes`."
+            problems.add("classes of images", found, "two or more, or nothing can be learnt", remedy)
 
     def _check_classes(self, description: DatasetDescription, problems: Problems) -> None:
         about = description.segmentation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import colormaps
@@ -22,8 +23,16 @@ def colour_of(number: int) -> tuple[int, int, int]:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def draw(picture: np.ndarray, answer: Answer, description: DatasetDescription) -> Image.Image:
-    """An answer over the picture (H, W, 3) uint8 of which it is."""
+def draw(
+    picture: np.ndarray,
+    answer: Answer,
+    description: DatasetDescription,
+    box_colours: Sequence[tuple[int, int, int]] | None = None,
+) -> Image.Image:
+    """An answer over the picture (H, W, 3) uint8 of which it is.
+
+    box_colours: of each class of boxes; by default distinct ones. Boxes without scores are drawn without them.
+    """
     if answer.mask is not None:
         return _cover(picture, colours_of_mask(answer.mask, description.segmentation.colours))
     if answer.depth is not None:
@@ -38,7 +47,7 @@ def draw(picture: np.ndarray, answer: Answer, description: DatasetDescription) -
         _label(canvas, (2, 2), f"{name} {answer.probabilities[best]:.2f}", colour_of(best))
         return image
     for number in reversed(range(len(answer.boxes))):  # the best on top
-        _object(canvas, answer, number, description)
+        _object(canvas, answer, number, description, box_colours)
     return image
 
 
@@ -89,9 +98,13 @@ def _cover(picture: np.ndarray, colours: np.ndarray) -> Image.Image:
 
 
 def _object(
-    canvas: ImageDraw.ImageDraw, answer: Answer, number: int, description: DatasetDescription
+    canvas: ImageDraw.ImageDraw,
+    answer: Answer,
+    number: int,
+    description: DatasetDescription,
+    box_colours: Sequence[tuple[int, int, int]] | None,
 ) -> None:
-    """A box with its class and score, or a skeleton."""
+    """A box with its class, and score if it has one, or a skeleton."""
     width = max(1, round(max(answer.size) / 200))
     if answer.keypoints is not None:
         colour, points = colour_of(number), answer.keypoints[number]
@@ -106,9 +119,11 @@ def _object(
         return
     label = int(answer.labels[number])
     left, top, right, bottom = answer.boxes[number].tolist()
-    canvas.rectangle([left, top, max(left, right), max(top, bottom)], outline=colour_of(label), width=width)
+    colour = colour_of(label) if box_colours is None else tuple(box_colours[label])
+    canvas.rectangle([left, top, max(left, right), max(top, bottom)], outline=colour, width=width)
     name = description.detection.classes[label]
-    _label(canvas, (left, top), f"{name} {answer.scores[number]:.2f}", colour_of(label))
+    text = name if answer.scores is None else f"{name} {answer.scores[number]:.2f}"
+    _label(canvas, (left, top), text, colour)
 
 
 def _label(

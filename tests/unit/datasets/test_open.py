@@ -55,6 +55,16 @@ def test_the_folder_or_the_data_root_it_lies_in(root):
         assert len(open_dataset("image_mask_folders", place, "val", "segmentation", path=path, **MASKED)) == 1
 
 
+def test_the_rule_that_divides_images_is_an_option_as_well(root):
+    """`split` names the split that is opened, and is a setting of its own: both can be said."""
+    options = {"images": "images/train/*.png", "masks": "masks/train/{stem}.png", "classes": ["sky", "road"]}
+    opened = [
+        open_dataset("image_mask_folders", root / "toy", split, "segmentation", split=0.5, **options)
+        for split in ("train", "val")
+    ]
+    assert sorted(opened[0].ids + opened[1].ids) == ["images/train/0", "images/train/1"]
+
+
 def test_depth_is_not_a_number_where_invalid(root):
     options = {"images": "images/{split}/*.png", "depth": {"maximum": 10.0}}
     depth = open_dataset("depth_png", root / "toy", "train", "depth", **options)[0].depth

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def card_as_markdown(card: Mapping[str, Any], sheet: str) -> str:
     for kind, told in card["tasks"].items():
         lines += ["", f"## {kind}", "", *_task_lines(kind, told)]
     lines += [""] + [f"* Not verified on the archive: {text}" for text in official.get("unverified", [])]
-    return "\n".join(lines).rstrip("\n") + "\n"
+    return re.sub("\n{3,}", "\n\n", "\n".join(lines)).rstrip("\n") + "\n"
 
 
 def _task_lines(kind: str, told: Mapping[str, Any]) -> list[str]:

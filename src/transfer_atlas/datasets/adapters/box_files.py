@@ -104,6 +104,33 @@ def fit(
     return (x_min, y_min, x_max, y_max)
 
 
+def points_inside(
+    points: np.ndarray,
+    size: tuple[int, int],
+    settings: BoxFiles,
+    where: str,
+    problems: Problems,
+    shift: float = 0.0,
+) -> np.ndarray:
+    """Keypoints (K, 3) none of which is outside the image by more than rounding; those are left out or told.
+
+    size: width, height of the image; shift: what was added to x and y on disk.
+    """
+    width, height = size
+    x, y = points[:, 0], points[:, 1]
+    out = np.maximum(np.maximum(-x, x - width), np.maximum(-y, y - height)) > ROUNDING
+    out &= points[:, 2] > 0
+    if not out.any():
+        return points
+    if settings.outside == "clip":
+        return np.where(out[:, None], np.float32(0), points)
+    first = (points[np.flatnonzero(out)[0]] - shift).tolist()  # as the file has it
+    found = f"keypoint {int(np.flatnonzero(out)[0])} at [{first[0]:g}, {first[1]:g}] (x, y)"
+    remedy = "Correct it, or set `outside: clip`, which leaves such keypoints out."
+    problems.add(where, found, f"a keypoint inside the image of {width} x {height}", remedy)
+    return points
+
+
 def size_of(image: bytes) -> tuple[int, int] | None:
     """Width and height of an encoded image; None if it is no image, which is told when it is decoded."""
     try:

@@ -71,6 +71,11 @@ def read_coco(path: Path, root: Path, dataset: str, outlines: bool = False) -> C
     try:
         text = path.read_bytes().decode("utf-8-sig")
         content = json.loads(text, object_hook=_with_outline if outlines else _without_outline)
+    except UnicodeDecodeError as error:
+        raise DatasetError(
+            f"Dataset '{dataset}': {name} is not JSON in UTF-8 ({error.reason} at byte {error.start}). Save it as "
+            "UTF-8; editors on Windows write UTF-16."
+        ) from error
     except (OSError, ValueError, RecursionError) as error:  # not readable, not JSON, or not text at all
         raise DatasetError(
             f"Dataset '{dataset}': {name} is not JSON ({error}). Expected COCO's format: fetch the file anew."
@@ -110,6 +115,8 @@ def read_coco(path: Path, root: Path, dataset: str, outlines: bool = False) -> C
                     f"Dataset '{dataset}': {name}, {key}[{number}] has the file_name {entry['file_name']!r}. "
                     "Expected the name of an image file: correct the file."
                 )
+    for number, category in enumerate(content["categories"]):
+        _check_category(category, f"Dataset '{dataset}': {name}, categories[{number}]")
     numbers = [category["id"] for category in content["categories"]]
     twice = sorted({str(number) for number in numbers if numbers.count(number) > 1}) if numbers else []
     if twice:
@@ -117,14 +124,40 @@ def read_coco(path: Path, root: Path, dataset: str, outlines: bool = False) -> C
             f"Dataset '{dataset}': {name} has several categories of the id {', '.join(twice)}. Expected distinct "
             "ids, since boxes name their class by them: correct the file."
         )
+    _check_not_in_fractions(content["annotations"], name, dataset)
     return CocoFile(name, content["images"], content["annotations"], content["categories"])
+
+
+def _check_category(category: dict[str, Any], where: str) -> None:
+    """Raise DatasetError if a category's name is none: null, a list or a truth value."""
+    called = category.get("name", "")
+    if isinstance(called, bool) or not isinstance(called, (str, int, float)):
+        raise DatasetError(f"{where} has the name {str(called)[:60]}. Expected text: correct the file.")
+
+
+def _check_not_in_fractions(annotations: list[dict[str, Any]], name: str, dataset: str) -> None:
+    """Raise DatasetError if all boxes lie within the first pixel: they are shares of the image's size."""
+    first: list[float] | None = None
+    for entry in annotations:
+        box = entry.get("bbox")
+        if not isinstance(box, list) or len(box) != 4:
+            continue
+        if not all(isinstance(value, (int, float)) and 0 <= value <= 1 for value in box):
+            return
+        if first is None and any(0 < value < 1 for value in box):
+            first = box
+    if first is not None:
+        raise DatasetError(
+            f"Dataset '{dataset}': {name} has boxes of 0 to 1 alone, such as {first}: shares of the image's size. "
+            "Expected x, y, width and height in pixels: multiply them by width and height."
+        )
 
 
 def as_identifier(value: Any) -> Identifier | None:
     """An id as a whole number or text, where text that is a whole number is the number; None if it is neither."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value.strip()):
+    if isinstance(value, str) and re.fullmatch(r"-?\d{1,100}", value.strip()):
         value = int(value)
     return None if isinstance(value, bool) or not isinstance(value, (int, str)) else value
 

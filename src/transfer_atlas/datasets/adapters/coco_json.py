@@ -130,6 +130,8 @@ class _Described:
             self.classes = settings.classes or [
                 name for name in file.category_names().values() if settings.labels.get(name, name) == name
             ]
+            if not self.classes:
+                raise ValueError(f"{file.name} names no category: correct `categories`, or give `classes`")
             settings.check_labels(self.classes)
             self.keypoints = None
             if section is not None:
@@ -138,26 +140,37 @@ class _Described:
                 if section.names is not None:
                     self.keypoints = describe_keypoints(section, section.names)
                 else:
-                    names, skeleton, category = _named_in(file)
+                    names, skeleton, category = _named_in(file, section.skeleton is None)
                     owners = [settings.labels.get(category, category)]
                     self.keypoints = describe_keypoints(section, names, skeleton, owners)
         except ValueError as error:
             raise DatasetError(f"Dataset '{dataset}': {error}.") from error
 
 
-def _named_in(file: CocoFile) -> tuple[list[str], list[tuple[int, int]], str]:
+def _named_in(file: CocoFile, with_skeleton: bool) -> tuple[list[str], list[tuple[int, int]], str]:
     """Names and skeleton (from 0) of the one category with keypoints, and its name.
 
-    Raises ValueError if there is not one.
+    with_skeleton: whether the file's skeleton is used. Raises ValueError if there is not one such category, or it is
+    not in order.
     """
     found = [category for category in file.categories if category.get("keypoints")]
     if len(found) != 1:
         raise ValueError(
             f"{len(found)} categories of {file.name} name keypoints; expected one: give `keypoints.names`"
         )
-    # COCO counts the joints of its skeletons from 1
-    skeleton = [(one - 1, other - 1) for one, other in found[0].get("skeleton") or []]
-    return list(found[0]["keypoints"]), skeleton, file.category_names()[found[0]["id"]]
+    names, limbs = found[0]["keypoints"], (found[0].get("skeleton") or []) if with_skeleton else []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            f"{file.name} has the keypoints {str(names)[:60]}; expected names: give `keypoints.names`"
+        )
+    pairs = isinstance(limbs, list) and all(isinstance(limb, list) and len(limb) == 2 for limb in limbs)
+    if not pairs or not all(type(end) is int and 1 <= end <= len(names) for limb in limbs for end in limb):
+        raise ValueError(
+            f"{file.name} has the skeleton {str(limbs)[:60]}; expected pairs of the numbers 1 to {len(names)}, since "
+            "COCO counts keypoints from 1: correct the file, or give `keypoints.skeleton`"
+        )
+    skeleton = [(one - 1, other - 1) for one, other in limbs]
+    return list(names), skeleton, file.category_names()[found[0]["id"]]
 
 
 def records(
@@ -204,7 +217,9 @@ class _Reader:
         self.annotations = self.file.annotations_by_image(problems)
         masks = settings.segmentation
         self.masks = masks and MaskReader(masks, folder, root, settings.largest_megapixels)
-        self.depths = settings.depth and DepthReader(settings.depth, folder, root)
+        self.depths = settings.depth and DepthReader(
+            settings.depth, folder, root, settings.largest_megapixels
+        )
         self.outlines = settings.outlines and OutlineReader(settings.outlines, len(described.classes))
         self.patterns = [masks.masks] if masks else []
         self.patterns += [settings.depth.files] if settings.depth else []

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from transfer_atlas.datasets.adapters.box_files import ROUNDING, BoxFiles, ClassNames, fit
+from transfer_atlas.datasets.adapters.box_files import BoxFiles, ClassNames, fit, points_inside
 from transfer_atlas.datasets.adapters.coco_files import CocoFile
 from transfer_atlas.datasets.adapters.keypoint_files import KeypointFiles
 from transfer_atlas.datasets.adapters.masks import known_values
@@ -81,7 +81,8 @@ class ObjectReader:
                 points = None if self.points is None else self._keypoints(annotation, where, problems)
                 crowd = self._crowd(annotation, where, problems)
                 if points is not None:
-                    points = self._inside(points, size, where, problems)
+                    shift = 0.5 if self.keypoints.coordinates == "indices" else 0.0
+                    points = points_inside(points, size, self.settings, where, problems, shift)
                 kept.append((box, label, crowd, float(area), points))
         if len(problems.texts) > before:
             return None
@@ -119,25 +120,6 @@ class ObjectReader:
             problems.add(where, f"iscrowd {value!r}", "0 or 1", "Correct the annotation.")
             return False
         return known[value]
-
-    def _inside(
-        self, points: np.ndarray, size: tuple[int, int], where: str, problems: Problems
-    ) -> np.ndarray:
-        """Keypoints (K, 3) none of which is outside the image by more than rounding; those are left out or told."""
-        width, height = size
-        x, y = points[:, 0], points[:, 1]
-        out = np.maximum(np.maximum(-x, x - width), np.maximum(-y, y - height)) > ROUNDING
-        out &= points[:, 2] > 0
-        if not out.any():
-            return points
-        if self.settings.outside == "clip":
-            return np.where(out[:, None], np.float32(0), points)
-        shift = 0.5 if self.keypoints.coordinates == "indices" else 0.0
-        first = (points[np.flatnonzero(out)[0]] - shift).tolist()  # as the file has it
-        found = f"keypoint {int(np.flatnonzero(out)[0])} at [{first[0]:g}, {first[1]:g}] (x, y)"
-        remedy = "Correct it, or set `outside: clip`, which leaves such keypoints out."
-        problems.add(where, found, f"a keypoint inside the image of {width} x {height}", remedy)
-        return points
 
     def _label(self, annotation: dict[str, Any], where: str, problems: Problems) -> int | None:
         identifier = annotation.get("category_id")

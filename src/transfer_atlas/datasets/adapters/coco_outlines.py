@@ -12,6 +12,9 @@ from transfer_atlas.datasets.prepared import IGNORE_LABEL, IGNORE_LABEL_16_BITS
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.strict import Strict
 
+# pixels: the library walks along an outline step by step, and where the steps fill the memory the process ends
+FARTHEST = 1e6
+
 
 class OutlineMasks(Strict):
     """What masks are drawn of the objects' outlines."""
@@ -74,12 +77,16 @@ def _covered(outline: Any, width: int, height: int, where: str, problems: Proble
         if isinstance(outline, list) and outline:
             if any(polygon.ndim != 1 or polygon.size < 6 or polygon.size % 2 for polygon in outline):
                 raise ValueError("a polygon needs three corners or more, x and y of each")
-            if not all(np.isfinite(polygon).all() for polygon in outline):
-                raise ValueError("coordinates that are no numbers")
+            if not all((np.abs(polygon) < FARTHEST).all() for polygon in outline):
+                raise ValueError("coordinates that are no numbers, or no places near a picture")
             runs = coco_mask.frPyObjects([polygon.tolist() for polygon in outline], height, width)
             return coco_mask.decode(coco_mask.merge(runs)).astype(bool)
         if isinstance(outline, dict) and outline.get("size") == [height, width]:
             if isinstance(outline["counts"], list):
+                if not all(
+                    type(count) is int and 0 <= count <= height * width for count in outline["counts"]
+                ):
+                    raise ValueError("counts that are no whole numbers of pixels")
                 outline = coco_mask.frPyObjects(outline, height, width)
             return coco_mask.decode(outline).astype(bool)
         found = "no outline"

@@ -13,7 +13,7 @@ from transfer_atlas.datasets.adapters.base import relative_to
 from transfer_atlas.datasets.adapters.camera import Camera
 from transfer_atlas.datasets.adapters.image_bytes import undecodable
 from transfer_atlas.datasets.adapters.patterns import Pattern, existing, fill
-from transfer_atlas.datasets.encoding import DECODING_ERRORS, open_any
+from transfer_atlas.datasets.encoding import DECODING_ERRORS, LARGEST_MEGAPIXELS, open_any
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.strict import Introduced, Strict
 
@@ -80,9 +80,11 @@ def describe_depth(depth: DepthFiles) -> dict[str, Any]:
 class DepthReader:
     """Reads the depth map of an image, as the settings say."""
 
-    def __init__(self, depth: DepthFiles, folder: Path, root: Path) -> None:
-        """folder: of the raw dataset; root: that messages are relative to."""
-        self.depth, self.folder, self.root = depth, folder, root
+    def __init__(
+        self, depth: DepthFiles, folder: Path, root: Path, largest: float = LARGEST_MEGAPIXELS
+    ) -> None:
+        """folder: of the raw dataset; root: that messages are relative to; largest: megapixels."""
+        self.depth, self.folder, self.root, self.largest = depth, folder, root, largest
 
     def _scale(self, values: np.ndarray) -> float:
         """What stored values are multiplied with: numbers with a fraction are in the unit already."""
@@ -100,7 +102,7 @@ class DepthReader:
         """
         path = existing(self.folder, fill(self.depth.files, parts))
         depth_file = relative_to(path, self.root)
-        values = _values(path, f"{depth_file} (depth of {image_file})", problems)
+        values = _values(path, f"{depth_file} (depth of {image_file})", problems, self.largest)
         if values is None:
             return None, depth_file
         known = np.isfinite(values) & ~np.isin(values, self.depth.invalid)
@@ -109,15 +111,15 @@ class DepthReader:
         return depth, depth_file
 
 
-def _values(path: Path, where: str, problems: Problems) -> np.ndarray | None:
+def _values(path: Path, where: str, problems: Problems, largest: float) -> np.ndarray | None:
     """Stored values (H, W), int64 or float64; None, and a problem, if they are not depth in enough bits."""
     if not path.is_file():
         remedy = "Add it, or correct the pattern `depth.files`."
         problems.add(where, "no such depth map", "one depth map per image", remedy)
         return None
-    reader = READERS.get(path.suffix.lower(), _image_values)
+    reader = READERS.get(path.suffix.lower())
     try:
-        values, kind = reader(path)
+        values, kind = _image_values(path, largest) if reader is None else reader(path)
     except (*DECODING_ERRORS, ImportError, RuntimeError) as error:  # OpenEXR's are RuntimeErrors
         found = undecodable(error).replace("the image", "the depth map", 1)
         problems.broken(where, found, "a complete file", "Fetch the file anew, or leave the image out.")
@@ -130,8 +132,8 @@ def _values(path: Path, where: str, problems: Problems) -> np.ndarray | None:
     return values.astype(np.float64 if values.dtype.kind == "f" else np.int64)
 
 
-def _image_values(path: Path) -> tuple[np.ndarray | None, str]:
-    with open_any(path) as image:
+def _image_values(path: Path, largest: float) -> tuple[np.ndarray | None, str]:
+    with open_any(path, largest) as image:
         image.load()
         kept = image.mode in MODES
         return (np.asarray(image) if kept else None), f"mode {image.mode}"
@@ -147,7 +149,7 @@ def _array_values(path: Path) -> tuple[np.ndarray | None, str]:
             if len(loaded.files) != 1:
                 raise ValueError(f"it holds {len(loaded.files)} arrays, and which is the depth is not known")
             values = loaded[loaded.files[0]]
-    values = np.squeeze(values)
+    values = np.squeeze(values) if values.ndim > 2 else values
     kept = values.dtype.kind in "fiu" and values.dtype != np.uint8 and values.dtype != np.int8
     return (values if kept else None), f"type {values.dtype}"
 

@@ -87,7 +87,7 @@ class _Reader:
 
     def __init__(self, settings: Settings, folder: Path, root: Path) -> None:
         self.settings, self.root, masks = settings, root, settings.segmentation
-        self.depths = DepthReader(settings.depth, folder, root)
+        self.depths = DepthReader(settings.depth, folder, root, settings.largest_megapixels)
         self.masks = masks and MaskReader(masks, folder, root, settings.largest_megapixels)
         self.normals = settings.normals and NormalsReader(settings.normals, folder, root)
         self.patterns = [settings.depth.files, *([masks.masks] if masks else [])]

@@ -12,6 +12,7 @@ from transfer_atlas.datasets.adapters.base import RawSettings, relative_to
 from transfer_atlas.datasets.adapters.list_files import ByPath, named_files, read_lines
 from transfer_atlas.datasets.adapters.patterns import (
     IMAGE_SUFFIXES,
+    OTHER_IMAGE_SUFFIXES,
     Pattern,
     existing,
     fields_of,
@@ -122,7 +123,8 @@ def images_of(
     Files beside them that look like images and do not match are counted.
     """
     known = {"split": settings.splits.get(split, split)}
-    every = list(find_all(folder, settings.images, known))
+    beyond: list[Path] = []
+    every = list(find_all(folder, settings.images, known, beyond))
     matched = [(path, parts) for path, parts in every if parts is not None]
     belonging = {existing(folder, fill(pattern, parts)) for pattern in others for _, parts in matched}
     excluded = {
@@ -135,6 +137,21 @@ def images_of(
     for path, parts in every:
         if parts is None and path not in belonging | excluded and path.suffix.lower() in IMAGE_SUFFIXES:
             problems.pass_over(f"{relative_to(path.parent, folder)}/*{path.suffix}")
+        elif parts is None and path.suffix.lower() in OTHER_IMAGE_SUFFIXES:
+            problems.mention(f"{relative_to(path.parent, folder)}/*{path.suffix}")
+    homes = {path.parent for path in belonging}
+    for place in beyond:
+        if place not in homes:
+            number = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in place.iterdir())
+            problems.mention(f"images in {relative_to(place, folder)}/, where `images` does not lead", number)
+    used = belonging | {path for path, _ in matched}
+    for pattern in others:
+        if ("{split}" in pattern) == ("{split}" in settings.images):
+            for path, parts in find_all(folder, pattern, known):
+                if parts is not None and path not in used:
+                    problems.mention(
+                        f"{relative_to(path.parent, folder)}/*{path.suffix} that belong to no image"
+                    )
     if not found:
         where = f"{folder}/{settings.images.replace('{split}', known['split'])}"
         remedy = "Correct `images`, `splits` or `path`."
@@ -172,6 +189,10 @@ def listed_images(
         groups = [
             identifier_of(path, folder) if pattern is None else fill(pattern, parts) for path, parts in found
         ]
+        if len(found) and len(set(groups)) < 2 and split == "train":
+            told = f"all {len(found)} images are in the one group {groups[0]!r}" if pattern else "one image"
+            remedy = "Correct `split_groups`, or tell splits by `lists`."
+            problems.add(f"{folder}, `split`", told, "two groups or more to divide", remedy)
         validation = split_by_share(groups, settings.split, settings.split_seed)
         yield from (one for one, is_val in zip(found, validation, strict=True) if is_val == (split == "val"))
     elif settings.lists is None or not found:
@@ -181,6 +202,7 @@ def listed_images(
         chosen = _listed(settings, folder, split, files, problems)
         yield from (one for _, one in chosen)
         _check_overlap(settings, folder, split, files, chosen, problems)
+        _mention_unlisted(settings, folder, split, files, (found, chosen), problems)
 
 
 def _listed(
@@ -220,3 +242,24 @@ def _check_overlap(
             if one[0] in mine:
                 found = f"{relative_to(one[0], folder)} is in split {split} as well ({mine[one[0]]})"
                 problems.add(where, found, "each image in one split only", "Remove it from one of the lists.")
+
+
+def _mention_unlisted(
+    settings: ListedImageFiles,
+    folder: Path,
+    split: str,
+    files: ByPath[Found],
+    images: tuple[list[Found], list[tuple[str, Found]]],
+    problems: Problems,
+) -> None:
+    """Count the images that no list names; images: those found for this split, and those its list chose."""
+    found, chosen = images
+    if "{split}" not in settings.images:  # all splits choose among the same images, which are counted once
+        if split != settings.split_names[0]:
+            return
+        unheard = Problems(problems.dataset, limit=10**9)
+        for other in settings.split_names[1:]:
+            if (folder / settings.lists[other]).is_file():
+                chosen = chosen + _listed(settings, folder, other, files, unheard)
+    listed = {one[0] for _, one in chosen}
+    problems.mention("images that no list names", len({path for path, _ in found} - listed))

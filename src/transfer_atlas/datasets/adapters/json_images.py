@@ -55,4 +55,6 @@ def images_listed(
     names = [(f"{file.name}, image {entry['id']}", entry["file_name"]) for entry in listed]
     chosen = named_files(names, files, problems, settings.images)
     images = [(*one, listed[at]) for at, one in chosen]
+    if "{split}" in settings.annotations:
+        problems.mention(f"images that {file.name} does not list", len(found) - len(images))
     return sorted(images, key=lambda image: relative_to(image[0], folder))

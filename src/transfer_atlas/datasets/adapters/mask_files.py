@@ -167,23 +167,31 @@ class MaskReader:
         mask_file = relative_to(path, self.root)
         where = f"{mask_file} (mask of {image_file})"
         mask = self.map.read(path, where, problems)
-        # without a rule the size is checked with everything else, once the image is decoded
-        if mask is not None and size is not None and mask.shape != size[::-1] and self.fit != "exact":
-            mask = self._fitted(mask, size, where, problems)
+        if mask is not None and size is not None:
+            mask = fitted(mask, size, self.fit, where, problems)
         return mask, mask_file
 
-    def _fitted(
-        self, mask: np.ndarray, size: tuple[int, int], where: str, problems: Problems
-    ) -> np.ndarray | None:
-        width, height = size
-        if self.fit == "crop" and mask.shape[0] >= height and mask.shape[1] >= width:
-            return np.ascontiguousarray(mask[:height, :width])
-        if self.fit == "resize":
-            # the pixel that holds the centre of each pixel of the image
-            rows = ((np.arange(height) + 0.5) * mask.shape[0] / height).astype(np.int64)
-            columns = ((np.arange(width) + 0.5) * mask.shape[1] / width).astype(np.int64)
-            return mask[rows[:, None], columns]
-        found = f"mask of {mask.shape[1]} x {mask.shape[0]}"
-        remedy = "A mask can be cropped if it is larger in both directions: set `fit: resize`, or correct the files."
-        problems.add(where, found, f"the image's {width} x {height} (width x height)", remedy)
-        return None
+
+def fitted(
+    mask: np.ndarray, size: tuple[int, int], fit: str, where: str, problems: Problems
+) -> np.ndarray | None:
+    """A mask (H, W) in the size (width, height) of its image, as `fit` says; None, and a problem, if it cannot be.
+
+    With `exact` it is returned as it is: sizes are compared with everything else, once the image is decoded.
+    """
+    width, height = size
+    if fit == "exact" or mask.shape == (height, width):
+        return mask
+    if fit == "crop" and mask.shape[0] >= height and mask.shape[1] >= width:
+        return np.ascontiguousarray(mask[:height, :width])
+    if fit == "resize":
+        # the pixel that holds the centre of each pixel of the image
+        rows = ((np.arange(height) + 0.5) * mask.shape[0] / height).astype(np.int64)
+        columns = ((np.arange(width) + 0.5) * mask.shape[1] / width).astype(np.int64)
+        return mask[rows[:, None], columns]
+    found = f"mask of {mask.shape[1]} x {mask.shape[0]}"
+    remedy = (
+        "A mask can be cropped if it is larger in both directions: set `fit: resize`, or correct the files."
+    )
+    problems.add(where, found, f"the image's {width} x {height} (width x height)", remedy)
+    return None

@@ -11,6 +11,7 @@ from PIL import Image
 
 from transfer_atlas.datasets.adapters.image_bytes import undecodable
 from transfer_atlas.datasets.encoding import (
+    BITS_PER_SAMPLE,
     DECODING_ERRORS,
     LARGEST_MEGAPIXELS,
     look_up,
@@ -25,7 +26,6 @@ UNKNOWN = -1
 SHOWN = 12  # classes named in a message: enough to see of what kind they are
 CHANNELS = {"red": 0, "green": 1, "blue": 2}
 LOSSY = ("JPEG", "MPO", "JPEG2000")
-BITS_PER_SAMPLE = 258  # tag of TIFF
 SCALES = {2: 85, 4: 17}  # what Pillow multiplies grey of so many bits with
 
 
@@ -87,10 +87,18 @@ class LabelMap:
 
     def read(self, path: Path | bytes, where: str, problems: Problems) -> np.ndarray | None:
         """Return the mask (H, W) of class indices; None, and a problem, if it cannot be read or mapped."""
-        values = read_values(path, where, problems, self.rule, self.largest)
+        image = open_mask(path, where, problems, self.largest)
+        values = None if image is None else values_of(image, where, problems, self.rule)
         if values is None:
             return None
         present = values_in(values)
+        if self._is_ambiguous(image, present):
+            greys = greys_of(image)[present].tolist()
+            found = f"indices {present.tolist()[:SHOWN]} that stand for the greys {greys[:SHOWN]}: either may be meant"
+            # tools that make files smaller number the colours of a palette anew
+            remedy = "Save it in grey, or give the greys in `mask_colours` if they are the labels."
+            problems.add(where, found, "indices or greys that are classes, not both", remedy)
+            return None
         if self.ambiguous and set(present.tolist()) == {0, 255}:
             problems.add(
                 where,
@@ -111,6 +119,16 @@ class LabelMap:
         if outside.any():
             values = np.where((values < 0) | (values > 65535), self.unmapped, values)
         return look_up(self.lookup, values)
+
+    def _is_ambiguous(self, image: Image.Image, present: np.ndarray) -> bool:
+        """Whether a palette's indices and its greys are both values of classes, and differ."""
+        greys = greys_of(image)
+        if greys is None or present.max(initial=0) >= len(greys) or (greys[present] == present).all():
+            return False
+        return (
+            all((self.table[read] != UNKNOWN).all() for read in (present, greys[present]))
+            and not (self.table[greys[present]] == self.ignore).any()
+        )
 
 
 class ColourMap:
@@ -200,19 +218,24 @@ def _bits_of_tiff(image: Image.Image) -> int:
     return int(bits[0] if isinstance(bits, tuple) else bits)
 
 
-def read_values(
-    path: Path | bytes, where: str, problems: Problems, rule: ValueRule, largest: float = LARGEST_MEGAPIXELS
-) -> np.ndarray | None:
+def greys_of(image: Image.Image) -> np.ndarray | None:
+    """Greys (n,) of a palette of greys alone, of which there are more than black and white; else None."""
+    if image.mode != "P":
+        return None
+    palette = np.array(image.getpalette("RGB"), dtype=np.int64).reshape(-1, 3)
+    if len(palette) <= 2 or (palette != palette[:, :1]).any():
+        return None
+    return palette[:, 0]
+
+
+def values_of(image: Image.Image, where: str, problems: Problems, rule: ValueRule) -> np.ndarray | None:
     """Return the values (H, W), of 8 or 16 bits or int64, as the file stores them.
 
-    None, and a problem, if it does not hold one a pixel.
+    None, and a problem, if it does not hold one a pixel. image: of `open_mask`.
 
     Of a palette image the indices count, not the colours. Grey of 1, 2 and 4 bits is not stretched to 255, as
     decoders do for showing it.
     """
-    image = open_mask(path, where, problems, largest)
-    if image is None:
-        return None
     bits = image.info["bits"]
     if rule.channel is not None and image.mode in ("RGB", "RGBA") and bits <= 8:
         values = np.asarray(image)[..., CHANNELS[rule.channel]]
@@ -239,6 +262,10 @@ def read_values(
         values = np.asarray(image)
         if values.dtype not in (np.uint8, np.uint16):
             values = values.astype(np.int64)
+    elif bits > 8 and image.mode in ("RGB", "RGBA"):
+        remedy = "Save it with 8 bits per channel, or in one channel."
+        problems.add(where, f"a mask of mode {image.mode} with {bits} bits per channel", "8 bits", remedy)
+        return None
     else:
         remedy = (
             "Set `mask_colours` if its colours are the labels, `channel` if one channel holds them (CARLA: red), "

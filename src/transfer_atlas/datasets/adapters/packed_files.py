@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.adapters.base import RawSettings
 from transfer_atlas.datasets.adapters.image_bytes import taken_image
-from transfer_atlas.datasets.adapters.mask_files import MaskFiles, describe_masks, label_map
+from transfer_atlas.datasets.adapters.mask_files import MaskFiles, describe_masks, fitted, label_map
 from transfer_atlas.datasets.adapters.patterns import Pattern
 from transfer_atlas.datasets.prepared import Record, TaskType
 from transfer_atlas.datasets.problems import Problems
@@ -90,6 +90,8 @@ def record_of(
             return None
         mapping = label_map(settings.segmentation, settings.largest_megapixels)
         found = mapping.read(mask, f"mask of {where}", problems)
+        if found is not None and taken is not None:
+            found = fitted(found, taken.size, settings.segmentation.fit, f"mask of {where}", problems)
         if found is None:
             return None
     if taken is None:

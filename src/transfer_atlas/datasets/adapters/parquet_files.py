@@ -83,7 +83,12 @@ def _named_classes(settings: Settings, root: Path, dataset: str) -> list[str]:
 
 
 def _opened(file: str, dataset: str) -> Any:
-    status = Path(file).stat()
+    try:
+        status = Path(file).stat()
+    except OSError as error:
+        raise DatasetError(
+            f"Dataset '{dataset}': {file} cannot be read ({error.strerror}). Expected a Parquet file: restore it."
+        ) from error
     return _opened_once(file, dataset, status.st_mtime_ns, status.st_size)
 
 

@@ -22,6 +22,8 @@ IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
     *(".ppm", ".pgm", ".pbm", ".pnm"),
 )
+# of photographs that a pattern without a suffix does not match: to be told of
+OTHER_IMAGE_SUFFIXES = (".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl", ".dng", ".cr2", ".nef", ".arw")
 
 
 def checked(pattern: str) -> str:
@@ -69,12 +71,15 @@ def find(folder: Path, pattern: str, known: dict[str, str]) -> Iterator[tuple[Pa
 
 
 def find_all(
-    folder: Path, pattern: str, known: dict[str, str]
+    folder: Path, pattern: str, known: dict[str, str], beyond: list[Path] | None = None
 ) -> Iterator[tuple[Path, dict[str, str] | None]]:
-    """As `find`, and with None the files of the folders searched that do not match, hidden ones left out."""
+    """As `find`, and with None the files of the folders searched that do not match, hidden ones left out.
+
+    beyond: takes the folders in those of the files, which the pattern does not lead into.
+    """
     matches = _expression(pattern, tuple(sorted(known.items())))
     any_image = not _SUFFIX.search(pattern)
-    for relative, path in sorted(set(_files(folder, pattern, known))):
+    for relative, path in sorted(set(_files(folder, pattern, known, beyond))):
         match = matches.fullmatch(relative)
         if match and any_image and PurePosixPath(relative).suffix.lower() not in IMAGE_SUFFIXES:
             match = None
@@ -109,18 +114,24 @@ def _expression(pattern: str, known: tuple[tuple[str, str], ...]) -> re.Pattern[
     return re.compile(expression + re.escape(pattern[at:]) + (f"(?i:{re.escape(plain)})" if plain else ""))
 
 
-def _files(folder: Path, pattern: str, known: dict[str, str]) -> Iterator[tuple[str, Path]]:
+def _files(
+    folder: Path, pattern: str, known: dict[str, str], beyond: list[Path] | None
+) -> Iterator[tuple[str, Path]]:
     """Files that a pattern could match, by relative path: those of the folders that its folders match."""
     # the value of a known part may lead through several folders
     pattern = _PART.sub(lambda match: known.get(match[1], match[0]) if match[1] else match[0], pattern)
     *folders, _ = [part for part in pattern.split("/") if part not in ("", ".")]
-    yield from _descend(str(folder), "", folders, ())
+    yield from _descend(str(folder), "", folders, (), beyond)
 
 
 def _descend(
-    folder: str, below: str, folders: list[str], above: tuple[tuple[int, int], ...]
+    folder: str,
+    below: str,
+    folders: list[str],
+    above: tuple[tuple[int, int], ...],
+    beyond: list[Path] | None,
 ) -> Iterator[tuple[str, Path]]:
-    """above: the folders this one is in, against links that lead back."""
+    """above: the folders this one is in, against links that lead back; beyond: takes those left out."""
     try:
         status = os.stat(folder)  # noqa: PTH116 (a million files: strings are enough)
         with os.scandir(folder) as scanned:
@@ -133,18 +144,35 @@ def _descend(
     deep = bool(folders) and folders[0] == "**"
     if not folders or (deep and len(folders) == 1):
         for entry in entries:
-            if entry.is_file():
+            if _is_file(entry):
                 yield f"{below}{entry.name}", Path(entry.path)
     if not folders:
+        if beyond is not None:
+            beyond.extend(Path(entry.path) for entry in entries if _is_folder(entry))
         return
     rest = folders[1:] if deep else folders
     if deep and rest:
-        yield from _descend(folder, below, rest, above)
+        yield from _descend(folder, below, rest, above, beyond)
     expression = None if deep else _expression(folders[0], ())
     for entry in entries:
-        if entry.is_dir() and (deep or expression.fullmatch(entry.name)):
+        if (deep or expression.fullmatch(entry.name)) and _is_folder(entry):
             left = folders if deep else rest[1:]
-            yield from _descend(entry.path, f"{below}{entry.name}/", left, (*above, here))
+            yield from _descend(entry.path, f"{below}{entry.name}/", left, (*above, here), beyond)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a file, or a link to one that is not there: that is told when it is to be read."""
+    try:
+        return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
+    except OSError:  # a link in a circle
+        return True
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def existing(folder: Path, relative: str) -> Path:

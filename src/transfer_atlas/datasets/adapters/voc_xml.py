@@ -162,6 +162,10 @@ class _Reader:
             return None
         if label is None:
             return None
+        if all(0 <= corner <= 1 for corner in corners) and any(0 < corner < 1 for corner in corners):
+            remedy = "Multiply them by width and height."
+            problems.add(where, f"corners {corners}, shares of the image's size", "pixels", remedy)
+            return None
         first = self.settings.first_pixel
         # some files start continuous corners at .5; below that, nothing is inside a picture that starts at 1
         if first == 1 and min(corners[:2]) <= 0 and self.settings.outside == "error":

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from transfer_atlas.datasets.adapters.base import existing_folder, relative_to
+from transfer_atlas.datasets.adapters.base import existing_folder, leads_out, relative_to
 from transfer_atlas.datasets.adapters.packed_files import (
     PackedFiles,
     describe_packed,
@@ -89,9 +89,17 @@ def _samples(path: Path, where: str, problems: Problems) -> dict[str, dict[str, 
             for member in opened:
                 folder, slash, name = member.name.removeprefix("./").rpartition("/")
                 stem, dot, suffix = name.partition(".")
-                if member.isfile() and stem and dot:
-                    places = samples.setdefault(folder + slash + stem, {})
-                    places[suffix.lower()] = (member.offset_data, member.size)
+                if not (member.isfile() and stem and dot):
+                    continue
+                if leads_out(folder + slash + stem):
+                    told = f"{where}, {member.name[:80]!r}"
+                    problems.add(told, "a name that leads elsewhere", "a plain name", "Pack it anew.")
+                    continue
+                places = samples.setdefault(folder + slash + stem, {})
+                if suffix.lower() in places:
+                    remedy = "Pack it anew, with each file once."
+                    problems.add(f"{where}, {member.name[:80]}", "a file that occurs twice", "once", remedy)
+                places[suffix.lower()] = (member.offset_data, member.size)
     except (tarfile.TarError, OSError, EOFError) as error:
         remedy = "Fetch it anew; a compressed one must be unpacked to a plain tar first."
         problems.add(where, f"the tar file cannot be read ({error})", "a whole, uncompressed tar", remedy)
@@ -114,8 +122,8 @@ def _read(
         for suffix in {image, settings.label, settings.mask} & places.keys():
             file.seek(places[suffix][0])
             contents[suffix] = file.read(places[suffix][1])
-    if "classification" in types:
-        text = contents.get(settings.label, b"").decode("utf-8", "replace").strip()
+    if image is not None and "classification" in types:  # what has none is told below
+        text = contents.get(settings.label, b"").decode("utf-8-sig", "replace").strip()
         if not text.isdecimal() or int(text) >= len(settings.classes):
             expected = f"a number of 0 to {len(settings.classes) - 1} in .{settings.label}"
             problems.add(where, f"label {text[:40]!r}", expected, "Correct `label` or `classes`.")

@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.adapters.base import existing_folder, relative_to
-from transfer_atlas.datasets.adapters.box_files import BoxFiles, fit
+from transfer_atlas.datasets.adapters.box_files import BoxFiles, fit, points_inside
 from transfer_atlas.datasets.adapters.coco_outlines import OutlineMasks, OutlineReader, describe_outlines
 from transfer_atlas.datasets.adapters.image_bytes import read_bytes, read_image
 from transfer_atlas.datasets.adapters.image_files import ListedImageFiles, identifier_of, listed_images
@@ -92,17 +92,39 @@ def _on_disk(settings: Settings, root: Path, dataset: str) -> list[str]:
         return list(settings.classes)
     file = existing_folder(root, settings.path, dataset) / settings.names
     try:
-        names = yaml.safe_load(file.read_text(encoding="utf-8-sig"))["names"]
-        if isinstance(names, dict):
-            names = [names[number] for number in range(len(names))]
-        if not isinstance(names, list) or not names:
-            raise TypeError(f"names is {str(names)[:60]}")
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        content = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+        return _names_in(content)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
         raise DatasetError(
-            f"Dataset '{dataset}': {file} names no classes ({type(error).__name__}: {error}). Expected `names` as in "
-            "YOLO's data.yaml: correct `names`, or give `classes`."
+            f"Dataset '{dataset}': {file} does not name the classes ({error}). Expected `names` as in YOLO's "
+            "data.yaml: correct `names`, or give `classes`."
         ) from error
-    return [str(name) for name in names]
+
+
+def _names_in(content: Any) -> list[str]:
+    """The classes that a data.yaml names, by number. Raises ValueError if it leaves that open."""
+    names = content.get("names") if isinstance(content, dict) else None
+    if isinstance(names, dict):
+        missing = [number for number in range(len(names)) if number not in names]
+        if missing:
+            raise ValueError(
+                f"names is a mapping of {list(names)[:12]}, without {missing[0]}; expected 0, 1, 2, ..."
+            )
+        names = [names[number] for number in range(len(names))]
+    if not isinstance(names, list) or not names:
+        raise ValueError(f"names is {str(names)[:60]}")
+    for number, name in enumerate(names):
+        if isinstance(name, bool) or not isinstance(name, (str, int, float)):
+            raise ValueError(
+                f"name {number} is {name!r}: YAML reads yes, no, on and off as truth values; quote it"
+            )
+    named = [str(name) for name in names]
+    twice = sorted({name for name in named if named.count(name) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} occurs twice")
+    if content.get("nc") not in (None, len(named)):
+        raise ValueError(f"nc is {content['nc']}, and there are {len(named)} names")
+    return named
 
 
 def _classes(settings: Settings, root: Path, dataset: str) -> list[str]:
@@ -195,7 +217,8 @@ class _Reader:
         fitted = fit(tuple(map(float, box)), size, self.settings, where, problems)
         if fitted is None:
             return None
-        return fitted, label, self._keypoints(shape[4:], scale), outline
+        points = points_inside(self._keypoints(shape[4:], scale), size, self.settings, where, problems)
+        return fitted, label, points, outline
 
     def _expected(self, number: int) -> str | None:
         """What numbers after the class are expected, if not as many as this."""

@@ -15,7 +15,7 @@ from transfer_atlas.datasets.official.base import (
     split_on_disk,
 )
 from transfer_atlas.datasets.official.card import Card
-from transfer_atlas.datasets.official.files import read_json, unpacked
+from transfer_atlas.datasets.official.files import read_json_list, unpacked
 from transfer_atlas.datasets.official.label_tables import table
 from transfer_atlas.datasets.official.objects import ObjectList
 from transfer_atlas.datasets.prepared import Objects, TaskType
@@ -86,7 +86,7 @@ class Bdd100kReader(Reader):
         wanted = [self.settings.labels] if self.settings.labels else list(self.FILES)
         files = [self.place / self.FILES[release].format(own) for release in wanted]
         path = next((file for file in files if file.is_file()), files[0])
-        frames = read_json(path, self.dataset)
+        frames = read_json_list(path, self.dataset, _slim)
         if not isinstance(frames, list) or not all(isinstance(f, dict) and "name" in f for f in frames):
             raise DatasetError(
                 f"Dataset '{self.dataset}': {path} is no list of frames. Expected BDD100K's own file, not one "
@@ -130,6 +130,11 @@ class Bdd100kReader(Reader):
             found.add((x1, y1, x2 + more, y2 + more), label, crowd=crowd)
         problems.pass_over("boxes without an area", found.dropped)
         return found.objects()
+
+
+def _slim(entry: dict[str, Any]) -> dict[str, Any]:
+    """What is used of a frame or a label: lanes and areas (`poly2d`) take most of the memory."""
+    return {name: value for name, value in entry.items() if name != "poly2d"}
 
 
 ADAPTER = OfficialAdapter(Settings, Bdd100kReader, CARD)

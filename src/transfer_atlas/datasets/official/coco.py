@@ -20,7 +20,7 @@ from transfer_atlas.datasets.official.base import (
     split_on_disk,
 )
 from transfer_atlas.datasets.official.card import Card
-from transfer_atlas.datasets.official.files import read_json, unpacked
+from transfer_atlas.datasets.official.files import read_json_lists, unpacked
 from transfer_atlas.datasets.official.label_tables import label_table, table
 from transfer_atlas.datasets.official.objects import ObjectList
 from transfer_atlas.datasets.prepared import Objects, TaskType
@@ -135,27 +135,25 @@ class CocoReader(Reader):
             chosen.append(item)
         return self.present(chosen, problems, "images that the annotations list")
 
-    def _file(self, name: str) -> tuple[dict[str, Any], dict[Any, str]]:
+    def _file(self, name: str) -> tuple[dict[str, list[Any]], dict[Any, str]]:
         """One JSON file, and the file name of each image id."""
         path = self.place / "annotations" / name
-        content = read_json(path, self.dataset)
+        content = read_json_lists(path, self.dataset, ("images", "annotations"), _slim)
         try:
             listed = {image["id"]: Path(str(image["file_name"])).name for image in content["images"]}
-            content["annotations"][:0]
         except (KeyError, TypeError) as error:
             raise DatasetError(
-                f"Dataset '{self.dataset}': {path} lacks {error}. Expected `images` and `annotations` in COCO's "
-                "format: fetch the file anew."
+                f"Dataset '{self.dataset}': an image of {path} lacks {error}. Expected `id` and `file_name`, as in "
+                "COCO's format: fetch the file anew."
             ) from error
         return content, listed
 
     def _add(self, known: dict[str, dict[str, Any]], kind: str, name: str) -> None:
-        """Group the annotations of a file of objects by image; outlines are dropped, which saves most memory."""
+        """Group the annotations of a file of objects by image."""
         content, listed = self._file(name)
         for file_name in listed.values():
             known.setdefault(file_name, {})[kind] = []
         for annotation in self._annotations(content, listed, name):
-            annotation.pop("segmentation", None)
             if not all(isinstance(annotation.get(key), int) for key in ("id", "category_id")):
                 raise DatasetError(
                     f"Dataset '{self.dataset}': an annotation of {name} is {str(annotation)[:60]}. Expected numbers "
@@ -176,7 +174,7 @@ class CocoReader(Reader):
             known.setdefault(listed[annotation["image_id"]], {})["segments"] = segments
 
     def _annotations(
-        self, content: dict[str, Any], listed: dict[Any, str], name: str
+        self, content: dict[str, list[Any]], listed: dict[Any, str], name: str
     ) -> Iterator[dict[str, Any]]:
         """Annotations of a file, of whose images each must be listed. Raises DatasetError else."""
         for annotation in content["annotations"]:
@@ -256,6 +254,14 @@ class CocoReader(Reader):
             )
         problems.pass_over("boxes without an area", found.dropped)
         return found.objects()
+
+
+def _slim(entry: dict[str, Any]) -> dict[str, Any]:
+    """What is used of an annotation, a segment or an image: outlines and addresses take most of the memory."""
+    if "image_id" in entry:
+        return {name: value for name, value in entry.items() if name != "segmentation"}
+    used = ("id", "category_id") if "category_id" in entry else ("id", "file_name")
+    return {name: entry[name] for name in used if name in entry}
 
 
 ADAPTER = OfficialAdapter(Settings, CocoReader, CARD)

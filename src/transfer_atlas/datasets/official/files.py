@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from transfer_atlas.datasets.encoding import DECODING_ERRORS, LARGEST_MEGAPIXELS, open_any
+from transfer_atlas.datasets.official.json_streams import Slim, stream_json
 from transfer_atlas.errors import DatasetError
 
 IMAGES = (".jpg", ".jpeg", ".png")
@@ -84,6 +85,47 @@ def decoded(
 def read_json(path: Path, dataset: str) -> Any:
     """Contents of a JSON file; DatasetError if it is missing or damaged."""
     return _content(path, dataset, lambda: json.loads(path.read_bytes()), "JSON")
+
+
+def read_json_lists(path: Path, dataset: str, keys: tuple[str, ...], slim: Slim) -> dict[str, list[Any]]:
+    """The lists under some keys of a large JSON mapping, of which mappings are made smaller as they are read.
+
+    slim: what is kept of a mapping. DatasetError if the file is missing, damaged, or lacks one of the lists.
+    """
+
+    def read() -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for key, value in stream_json(path, slim):
+            if key in keys:
+                # an empty list comes as itself
+                found.setdefault(key, []).extend([] if value == [] else [value])
+        return found
+
+    found = _content(path, dataset, read, "JSON")
+    lacking = [key for key in keys if key not in found]
+    if lacking:
+        raise DatasetError(
+            f"Dataset '{dataset}': {path} lacks {', '.join(lacking)}. Expected {' and '.join(keys)}: fetch the file "
+            "anew."
+        )
+    return found
+
+
+def read_json_list(path: Path, dataset: str, slim: Slim) -> list[Any] | None:
+    """The elements of a large JSON list, made smaller as they are read; None if it is a mapping.
+
+    DatasetError if the file is missing or damaged.
+    """
+
+    def read() -> list[Any] | None:
+        found = []
+        for key, value in stream_json(path, slim):
+            if key is not None:
+                return None
+            found.append(value)
+        return found
+
+    return _content(path, dataset, read, "JSON")
 
 
 def read_mat(path: Path) -> dict[str, Any]:
