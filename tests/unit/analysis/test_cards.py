@@ -15,7 +15,7 @@ from transfer_atlas.datasets.prepared import Objects, Record
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.datasets.registry import ADAPTERS
 from transfer_atlas.datasets.writing import write_prepared
-from transfer_atlas.tasks.drawing import UNKNOWN, colour_of
+from transfer_atlas.tasks.drawing import UNKNOWN, colour_of, colours_of_normals
 
 HEIGHT, WIDTH = 20, 40
 FACTOR = TILE // WIDTH  # tiles are five times as wide as the pictures here
@@ -85,6 +85,15 @@ def test_depth_is_bright_where_near_and_grey_where_unknown(tmp_path):
     assert brightness[0] > 350 and brightness[-1] < 60, "all of the colours are used"
     assert (np.diff(brightness[:: 4 * FACTOR]) < 0).all()
     assert (drawn[10] == UNKNOWN).all()
+
+
+def test_normals_have_the_colours_of_their_directions(tmp_path):
+    normals = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+    normals[:, :20, 2] = -1  # towards the camera; nothing is known of the rest
+    about = description(normals={"intrinsics": None})
+    drawn = tile(contact_sheet(prepared(tmp_path, about, {"normals": normals})), 1)
+    shown = drawn[::FACTOR, ::FACTOR].astype(int)
+    assert np.abs(shown - colours_of_normals(normals)).max() <= 1, "stored in steps"
 
 
 def test_crowds_are_not_drawn_and_scores_not_written(tmp_path):

@@ -70,7 +70,7 @@ def _box_colours(about: DatasetDescription) -> list[tuple[int, int, int]] | None
 def _scaled(answer: Answer, height: int, width: int) -> Answer:
     """What is annotated, in pixels of a picture of another size, and without scores."""
     factors = np.array([width / answer.size[1], height / answer.size[0]])
-    changed = {name: _nearest(getattr(answer, name), height, width) for name in ("mask", "depth")}
+    changed = {name: _nearest(getattr(answer, name), height, width) for name in ("mask", "depth", "normals")}
     if answer.boxes is not None:
         changed["boxes"] = answer.boxes * np.tile(factors, 2)
     if answer.keypoints is not None:
@@ -79,7 +79,7 @@ def _scaled(answer: Answer, height: int, width: int) -> Answer:
 
 
 def _nearest(values: np.ndarray | None, height: int, width: int) -> np.ndarray | None:
-    """An array (H, W) in another size, by the pixel that holds the centre of each."""
+    """An array (H, W) or (H, W, 3) in another size, by the pixel that holds the centre of each."""
     if values is None:
         return None
     rows = ((np.arange(height) + 0.5) * values.shape[0] / height).astype(np.int64)

@@ -24,9 +24,10 @@ def is_as_promised(sample, opened) -> None:
         "detection": {"boxes", "box_labels", "crowd"},
         "keypoints": {"boxes", "box_labels", "crowd", "keypoints"},
         "depth": {"depth"},
+        "normals": {"normals"},
         "classification": {"label"},
     }[opened.task_type]
-    annotated = ("mask", "boxes", "box_labels", "crowd", "keypoints", "depth", "label")
+    annotated = ("mask", "boxes", "box_labels", "crowd", "keypoints", "depth", "normals", "label")
     assert {name for name in annotated if getattr(sample, name) is not None} == held
     classes = len(opened.classes)
     if sample.mask is not None:
