@@ -14,18 +14,32 @@ from transfer_atlas.scoring.sampling import NOT_SAMPLED, cells_of
 KINDS = {
     "segmentation": "cells",
     "depth": "values",
+    "normals": "cells",
     "detection": "points",
     "keypoints": "points",
     "classification": "image",
 }
 
 
+GOLDEN = (1 + 5**0.5) / 2
+# The corners of a dodecahedron (20, 3), of one length: directions that normals are told apart by, as Wang, Fouhey and
+# Gupta (Designing Deep Networks for Surface Normal Estimation, 2015, section 3.1) tell them apart by a codebook of 20.
+DIRECTIONS = np.array(
+    [
+        *((x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)),
+        *((0, y / GOLDEN, z * GOLDEN) for y in (-1, 1) for z in (-1, 1)),
+        *((x / GOLDEN, y * GOLDEN, 0) for x in (-1, 1) for y in (-1, 1)),
+        *((x * GOLDEN, 0, z / GOLDEN) for x in (-1, 1) for z in (-1, 1)),
+    ]
+)
+
+
 @dataclass(frozen=True)
 class Annotation:
     """What one image offers for scoring.
 
-    kind "cells": `cells` (h, w) int64 class of each cell, -1 for none; "values": `cells` (h, w) float64, nan for
-    none; "points": `rows`, `columns`, `labels` (m,) of object centres or keypoints, and of objects `boxes` (m, 4):
+    kind "cells": `cells` (h, w) int64 class of each cell (of normals the nearest of DIRECTIONS), -1 for none;
+    "values": `cells` (h, w) float64, nan for none; "points": `rows`, `columns`, `labels` (m,) of object centres or keypoints, and of objects `boxes` (m, 4):
     centre x,
     centre y, width, height, relative to the image; "image": one label.
     """
@@ -43,6 +57,8 @@ def annotation_of(
 ) -> Annotation:
     """The annotation of a sample at the resolution of the feature map (stride 4 of an input filled to `extent`)."""
     kind = KINDS[task_type]
+    if task_type == "normals":
+        return Annotation(kind, cells=cells_of(directions_of(sample.normals.numpy()), extent, STRIDE))
     if kind == "cells":
         cells = cells_of(sample.mask.numpy(), extent, STRIDE).astype(np.int64)
         cells[cells >= len(description.segmentation.classes)] = NOT_SAMPLED
@@ -53,6 +69,12 @@ def annotation_of(
     if kind == "image":
         return Annotation(kind, labels=np.array([sample.label], np.int64))
     return _points(sample, extent, task_type)
+
+
+def directions_of(normals: np.ndarray) -> np.ndarray:
+    """The nearest of DIRECTIONS (H, W) int64 to each of normals (3, H, W), -1 where there is none."""
+    nearest = np.tensordot(DIRECTIONS, normals, axes=1).argmax(axis=0)
+    return np.where((normals != 0).any(axis=0), nearest, NOT_SAMPLED).astype(np.int64)
 
 
 def _points(sample: Sample, extent: tuple[int, int], task_type: str) -> Annotation:

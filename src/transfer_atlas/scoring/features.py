@@ -57,8 +57,8 @@ def extract_samples(
 ) -> dict[str, np.ndarray]:
     """Samples of the training images `indices`: which they are depends on annotation and seed, not on the source.
 
-    Segmentation and depth are sampled by cells of the feature map at stride 4, detection and keypoints at object
-    centres and keypoints, classification by image (features averaged over the image). Depth is quantised into
+    Segmentation, depth and normals are sampled by cells of the feature map at stride 4, detection and keypoints at
+    object centres and keypoints, classification by image (features averaged over the image). Depth is quantised into
     classes of equal numbers and kept as it is beside them.
 
     Returns features (n, d) float32; labels (n,) int64; images (n,) int64, the position in `indices`; targets (n,)

@@ -30,8 +30,9 @@ CLASSES = (
     "detection",
     "keypoints",
     "depth",
+    "normals",
     "classification",
-)  # depth: in classes of equal numbers
+)  # depth: in classes of equal numbers; normals: in 20 directions
 PACKAGE = "transfer_atlas.transferability"
 
 

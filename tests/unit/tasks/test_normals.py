@@ -18,6 +18,7 @@ from transfer_atlas.datasets.reading import PreparedDataset, Sample
 from transfer_atlas.datasets.registry import ADAPTERS, settings_of
 from transfer_atlas.datasets.writing import write_prepared
 from transfer_atlas.errors import DatasetError, LegitimateFailure
+from transfer_atlas.scoring.annotations import DIRECTIONS, directions_of
 from transfer_atlas.tasks.answers import Answer, annotated_answer, answers_of
 from transfer_atlas.tasks.drawing import colours_of_normals, draw_error
 from transfer_atlas.tasks.normals import NormalsEvaluator, angular_errors
@@ -301,3 +302,11 @@ def test_the_description_of_derived_normals_is_checked():
         0.5,
         0.5,
     )
+
+
+def test_metrics_tell_normals_apart_by_twenty_directions():
+    assert len(np.unique(DIRECTIONS.round(6), axis=0)) == 20
+    assert np.allclose(np.linalg.norm(DIRECTIONS, axis=1), math.sqrt(3))
+    unit = DIRECTIONS / math.sqrt(3)
+    found = directions_of(np.concatenate([unit, np.zeros((1, 3))]).T[:, None])
+    assert found.tolist() == [[*range(20), -1]]

@@ -51,3 +51,50 @@ def test_a_chain_across_task_types_on_the_miniature_world(tmp_path):
     assert transfer["metrics"]["primary"] == "ap50" and len(transfer["metrics"]["grid"]) == 3
     assert transfer["settings"]["evaluation"] == {"measure": "ap50", "nms": 0.3}
     assert transfer["settings"]["training"]["optimizer"]["name"] == "adam"
+
+
+def test_normals_are_a_target_and_a_source_like_others(tmp_path):
+    """One step each: to normals from depth, and from normals to depth, of one dataset; both are scored."""
+    adapter = {"name": "miniature", "dataset": "vgallery", "image_size": 32, "n_train": 4, "n_val": 3}
+    gallery = {
+        "domain": "synthetic",
+        "adapter": {**adapter, "normals": True},
+        "tasks": {"normals": {}, "depth": {}},
+    }
+    common = {"baselines": ["ilsvrc"], "regime": "full_target"}
+    plan = study_examples.plan(
+        ("task_types", {name: {"training": SMALL} for name in ("classification", "normals", "depth")}),
+        ("datasets", {}),
+        (
+            "datasets.ilsvrc",
+            {**gallery, "adapter": {**adapter, "dataset": "ilsvrc"}, "tasks": {"classification": {}}},
+        ),
+        ("datasets.vgallery", gallery),
+        ("transferability", {"metrics": ["gbc"]}),
+        (
+            "experiments",
+            [
+                {"sources": ["depth/vgallery"], "targets": ["normals/vgallery"], **common},
+                {"sources": ["normals/vgallery"], "targets": ["depth/vgallery"], **common},
+            ],
+        ),
+    )
+    records = {}
+    for run in plan:
+        execute(json.loads(json.dumps(request(run, tmp_path / "store", tmp_path / "scratch"))), io.StringIO())
+        records[run.name] = read_run(run.folder(tmp_path / "store"))
+    assert {record["status"] for record in records.values()} == {"finished"}
+    assert (
+        records["depth-vgallery--normals-vgallery--all-images"]["metrics"]["classes"] > 2
+    )  # of features: directions
+    transfer = records["depth-vgallery--normals-vgallery--all-images--seed0"]
+    assert (
+        transfer["metrics"]["primary"] == "mean_angular_error" and not transfer["metrics"]["higher_is_better"]
+    )
+    assert 0 < transfer["metrics"]["value"] < 180
+    assert set(records["normals-vgallery"]["code_versions"]) == {
+        "backbone",
+        "images",
+        "training",
+        "task_normals",
+    }
