@@ -39,9 +39,9 @@ class Annotation:
     """What one image offers for scoring.
 
     kind "cells": `cells` (h, w) int64 class of each cell (of normals the nearest of DIRECTIONS), -1 for none;
-    "values": `cells` (h, w) float64, nan for none; "points": `rows`, `columns`, `labels` (m,) of object centres or keypoints, and of objects `boxes` (m, 4):
-    centre x,
-    centre y, width, height, relative to the image; "image": one label.
+    "values": `cells` (h, w) float64, nan for none; "points": `rows`, `columns`, `labels` (m,) of object centres or
+    keypoints, and of objects `boxes` (m, 4): centre x, centre y, width, height, relative to the image; "image": one
+    label.
     """
 
     kind: str
