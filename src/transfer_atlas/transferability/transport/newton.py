@@ -18,6 +18,7 @@ FOREST = 1e-10  # share of a row's mass that an entry of it has at least
 RIDGE = 1e-9  # of column sums, relative to their mean
 FAR = 30.0  # in units of epsilon: potentials that have moved further get a plan of their own
 SINKHORN = 5  # Sinkhorn iterations between Newton steps
+MOST_SINKHORN = 30  # the same, where they are all it takes
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def maximise(dual: Dual, state: DualState, tolerance: float, limit: float = np.i
     radius = 4 * dual.epsilon
     start, factorise = state.column, True
     for step in range(STEPS):
-        state = _sinkhorn(dual, state)
+        state = _sinkhorn(dual, state, tolerance)
         if column_error(state) <= tolerance or _moved(state.column - start) > limit:
             return state, step
         found = _direct_step(dual, state, radius) if factorise else None
@@ -191,16 +192,23 @@ def _moved(change: np.ndarray) -> float:
     return float(np.abs(change - np.median(change)).max())
 
 
-def _sinkhorn(dual: Dual, state: DualState) -> DualState:
-    """A few Sinkhorn iterations by scaling the present plan."""
+def _sinkhorn(dual: Dual, state: DualState, tolerance: float) -> DualState:
+    """Sinkhorn iterations by scaling the present plan.
+
+    A few; more while each of them leaves at most half of the error, and none beyond a tenth of `tolerance`.
+    """
     plan = state.base.plan
     turned = plan.T  # by columns: turning it would cost as much as many products
     (height, width), tiny = plan.shape, TINY[plan.dtype]
-    left = state.left
-    for _ in range(SINKHORN):
-        right = 1 / (width * np.maximum(times(turned, left), tiny))
-        left = 1 / (height * np.maximum(times(plan, right), tiny))
+    left, right, before = state.left, state.right, np.inf
     masses = times(turned, left)
+    for step in range(MOST_SINKHORN):
+        error = float(np.abs(right * masses - 1 / width).sum())
+        if error <= tolerance / 10 or (step >= SINKHORN and error > before / 2):
+            break
+        right = 1 / (width * np.maximum(masses, tiny))
+        left = 1 / (height * np.maximum(times(plan, right), tiny))
+        masses, before = times(turned, left), error
     reached = masses > tiny
     raised = state.base.column + dual.epsilon * np.log(1 / (width * np.where(reached, masses, 1)))
     if not reached.all():  # below what floating point holds: the hard minimum over rows of c_ij - f_i instead

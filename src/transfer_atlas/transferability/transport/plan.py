@@ -62,7 +62,7 @@ TIGHTENINGS = 8  # of the marginals, until what is watched has settled
 TIGHTER = 30.0  # by this factor each
 LEFT_OUT = 1e-5  # mass that a sparse plan may leave out
 SETTLED = 1e-4  # change of what is watched that counts as none
-UNIFORM = 1.0  # mean cost by epsilon below which potentials start at 0
+UNIFORM = 20.0  # mean cost by epsilon up to which potentials start at 0, and all entries are held
 FAR_APART = 2000.0  # mean cost by epsilon from which potentials of representatives are too rough a start
 INDISTINCT = 1e10  # mean cost by epsilon from which float64 rounds potentials to more than 1e-6 epsilon
 SAME = 1e-7  # Kullback-Leibler divergence of two plans that are one: at most 2e-4 of the mass is elsewhere
@@ -136,6 +136,8 @@ def entropic_plan(
     column, exactly = _start(costs, epsilon, ratio, watch)
     groups = nearest_representatives(target, GROUPS)
     try:
+        if ratio <= UNIFORM:
+            return _dense(costs, column, groups, epsilon, tolerance, watch, exactly, 0, 0)
         return _sparse(costs, column, groups, epsilon, tolerance, watch, exactly)
     except _Unsettled as ended:
         exact = exact_plan(source, target, costs)
