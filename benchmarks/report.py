@@ -202,6 +202,7 @@ def make_score_tables(flow: Workflow) -> None:
     from transfer_atlas.analysis.published.factors_of_influence import published_distances
     from transfer_atlas.analysis.tables import scores as tables_of_scores
     from transfer_atlas.analysis.tables.files import read_table, write_table
+    from transfer_atlas.analysis.tables.target_selection import target_selection_table
 
     place = flow.study.results / "tables"
     scores = tables_of_scores.scores_table(score_records(flow))
@@ -217,6 +218,7 @@ def make_score_tables(flow: Workflow) -> None:
     write_table(tables_of_scores.metric_evaluation_table(pairs), place / "metric_evaluation.parquet")
     write_table(tables_of_scores.metric_differences_table(pairs), place / "metric_differences.parquet")
     write_table(tables_of_scores.metric_stability_table(pairs), place / "metric_stability.parquet")
+    write_table(target_selection_table(pairs), place / "target_selection.parquet")
 
 
 def make_report(flow: Workflow) -> None:

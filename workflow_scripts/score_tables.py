@@ -13,6 +13,7 @@ from transfer_atlas.analysis.tables.scores import (
     scored_pairs,
     scores_table,
 )
+from transfer_atlas.analysis.tables.target_selection import target_selection_table
 from transfer_atlas.planning.shown import write_stamp
 from transfer_atlas.running.jobs import log_to
 
@@ -31,6 +32,7 @@ tables = {
     "metric_evaluation": metric_evaluation_table(pairs),
     "metric_differences": metric_differences_table(pairs),
     "metric_stability": metric_stability_table(pairs),
+    "target_selection": target_selection_table(pairs),
 }
 for name, frame in tables.items():
     write_table(frame, Path(snakemake.output[name]))

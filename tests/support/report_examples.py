@@ -21,6 +21,7 @@ from transfer_atlas.analysis.tables.scores import (
     scored_pairs,
     scores_table,
 )
+from transfer_atlas.analysis.tables.target_selection import target_selection_table
 from transfer_atlas.analysis.tables.transfers import gains_table, runs_table, transfers_table
 
 HOSTILE = "<script>alert('class')</script>"
@@ -142,4 +143,5 @@ def _score_tables(gains):
         "metric_evaluation": metric_evaluation_table(measured, draws=200),
         "metric_differences": metric_differences_table(measured),
         "metric_stability": metric_stability_table(measured),
+        "target_selection": target_selection_table(measured),
     }

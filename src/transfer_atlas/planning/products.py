@@ -30,6 +30,7 @@ SCORE_TABLES = (
     "metric_evaluation",
     "metric_differences",
     "metric_stability",
+    "target_selection",
 )
 ATDT_TABLES = ("atdt_evaluations", "atdt_results", "atdt_gains", "atdt_findings", "atdt_runs")
 

@@ -179,8 +179,9 @@ def _image_features(
         places[Task.parse(each["target"]).place] = each.run.parents["dataset"]
         if source is not None:
             backbones.setdefault(each["source"], source)
-            if task_of(each["source"]) is not None:
-                places[Task.parse(each["source"]).place] = source.parents["dataset"]
+            trained_on = task_of(each["source"])
+            if trained_on is not None:
+                places[trained_on.place] = source.parents["dataset"]
     chosen = domain_backbone(settings, backbones)
     if chosen == ILSVRC and chosen not in backbones:
         backbones[ILSVRC] = build.ilsvrc()

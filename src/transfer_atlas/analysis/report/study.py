@@ -25,7 +25,14 @@ STUDY_TABLES = (
     "findings",
 )
 ATDT_TABLES = ("atdt_results", "atdt_findings")
-SCORE_TABLES = ("scores", "domain_distances", "metric_evaluation", "metric_differences", "metric_stability")
+SCORE_TABLES = (
+    "scores",
+    "domain_distances",
+    "metric_evaluation",
+    "metric_differences",
+    "metric_stability",
+    "target_selection",
+)
 
 
 @dataclass(frozen=True)

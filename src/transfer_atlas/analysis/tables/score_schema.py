@@ -182,6 +182,25 @@ METRIC_STABILITY = Table(
     ),
 )
 
+TARGET_SELECTION = Table(
+    "target_selection",
+    "How well a metric tells of one source which of many sampled targets it will do best on (Pandy et al. 2022, "
+    "section 4.2): correlation of scores with the measured metric over the parts of one dataset, with 95 % intervals "
+    "jackknifed over these targets, none below six. Empty without sampled targets that were scored.",
+    ("source", "tasks", "regime", "metric", "statistic"),
+    (
+        Column("source", "text", "", "Source, the same for all targets"),
+        Column("tasks", "text", "", "The sampled tasks: what their names begin with"),
+        REGIME,
+        Column("metric", "text", "", "Metric that is judged"),
+        Column("statistic", "text", "", "`weighted_kendall` (the paper's), `kendall`, `spearman`, `pearson`"),
+        Column("value", "number", "", "The statistic; empty where score or metric never changes"),
+        Column("low", "number", "", "Lower end of its 95 % interval"),
+        Column("high", "number", "", "Upper end"),
+        Column("targets", "integer", "", "Targets that were scored and measured"),
+    ),
+)
+
 RECOMMENDATIONS = Table(
     "recommendations",
     "What one target should be started from, without fine-tuning: `results/recommendations/<target>.parquet`, by "
@@ -222,6 +241,7 @@ SCORE_TABLES: dict[str, Table] = {
         METRIC_EVALUATION,
         METRIC_DIFFERENCES,
         METRIC_STABILITY,
+        TARGET_SELECTION,
         RECOMMENDATIONS,
     )
 }
