@@ -29,7 +29,7 @@ class BackboneSettings(Strict):
     name: str = Field(
         "hrnet_w48",
         description="A timm model (`hrnet_w48` is the paper's), or `hrnet_tiny`, the miniature study's HRNet, or a "
-        "network of `models/architectures`: lenet, fewshot_net.",
+        "network of `models/architectures`: lenet, fewshot_net; fcn8s, frrn_a, frrn_b, pspnet, segnet, unet.",
     )
     width: Annotated[float, Introduced(1.0)] = Field(
         1.0, gt=0, le=4, description="Factor of the channels of a network of `models/architectures`."

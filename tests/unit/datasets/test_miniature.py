@@ -227,3 +227,35 @@ def test_speed():
     assert 20 / (time.process_time() - start) > 8, (
         "images per second; an unloaded core makes several times as many"
     )
+
+
+def test_cities_divide_a_dataset_and_each_shows_every_class():
+    indices = range(48)
+    plain = miniature.render("bdd", "train", indices, seed=0, image_size=32)
+    cities = miniature.render("bdd", "train", indices, seed=0, image_size=32, cities=3)
+    one = miniature.render("bdd", "train", [17], seed=0, image_size=32, cities=3)[0]
+    assert one.id == cities[17].id and (one.image == cities[17].image).all()
+    named = [each.id.partition("_") for each in cities]
+    assert [rest for _, _, rest in named] == [each.id for each in plain]
+    assert {name for name, _, _ in named} == {"city0", "city1", "city2"}
+    classes = {
+        city: set(np.unique([each.mask for each in cities if each.id.startswith(city)])) - {IGNORE_LABEL}
+        for city in ("city0", "city1", "city2")
+    }
+    assert min(map(len, classes.values())) >= max(map(len, classes.values())) - 2
+    # They look different: by how much mean colours are off those of the plain images, which without cities is nothing,
+    # differs by more than two grey values between any two.
+    shift = {
+        city: np.mean(
+            [
+                a.image.mean((0, 1)) - b.image.mean((0, 1))
+                for a, b in zip(cities, plain, strict=True)
+                if a.id.startswith(city)
+            ],
+            axis=0,
+        )
+        for city in classes
+    }
+    colours = np.array(list(shift.values()))
+    apart = np.linalg.norm(colours[:, None] - colours[None], axis=-1)[np.triu_indices(3, 1)]
+    assert (apart > 2).all(), apart

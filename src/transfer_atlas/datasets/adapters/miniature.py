@@ -32,6 +32,13 @@ class Settings(Strict):
     n_val: int | None = Field(
         None, ge=1, description="Number of validation images, if not the dataset's own."
     )
+    cities: Annotated[int | None, Introduced(None)] = Field(
+        None,
+        ge=2,
+        le=100,
+        description="Number of sub-domains, which differ in light, weather, colours and camera; ids of images begin "
+        "with theirs, so that a part is `images: [city0_*]`. One domain if absent.",
+    )
 
 
 def raw_path(settings: Settings) -> None:
@@ -78,4 +85,5 @@ def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Reco
                 seed=settings.seed,
                 image_size=settings.image_size,
                 normals=settings.normals,
+                cities=settings.cities,
             )

@@ -18,6 +18,7 @@ from transfer_atlas.datasets.miniature import (
 )
 from transfer_atlas.datasets.miniature.appearance import develop
 from transfer_atlas.datasets.miniature.canvas import UNITS, Canvas
+from transfer_atlas.datasets.miniature.cities import city_of, in_city
 from transfer_atlas.datasets.miniature.stage import Stage
 from transfer_atlas.datasets.miniature.surfaces import Palette
 from transfer_atlas.datasets.miniature.worlds import (
@@ -44,18 +45,35 @@ SMALLEST = 12  # objects with fewer visible pixels (of 96 x 96) are marked crowd
 
 
 def render(
-    name: str, split: str, indices: Sequence[int], *, seed: int, image_size: int, normals: bool = False
+    name: str,
+    split: str,
+    indices: Sequence[int],
+    *,
+    seed: int,
+    image_size: int,
+    normals: bool = False,
+    cities: int | None = None,
 ) -> list[Record]:
     """Images of a split with their annotations; normals: also surface normals, derived from the depth.
 
-    Image i depends on (name, split, i, seed, image_size) and on nothing else.
+    Image i depends on (name, split, i, seed, image_size, cities) and on nothing else. cities: sub-domains among which
+    the images are divided; then ids begin with the city's: `city0_train_00012`.
     """
     given = specification(name)
     if split not in ("train", "val"):
         raise ConfigurationError(f"A miniature dataset has the splits train and val, not '{split}'.")
     if image_size < 16:
         raise ConfigurationError(f"image_size is {image_size}; the miniature world needs at least 16 pixels.")
-    return [_render_one(given, split, int(index), seed, image_size, normals) for index in indices]
+    if cities is None:
+        return [_render_one(given, split, int(index), seed, image_size, normals) for index in indices]
+    turns = len(_turns(given))
+    of_city = [in_city(given, number, seed) for number in range(cities)]
+    found = []
+    for index in map(int, indices):
+        number = city_of(index, turns, cities)
+        record = _render_one(of_city[number], split, index, seed, image_size, normals)
+        found.append(replace(record, id=f"city{number}_{record.id}"))
+    return found
 
 
 def _render_one(
@@ -92,11 +110,16 @@ def _wanted_class(given: MiniatureSpecification, index: int) -> tuple[str, ...]:
 
     Classes of segmentation and detection take turns, and the things that carry keypoints.
     """
+    distinct = _turns(given)
+    return distinct[index % len(distinct)] if distinct else ()
+
+
+def _turns(given: MiniatureSpecification) -> list[tuple[str, ...]]:
+    """The distinct classes, as their materials, that take turns in being shown."""
     turns = list((given.segmentation or {}).values()) + list((given.detection or {}).values())
     if given.keypoint_things:
         turns.append(given.keypoint_things)
-    distinct = list(dict.fromkeys(turns))
-    return distinct[index % len(distinct)] if distinct else ()
+    return list(dict.fromkeys(turns))
 
 
 def _draw_scene(

@@ -37,6 +37,13 @@ class Architecture:
 ARCHITECTURES: dict[str, Architecture] = {
     "lenet": Architecture("lenet", linear=True, parameters=0.061),
     "fewshot_net": Architecture("fewshot_net", linear=True, parameters=0.113),
+    # of segmentation (Tan et al. 2021, section 3); FCN-8s and SegNet as the SegNet paper counts them, FRRN as its own
+    "fcn8s": Architecture("fcn8s", parameters=134.5),
+    "unet": Architecture("unet", parameters=31.03),
+    "segnet": Architecture("segnet", parameters=29.45),
+    "pspnet": Architecture("pspnet", parameters=46.6),
+    "frrn_a": Architecture("frrn_a", parameters=17.7),
+    "frrn_b": Architecture("frrn_b", parameters=24.8),
 }
 
 
