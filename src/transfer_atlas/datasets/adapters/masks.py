@@ -118,6 +118,8 @@ class LabelMap:
             return None
         if outside.any():
             values = np.where((values < 0) | (values > 65535), self.unmapped, values)
+        elif values.dtype == self.dtype and (self.lookup[present] == present).all():
+            return values  # most masks hold the indices themselves
         return look_up(self.lookup, values)
 
     def _is_ambiguous(self, image: Image.Image, present: np.ndarray) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -159,7 +161,8 @@ class CocoReader(Reader):
                     f"Dataset '{self.dataset}': an annotation of {name} is {str(annotation)[:60]}. Expected numbers "
                     "as id and category_id: fetch the file anew."
                 )
-            known[listed[annotation["image_id"]]][kind].append(annotation)
+            kept = {key: value for key, value in annotation.items() if key != "image_id"}
+            known[listed[annotation["image_id"]]][kind].append(kept)
 
     def _add_segments(self, known: dict[str, dict[str, Any]], name: str) -> None:
         content, listed = self._file(name)
@@ -176,8 +179,13 @@ class CocoReader(Reader):
     def _annotations(
         self, content: dict[str, list[Any]], listed: dict[Any, str], name: str
     ) -> Iterator[dict[str, Any]]:
-        """Annotations of a file, of whose images each must be listed. Raises DatasetError else."""
-        for annotation in content["annotations"]:
+        """Annotations of a file, of whose images each must be listed. Raises DatasetError else.
+
+        They leave the content one by one: what is made of them is not beside them in memory.
+        """
+        content["annotations"].reverse()
+        while content["annotations"]:
+            annotation = content["annotations"].pop()
             image = annotation.get("image_id") if isinstance(annotation, dict) else None
             if isinstance(image, list | dict) or image not in listed:
                 raise DatasetError(
@@ -235,7 +243,7 @@ class CocoReader(Reader):
                 x, y, width, height = (float(value) for value in one["bbox"])
                 points = people.get(one.get("id"))
                 points = None if points is None else np.array(points, np.float64).reshape(POINTS, 3)
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 problems.add(where, f"no such numbers ({error})", "COCO's format", "Fetch the file anew.")
                 return None
             if label is None:
@@ -256,12 +264,24 @@ class CocoReader(Reader):
         return found.objects()
 
 
+USED = ("id", "image_id", "category_id", "bbox", "area", "iscrowd", "keypoints", "segments_info")
+
+
 def _slim(entry: dict[str, Any]) -> dict[str, Any]:
-    """What is used of an annotation, a segment or an image: outlines and addresses take most of the memory."""
-    if "image_id" in entry:
-        return {name: value for name, value in entry.items() if name != "segmentation"}
-    used = ("id", "category_id") if "category_id" in entry else ("id", "file_name")
-    return {name: entry[name] for name in used if name in entry}
+    """What is used of an annotation, a segment or an image: outlines and addresses take most of the memory.
+
+    Of what is kept, numbers in lists do: they are kept as arrays.
+    """
+    if "image_id" not in entry:
+        used = ("id", "category_id") if "category_id" in entry else ("id", "file_name")
+        return {name: entry[name] for name in used if name in entry}
+    slim = {name: entry[name] for name in USED if name in entry}
+    for name in ("bbox", "keypoints"):
+        values = slim.get(name)
+        if isinstance(values, list) and all(type(value) in (int, float) for value in values):
+            with suppress(OverflowError):  # told with its image
+                slim[name] = array("d", values)
+    return slim
 
 
 ADAPTER = OfficialAdapter(Settings, CocoReader, CARD)
