@@ -131,6 +131,7 @@ rule report:
         tables=tables,
         figures=figures,
         scores=score_tables,
+        atdt=atdt_tables,
         cards=cards,
         atdt=atdt_tables,
     output:

@@ -1,4 +1,4 @@
-# Functions of the workflow, no rules: what is Snakemake's of planning. What is not is in transfer_atlas.planning.workflow.
+# Functions of the workflow, no rules: what is Snakemake's of planning. What is not is in transfer_atlas.planning.
 import logging
 import os
 import sys

@@ -81,8 +81,10 @@ def facts_of_report(flow: Workflow) -> dict[str, Any]:
         kind.title: [flow.folder(run) for run in flow.plan.of_kind(name)] for name, kind in KINDS.items()
     }
     return {
+        "atdt": study.atdt is not None,
         "backbone": study.backbone.name,
         "ilsvrc": _in_words(study.ilsvrc.model_dump(mode="json", exclude_none=True)),
+        "multi_sources": _multi_sources(flow),
         "planned": {title: folders for title, folders in planned.items() if folders},
         "regimes": {name: _limits(study.regimes[name]) for name in regimes(flow)},
         "study": study.study,

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from analysis_examples import DATASETS, transfer_record
 
+from transfer_atlas.analysis.comparison.__main__ import compare_folders
 from transfer_atlas.analysis.comparison.compare import (
     as_text,
     comparison_summary,
@@ -128,6 +129,16 @@ def test_fewer_than_three_pairs_have_no_correlation():
     assert np.isnan(row["value"]) and row["count"] == 1
 
 
+def test_targets_of_other_metrics_are_left_out_of_a_comparison_by_name(tmp_path):
+    for name, metric in (("ours", "coco_map"), ("theirs", "ap50")):
+        found = gains(FIRST)
+        other = found.assign(target="detection/bdd", target_task_type="detection", metric=metric)
+        write_table(pd.concat([found, other]), tmp_path / name / "gains.parquet")
+    text = compare_folders(tmp_path / "ours", tmp_path / "theirs", tmp_path / "both", ("ours", "theirs"))
+    assert text.splitlines()[-1] == "  left out: detection/bdd, coco_map in the first, ap50 in the second"
+    assert set(read_table(tmp_path / "both/comparison.parquet")["target"]) == {TARGET}
+
+
 def test_the_command(tmp_path):
     for name, values in (("a", FIRST), ("b", SECOND)):
         write_table(gains(values), tmp_path / name / "gains.parquet")
@@ -148,6 +159,8 @@ def test_the_command(tmp_path):
         "segmentation/bdd -> segmentation/camvid (small_target): -10.4 negative, then +19.4 very_positive"
         in done.stdout
     )
+    assert "  new: multi_segmentation -> segmentation/camvid" in done.stdout
+    assert "  vanished: detection/bdd -> segmentation/camvid" in done.stdout
     comparison = read_table(tmp_path / "c" / "comparison.parquet")
     pd.testing.assert_frame_equal(comparison, comparison_table(gains(FIRST), gains(SECOND)))
     assert (tmp_path / "c" / "comparison_summary.parquet").exists()

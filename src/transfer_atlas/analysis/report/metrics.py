@@ -9,6 +9,7 @@ import pandas as pd
 from transfer_atlas.analysis.figures import style
 from transfer_atlas.analysis.report import words
 from transfer_atlas.analysis.report.charts import metrics_chart
+from transfer_atlas.analysis.report.printed import track_records
 from transfer_atlas.analysis.report.study import ReportedStudy
 
 STATISTIC = "weighted_kendall"
@@ -40,7 +41,14 @@ def metrics(study: ReportedStudy) -> dict[str, Any] | None:
         "blocks": blocks,
         "failed": _failed(study.tables["scores"]),
         "distances": _distances(study.tables["domain_distances"]),
+        "printed": track_records(study),
+        "links": by_target_figures(study),
     }
+
+
+def by_target_figures(study: ReportedStudy) -> int:
+    """How many figures show a metric target by target."""
+    return sum("_by_target_" in path.name for path in study.figures)
 
 
 def _rows(shown: pd.DataFrame) -> list[dict[str, Any]]:
@@ -53,7 +61,7 @@ def _rows(shown: pd.DataFrame) -> list[dict[str, Any]]:
         tops = sorted(name for name in of.index if str(name).startswith("top_"))
         rows.append(
             {
-                "metric": words.in_words(str(metric)),
+                "metric": words.metric_in_words(str(metric)),
                 "baseline": bool(first["is_baseline"]),
                 "cells": cells,
                 "tops": [(words.in_words(name), _number(of, name)) for name in tops],
@@ -81,7 +89,7 @@ def _failed(scores: pd.DataFrame) -> list[dict[str, Any]]:
     lost = scores[scores["status"] != "finished"]
     return [
         {
-            "metric": words.in_words(metric),
+            "metric": words.metric_in_words(metric),
             "status": words.in_words(status),
             "count": len(rows),
             "reason": next((reason for reason in rows["reason"] if words.known(reason)), ""),

@@ -11,7 +11,9 @@ import pandas as pd
 
 from transfer_atlas.analysis.report import words
 from transfer_atlas.analysis.report.answers import seeds_of
+from transfer_atlas.analysis.report.methods import methods_of
 from transfer_atlas.analysis.report.study import ReportedStudy
+from transfer_atlas.analysis.tables.transfers import PLAIN
 from transfer_atlas.store.store import RUN_FILE
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy")  # the versions that results hang on most
@@ -26,6 +28,7 @@ def overview(study: ReportedStudy) -> dict[str, Any]:
             ("Backbone", facts["backbone"]),
             ("ILSVRC checkpoint", facts["ilsvrc"]),
             ("Seeds", ", ".join(map(str, seeds_of(study)))),
+            ("Methods", ", ".join(words.in_words(name) for name in methods_of(study))),
             ("Sources", str(study.tables["transfers"].loc[_true_sources(study), "source"].nunique())),
             ("Targets", str(len(study.targets))),
             (
@@ -50,7 +53,8 @@ def without_result(study: ReportedStudy) -> list[dict[str, Any]]:
         rows.append(
             {
                 "what": "transfer",
-                "name": f"{name}, {words.in_words(row.regime)}, seed {row.seed}",
+                "name": f"{name}, {words.in_words(row.regime)}, seed {row.seed}"
+                + (f", {words.in_words(row.method)}" if row.method != PLAIN else ""),
                 "status": words.in_words(row.status),
                 "reason": row.reason if words.known(row.reason) else "",
                 "key": row.key if words.known(row.key) else "",

@@ -15,8 +15,10 @@ from transfer_atlas.analysis.report.answers import answers, next_steps, seeds_of
 from transfer_atlas.analysis.report.atdt import atdt
 from transfer_atlas.analysis.report.charts import effects_chart
 from transfer_atlas.analysis.report.datasets import dataset_pages
+from transfer_atlas.analysis.report.elsewhere import elsewhere
 from transfer_atlas.analysis.report.findings import findings
 from transfer_atlas.analysis.report.heat_maps import heat_maps
+from transfer_atlas.analysis.report.methods import methods
 from transfer_atlas.analysis.report.metrics import metrics
 from transfer_atlas.analysis.report.overview import overview
 from transfer_atlas.analysis.report.pictures import FIGURES, gallery
@@ -63,6 +65,8 @@ def report_as_html(study: ReportedStudy) -> str:
         targets=targets,
         datasets=datasets,
         metrics=metrics(study),
+        methods=methods(study),
+        elsewhere=elsewhere(study),
         findings=findings(study),
         published=beside(study),
         atdt=atdt(study),

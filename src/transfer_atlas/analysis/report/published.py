@@ -1,29 +1,30 @@
-"""The paper's printed numbers beside the study's: gains of the pairs that both have, and shares of effects."""
+"""The paper's printed numbers beside the study's: gains of the pairs that both have, and its other tables."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from transfer_atlas.analysis.comparison.compare import comparison_summary, comparison_table
-from transfer_atlas.analysis.published.factors_of_influence import published_gains, read
+from transfer_atlas.analysis.published.factors_of_influence import published_gains
 from transfer_atlas.analysis.report import words
 from transfer_atlas.analysis.report.charts import beside_published
+from transfer_atlas.analysis.report.printed import across, followed, inclusion, shares
 from transfer_atlas.analysis.report.study import ReportedStudy
 from transfer_atlas.errors import ConfigurationError
 
 PAIR = ["source", "target", "regime"]
-SHARES = ("positive", "very_positive", "negative")
-RELATIONS = {"all": "all", "within": "within", "cross": "across"}
 
 
 def beside(study: ReportedStudy) -> dict[str, Any] | None:
-    """Pairs of equal names with both gains, how well they agree, and Table 6 beside ours; None without the files."""
+    """Pairs of equal names with both gains, how well they agree, and Tables 6 to 9 beside ours; None without files."""
     if study.published is None:
         return None
     theirs = published_gains(study.published)
     ours = study.tables["gains"]
-    pairs = ours[[*PAIR, "gain", "gain_low", "gain_high"]].merge(
-        theirs[[*PAIR, "gain"]].rename(columns={"gain": "theirs"}), on=PAIR
+    pairs = ours[[*PAIR, "gain", "gain_low", "gain_high", "value", "metric"]].merge(
+        theirs[[*PAIR, "gain", "value", "metric"]].rename(columns={"gain": "theirs"}),
+        on=PAIR,
+        suffixes=("", "_printed"),
     )
     pairs = pairs[~pairs["source"].isin(("ilsvrc",))].dropna(subset=["gain", "theirs"])
     chart = beside_published(pairs.rename(columns={"gain": "ours"}))
@@ -40,10 +41,26 @@ def beside(study: ReportedStudy) -> dict[str, Any] | None:
             "theirs_order": row.theirs,
             "difference": words.percent(row.gain - row.theirs),
             "difference_order": row.gain - row.theirs,
+            "value": words.metric_value(row.value),
+            # Of segmentation alone appendix A prints the metric itself.
+            "printed_value": words.metric_value(row.value_printed)
+            if row.metric == row.metric_printed
+            else "\N{EN DASH}",
         }
         for row in pairs.itertuples()
     ]
-    return {"chart": chart, "pairs": rows, "agreement": _agreement(study, theirs), "shares": _shares(study)}
+    return {
+        "chart": chart,
+        "pairs": rows,
+        "agreement": _agreement(study, theirs),
+        "shares": [
+            ("Shares of effects", "Table 6", shares(study, "effects", "foi_table6.csv")),
+            ("Of the best source of each target", "Table 7", shares(study, "best_effects", "foi_table7.csv")),
+        ],
+        "inclusion": inclusion(study),
+        "across": across(study),
+        "followed": followed(study),
+    }
 
 
 def _agreement(study: ReportedStudy, theirs: Any) -> list[dict[str, Any]]:
@@ -68,31 +85,3 @@ def _agreement(study: ReportedStudy, theirs: Any) -> list[dict[str, Any]]:
         }
         for row in rows.itertuples(index=False)
     ]
-
-
-def _shares(study: ReportedStudy) -> list[dict[str, Any]]:
-    """Table 6 and ours: shares of effects by relation of source and target."""
-    index = ["regime", "image_domain", "task_type"]
-    printed = read(study.published, "foi_table6.csv").set_index(index).to_dict("index")
-    rows = []
-    for row in study.tables["effects"].to_dict("records"):
-        theirs = printed.get(tuple(row[name] for name in index))
-        if not row["count"] and theirs is None:
-            continue
-        rows.append(
-            {
-                "regime": words.in_words(row["regime"]),
-                "image_domain": RELATIONS[row["image_domain"]],
-                "task_type": RELATIONS[row["task_type"]],
-                "ours": [_share(row[f"{name}_percent"]) for name in SHARES],
-                "count": int(row["count"]),
-                "left_out": int(row["failed"]) + int(row["at_chance"]),
-                "theirs": [_share(theirs[f"{name}_percent"]) if theirs else "" for name in SHARES],
-                "their_count": int(theirs["count"]) if theirs else "",
-            }
-        )
-    return rows
-
-
-def _share(value: Any) -> str:
-    return f"{value:.0f} %" if words.known(value) else "\N{EN DASH}"

@@ -22,6 +22,8 @@ STUDY_TABLES = (
     "best_sources",
     "per_class",
     "curves",
+    "methods",
+    "method_summary",
     "findings",
 )
 ATDT_TABLES = ("atdt_results", "atdt_findings")

@@ -12,6 +12,7 @@ from transfer_atlas.analysis.report.charts import curves_chart, gains_chart
 from transfer_atlas.analysis.report.pictures import PANELS, gallery, panels_of
 from transfer_atlas.analysis.report.predicted import best_metric, predicted_places
 from transfer_atlas.analysis.report.study import ReportedStudy
+from transfer_atlas.analysis.tables.transfers import PLAIN
 from transfer_atlas.store.store import RUN_FILE, StoreError, read_run
 
 IMAGES = 2  # pictures of each of the starting points shown
@@ -22,8 +23,10 @@ def target_pages(study: ReportedStudy) -> list[dict[str, Any]]:
     """One page for each target, with a part for each of its regimes."""
     gains = study.tables["gains"]
     by_target = {str(name): rows for name, rows in gains.groupby("target", sort=True)}
-    curves = dict(iter(study.tables["curves"].groupby(["target", "regime"])))
-    classes = dict(iter(study.tables["per_class"].groupby(["target", "regime"])))
+    curves, classes = (
+        dict(iter(table[table["method"] == PLAIN].groupby(["target", "regime"])))
+        for table in (study.tables["curves"], study.tables["per_class"])
+    )
     pages = []
     for target, rows in by_target.items():
         first = rows.iloc[0]
@@ -41,7 +44,7 @@ def target_pages(study: ReportedStudy) -> list[dict[str, Any]]:
                     "answer": _answer(study, target, regime),
                     "gains": gains_chart(of_regime),
                     "sources": sources,
-                    "predicted": words.in_words(metric)
+                    "predicted": words.metric_in_words(metric)
                     if metric and any(row["predicted"] for row in sources)
                     else "",
                     "curves": _curves(curves.get((target, regime)), of_regime),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from transfer_atlas.analysis.figures.style import image_count, in_words, signed
+from transfer_atlas.analysis.figures.style import image_count, in_words, metric_in_words, signed
 
 MINUS = "\N{MINUS SIGN}"
 EFFECTS = {
@@ -17,7 +17,7 @@ EFFECTS = {
     "undecided": "undecided",
 }
 
-__all__ = ["image_count", "in_words", "signed"]
+__all__ = ["image_count", "in_words", "metric_in_words", "signed"]
 
 
 def known(value: Any) -> bool:
@@ -73,5 +73,13 @@ def source_in_words(source: str) -> str:
 
 
 def anchor(kind: str, name: str) -> str:
-    """The id of a page of the report: `target-segmentation-camvid`."""
-    return f"{kind}-{name.replace('/', '-').replace('@', '.').replace(' ', '-')}"
+    """The id of a page of the report: `target-segmentation-camvid`. Other signs than those of ids stand as numbers, so
+    that two names never share a page.
+    """
+    return f"{kind}-{''.join(map(_in_ids, name))}"
+
+
+def _in_ids(sign: str) -> str:
+    if sign in "/@":
+        return "-" if sign == "/" else "."
+    return sign if sign.isascii() and (sign.isalnum() or sign == "_") else f"_{ord(sign):x}_"

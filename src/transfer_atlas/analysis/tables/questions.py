@@ -48,7 +48,7 @@ QUESTIONS: tuple[tuple[str, str], ...] = (
     ),
     (
         "What is the absolute metric of every source on every target?",
-        'transfers = pd.read_parquet("transfers.parquet")\n'
+        'transfers = pd.read_parquet("transfers.parquet").query("method == \'plain\'")\n'
         'print(transfers.pivot_table(index="target", columns="source", values="value", aggfunc="mean"))',
     ),
     (

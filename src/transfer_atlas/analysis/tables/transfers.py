@@ -223,7 +223,8 @@ def gains_table(
     table = pd.DataFrame(rows)
     table["baseline_at_chance"] = at_chance(table, levels)
     images = image_variances(table, results) if results else None
-    return schema.GAINS.conform(with_intervals(table, seed_noise(transfers), images))
+    plain = transfers[transfers["method"] == PLAIN]  # another method with the same seed is no repetition
+    return schema.GAINS.conform(with_intervals(table, seed_noise(plain), images))
 
 
 def frame_of(table: Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
