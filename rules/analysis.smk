@@ -131,7 +131,6 @@ rule report:
         tables=tables,
         figures=figures,
         scores=score_tables,
-        atdt=atdt_tables,
         cards=cards,
         atdt=atdt_tables,
     output:

@@ -81,7 +81,6 @@ def facts_of_report(flow: Workflow) -> dict[str, Any]:
         kind.title: [flow.folder(run) for run in flow.plan.of_kind(name)] for name, kind in KINDS.items()
     }
     return {
-        "atdt": study.atdt is not None,
         "backbone": study.backbone.name,
         "ilsvrc": _in_words(study.ilsvrc.model_dump(mode="json", exclude_none=True)),
         "multi_sources": _multi_sources(flow),

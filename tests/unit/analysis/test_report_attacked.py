@@ -183,7 +183,7 @@ def _told(value):
     return {"per_class": {"road": value}, "grid": [{"learning_rate": 0.01, "curve": curve}]}
 
 
-def test_answers_of_recommend_and_start_and_the_page_of_atdt_are_linked(tmp_path):
+def test_answers_of_recommend_and_start_are_linked(tmp_path):
     records = [
         transfer_record("ilsvrc", "segmentation/camvid", 0.5),
         transfer_record("segmentation/bdd", "segmentation/camvid", 0.6),
@@ -195,15 +195,14 @@ def test_answers_of_recommend_and_start_and_the_page_of_atdt_are_linked(tmp_path
     (tmp_path / "recommendations/broken.json").write_text("{")
     (tmp_path / "recommendations/other.json").write_text("[1]")
     (tmp_path / "starts/segmentation-mine.json").write_text(json.dumps({"best": "ilsvrc", "tried": [{}, {}]}))
-    found = elsewhere(study_of(records, tmp_path, atdt=True))
+    found = elsewhere(study_of(records, tmp_path))
     assert [entry["link"] for entry in found] == [
         "tables/",
-        "tables/atdt.html",
         "recommendations/segmentation-mine.txt",
         "starts/segmentation-mine.txt",
     ]
-    assert found[2]["said"] == "start from segmentation/bdd, expected gain +12.3 %"
-    assert found[3]["said"] == "ILSVRC was the best of 2 tried"
+    assert found[1]["said"] == "start from segmentation/bdd, expected gain +12.3 %"
+    assert found[2]["said"] == "ILSVRC was the best of 2 tried"
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What lies beside the report: AT/DT's page, answers of `recommend` and `start`, the tables themselves."""
+"""What lies beside the report: the tables themselves, answers of `recommend` and `start`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,10 @@ from pathlib import Path
 from transfer_atlas.analysis.report import words
 from transfer_atlas.analysis.report.study import ReportedStudy
 
-ATDT_PAGE = "tables/atdt.html"
-
 
 def elsewhere(study: ReportedStudy) -> list[dict[str, str]]:
     """Links with a few words each, of what is there when the page is written."""
     found = [{"link": "tables/", "name": "tables/", "said": "every table as Parquet"}]
-    if study.facts.get("atdt"):
-        said = "learning across tasks and domains, beside the tables that its paper prints"
-        found.append({"link": ATDT_PAGE, "name": "AT/DT", "said": said})
     for folder, asked in (("recommendations", "recommend"), ("starts", "start")):
         for path in sorted((study.place / folder).glob("*.json")):
             said = _answer(path)
