@@ -91,7 +91,7 @@ def curves_chart(curves: pd.DataFrame, gains: pd.DataFrame) -> dict[str, Any] | 
     best = best[best["source"].isin(kept)]
     names = {name: words.source_in_words(name) for name in kept}
     data = pd.DataFrame(
-        {"source": best["source"].map(names), "step": best["step"].astype(int), "loss": best["loss"].round(4)}
+        {"source": best["source"].map(names), "step": best["step"].astype(int), "loss": best["loss"].round(3)}
     )
     order = [names[name] for name in kept]
     if "ilsvrc" in kept:

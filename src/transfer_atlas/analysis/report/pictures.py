@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-PANELS, SHEETS, FIGURES = 1_500_000, 1_000_000, 1_000_000  # bytes of all pictures of a kind, before base64
+PANELS, SHEETS, FIGURES = 1_200_000, 1_000_000, 1_000_000  # bytes of all pictures of a kind, before base64
 QUALITIES = (78, 60, 40)  # of WebP, tried in turn
 WIDEST = {"panel": 900, "sheet": 980, "figure": 1500}  # pixels
 
