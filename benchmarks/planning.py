@@ -21,6 +21,7 @@ from statistics import median
 import yaml
 
 from transfer_atlas.planning.content_versions import content_versions
+from transfer_atlas.planning.facts import facts_of_cards
 from transfer_atlas.planning.load import load_workflow
 from transfer_atlas.planning.plan import make_plan
 from transfer_atlas.planning.products import TABLES, figures
@@ -76,7 +77,7 @@ def finish(study_file: Path) -> None:
     results = Path(flow.study.results)
     files = [f"tables/{name}.parquet" for name in TABLES] + ["report.html"]
     files += [
-        f"datasets/{name}.{suffix}" for name in flow.facts_of_cards() for suffix in ("json", "jpg", "md")
+        f"datasets/{name}.{suffix}" for name in facts_of_cards(flow) for suffix in ("json", "jpg", "md")
     ]
     files += [f"figures/{name}.{suffix}" for name in figures(flow) for suffix in ("png", "svg")]
     for file in files:
