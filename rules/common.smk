@@ -430,7 +430,7 @@ def by_target():
 def tables_of(rule, names):
     """Tables by name as outputs. Findings are of the tables, or of those of scores, which know domain distances."""
     scored = FLOW.study.transferability is not None
-    has_findings = scored == (rule == "score_tables")
+    has_findings = rule == ("score_tables" if scored else "tables")
     names = [name for name in names if name != "findings"] + ["findings"] * has_findings
     return {name: f"{FLOW.study.results}/tables/{name}.parquet" for name in names}
 
