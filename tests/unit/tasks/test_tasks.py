@@ -260,6 +260,7 @@ def annotated(image: torch.Tensor, count: int) -> Sample:
         mask=torch.zeros(height, width, dtype=torch.uint8),
         objects=objects,
         depth=torch.full((height, width), 3.0),
+        normals=torch.zeros(3, height, width),
         label=0,
     )
 
