@@ -195,7 +195,7 @@ def _moved(change: np.ndarray) -> float:
 def _sinkhorn(dual: Dual, state: DualState, tolerance: float) -> DualState:
     """Sinkhorn iterations by scaling the present plan.
 
-    A few; more while each of them leaves at most half of the error, and none beyond a tenth of `tolerance`.
+    A few; more while each leaves at most half of the error; none once it is a tenth of `tolerance`.
     """
     plan = state.base.plan
     turned = plan.T  # by columns: turning it would cost as much as many products

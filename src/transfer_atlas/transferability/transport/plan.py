@@ -6,7 +6,7 @@ collapsed features) most entries matter, and it needs tens. So here
 
 1. potentials to start from: those of an exact plan, between about a thousand representatives of either side
    (`coarse.py`), or between all where costs are thousands of times epsilon (`exact.py`); none where costs are
-   below epsilon;
+   near epsilon: then the plan is dense, and step 2 is left out;
 2. a pass over blocks of the costs collects the entries that matter to the plan of these potentials, in the library
    and on the device of the features (`blocks.py`): some two hundred a row the first time, then every one above
    e^-9 / (n_s n_t), but at least 150 a row;
