@@ -1,5 +1,7 @@
 """Decodes every image and annotation of a raw dataset, as its preparation would, and says all that is not in order.
 
+Of each image by itself, and of all together: an id given twice, a split without images, masks of a single class.
+
 Nothing is written but a list of what is known to be in order, so that a second call looks only at the rest: at what an
 interrupted one had not reached, at images with problems, and at those whose files have changed since.
 """
@@ -19,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from transfer_atlas.datasets.encoding import LARGEST_MEGAPIXELS
-from transfer_atlas.datasets.prepared import DatasetDescription, Entry, Record
+from transfer_atlas.datasets.prepared import SPLITS, DatasetDescription, Entry, Record
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.datasets.raw_files import list_raw_files
 from transfer_atlas.datasets.registry import ADAPTERS, raw_folder, root_of
-from transfer_atlas.datasets.validation import check_record, opened_image
+from transfer_atlas.datasets.shards import row_of
+from transfer_atlas.datasets.statistics import Statistics
+from transfer_atlas.datasets.validation import check_description, check_once
 from transfer_atlas.errors import DatasetError
 
 GROUPS = 1024  # images are told apart by their ids: one that is added changes its own group alone
@@ -33,13 +37,21 @@ NO_LIMIT = 10**9
 
 @dataclass(frozen=True)
 class _Group:
-    """What is known of some images that are in order. files: that they are read from; stamp: of these files."""
+    """What is known of some images that are in order.
+
+    ids: digest of theirs and of their splits; files: that they are read from; stamp: of these files; counted: over
+    the images, as JSON (`Statistics.as_json`), but for the values of pixels, which nothing is judged by.
+    """
 
     number: int
     ids: str
-    images: int
     files: list[str]
     stamp: str
+    counted: dict[str, Any]
+
+    @property
+    def statistics(self) -> Statistics:
+        return Statistics.from_json(self.counted | {"pixels": 0})
 
 
 @dataclass(frozen=True)
@@ -85,8 +97,11 @@ def decode_all(
     problems = Problems(dataset, NO_LIMIT, tolerate)
     fields = {"name": dataset, "counts": {}, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
     description = DatasetDescription.model_validate({**adapter.describe(settings, root, dataset), **fields})
+    check_description(description, problems)
     groups: dict[int, list[Entry | Record]] = {}
+    identifiers: set[str] = set()
     for entry in adapter.records(settings, root, problems):
+        check_once(entry, identifiers, problems)
         groups.setdefault(zlib.crc32(entry.id.encode()) % GROUPS, []).append(entry)
     largest = getattr(settings, "largest_megapixels", LARGEST_MEGAPIXELS)
     work = _Work(description, groups, root, largest, tolerate)
@@ -94,19 +109,27 @@ def decode_all(
     kept_list = _KeptList(kept, _signature(settings, raw_folder(settings, data_root)))
     good = {number: known for number, known in kept_list.groups.items() if _still_good(known, work)}
     left = [number for number in sorted(groups) if number not in good]
-    images = done = sum(known.images for known in good.values())
+    together = Statistics()
+    for known in good.values():
+        together.add(known.statistics)
+    done = sum(len(groups[number]) for number in good)
     kept_list.begin(good.values())
     for group, texts, broken in _looked_into(work, left, min(max(workers, 1), max(len(left), 1))):
-        images += group.images
+        together.add(group.statistics)
         done += len(groups[group.number])
         problems.merge(texts, broken, {})
         if not texts and not broken:
             kept_list.add(group)
         if progress is not None:
             progress(done, total)
-    problems.check_broken(images)
+    together.check(description, SPLITS, problems)
     looked_at = sum(len(groups[number]) for number in left)
-    return Decoded(images, looked_at, tuple(problems.texts), dict(sorted(problems.broken_texts.items())))
+    return Decoded(
+        sum(together.counts.values()),
+        looked_at,
+        tuple(problems.texts),
+        dict(sorted(problems.broken_texts.items())),
+    )
 
 
 def _looked_into(
@@ -138,26 +161,27 @@ def _take_work(work: _Work) -> None:
 
 
 def _look_into(number: int) -> tuple[_Group, list[str], dict[str, str]]:
-    work, files, images = _WORK[0], [], 0
+    work, files, counted = _WORK[0], set(), Statistics()
     entries = work.groups[number]
     problems = Problems(work.description.name, NO_LIMIT, work.tolerate)
     for entry in entries:
         record = entry.read(problems) if isinstance(entry, Entry) else entry
-        opened = None if record is None else opened_image(record, problems, work.largest)
-        if opened is not None and check_record(record, *opened[1].size, work.description, problems):
-            images += 1
-            files += [name for kind, name in sorted(record.extra.items()) if kind.endswith("_file")]
-    files = sorted(set(files))
-    group = _Group(number, _digest(entry.id for entry in entries), images, files, _stamp(work.root, files))
+        if record is not None and row_of(record, work.description, counted, problems, work.largest):
+            files |= {name for kind, name in record.extra.items() if kind.endswith("_file")}
+    read = sorted(files)
+    known = {name: value for name, value in counted.as_json().items() if name != "pixels"}
+    group = _Group(number, _ids(entries), read, _stamp(work.root, read), known)
     return group, problems.texts, problems.broken_texts
 
 
 def _still_good(known: _Group, work: _Work) -> bool:
     """Whether a group has the images it had, and their files are as they were."""
     entries = work.groups.get(known.number, [])
-    return known.ids == _digest(entry.id for entry in entries) and known.stamp == _stamp(
-        work.root, known.files
-    )
+    return known.ids == _ids(entries) and known.stamp == _stamp(work.root, known.files)
+
+
+def _ids(entries: Iterable[Entry | Record]) -> str:
+    return _digest(f"{entry.split}|{entry.id}" for entry in entries)
 
 
 def _stamp(root: Path, files: Iterable[str]) -> str:
@@ -197,8 +221,9 @@ class _KeptList:
             if json.loads(first) == signature:
                 for line in lines:
                     group = _Group(**json.loads(line))
+                    Statistics().add(group.statistics)  # or it is of another version
                     self.groups[group.number] = group
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             pass  # cut off, or of another version: what was read until there counts
 
     def begin(self, good: Iterable[_Group]) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from transfer_atlas.datasets.problems import Problems
 
 TaskType = Literal["segmentation", "detection", "keypoints", "depth", "normals", "classification"]
+SPLITS = ("train", "val")  # every dataset has both
 IGNORE_LABEL = 255  # in every prepared mask of 8 bits
 IGNORE_LABEL_16_BITS = 65535  # in masks of datasets with more than 255 classes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,8 +120,20 @@ class Statistics:
         normals = {split: (pair[0], pair[1]) for split, pair in values.get("normals", {}).items()}
         return cls(pixels, values["counts"], seen, values["unlabelled"], depth, normals)
 
-    def check(self, description: DatasetDescription, problems: Problems) -> None:
-        """Add a problem where what was counted shows that the annotation was misread."""
+    def check(self, description: DatasetDescription, splits: Sequence[str], problems: Problems) -> None:
+        """Add a problem where all images together show that something was misread, or is missing.
+
+        splits: each must have an image.
+        """
+        problems.check_broken(sum(self.counts.values()))
+        self._check_annotations(description, problems)
+        for split in splits:
+            # where images were refused, the split is not empty for want of images
+            if not self.counts.get(split) and not problems:
+                remedy = "Check the pattern, the list file or the number of images of this split."
+                problems.add(f"split {split}", "no image", "at least one", remedy)
+
+    def _check_annotations(self, description: DatasetDescription, problems: Problems) -> None:
         if description.segmentation is not None:
             self._check_classes(description, problems)
         if description.depth is not None:

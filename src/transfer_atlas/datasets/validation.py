@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from transfer_atlas.datasets import encoding
-from transfer_atlas.datasets.prepared import DatasetDescription, Record
+from transfer_atlas.datasets.prepared import DatasetDescription, Entry, Record
 from transfer_atlas.datasets.problems import Problems
 
 
@@ -45,6 +45,14 @@ def check_description(description: DatasetDescription, problems: Problems) -> No
     if depth and not 0 <= depth.minimum < depth.maximum <= 65535.5 * depth.step:
         found = f"depth {depth.minimum} to {depth.maximum} in steps of {depth.step}"
         problems.add(where, found, "0 <= minimum < maximum <= 65535 steps", "Use a larger scale.")
+
+
+def check_once(listed: Entry | Record, identifiers: set[str], problems: Problems) -> None:
+    """Check that an image's id is not among those of the images before it, and add it to them."""
+    if listed.id in identifiers:
+        found = f"this id occurs twice (again in split {listed.split})"
+        problems.add(listed.id, found, "once", "Give each image its own id, in one split only.")
+    identifiers.add(listed.id)
 
 
 def opened_image(

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transfer_atlas.datasets import encoding
-from transfer_atlas.datasets.prepared import DatasetDescription, Entry, Record
+from transfer_atlas.datasets.prepared import SPLITS, DatasetDescription, Entry, Record
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.datasets.shards import (
     SHARD_IMAGES,
@@ -35,7 +35,7 @@ from transfer_atlas.datasets.shards import (
 )
 from transfer_atlas.datasets.statistics import Statistics
 from transfer_atlas.datasets.subsets import ranks
-from transfer_atlas.datasets.validation import check_description
+from transfer_atlas.datasets.validation import check_description, check_once
 from transfer_atlas.errors import DatasetError
 
 QUEUED = 2  # shards handed to each process ahead of time
@@ -74,7 +74,7 @@ def write_prepared(
     description_without_counts: dict[str, Any],
     records: Iterable[Entry | Record],
     *,
-    splits: Sequence[str] = ("train", "val"),
+    splits: Sequence[str] = SPLITS,
     problems: Problems | None = None,
     workers: int = 1,
     unfinished: Path | None = None,
@@ -137,10 +137,7 @@ def _written_as_listed(
     finished: dict[str, Finished] = {}
     try:
         for listed in records:
-            if listed.id in identifiers:
-                found = f"this id occurs twice (again in split {listed.split})"
-                problems.add(listed.id, found, "once", "Give each image its own id, in one split only.")
-            identifiers.add(listed.id)
+            check_once(listed, identifiers, problems)
             split = listed.split
             if isinstance(listed, Entry):
                 shard = open_shards.get(split)
@@ -283,13 +280,7 @@ def _publish(
     statistics = Statistics()
     for name in sorted(finished):
         statistics.add(finished[name].statistics)
-    problems.check_broken(sum(statistics.counts.values()))
-    statistics.check(description, problems)
-    for split in splits:
-        # where images were refused, the split is not empty for want of images
-        if not statistics.counts.get(split) and not problems:
-            remedy = "Check the pattern, the list file or the number of images of this split."
-            problems.add(f"split {split}", "no image", "at least one", remedy)
+    statistics.check(description, splits, problems)
     problems.raise_if_any()
     (folder / "shards").mkdir(exist_ok=True)
     for name in sorted(finished):

@@ -24,6 +24,7 @@ Work = tuple[str, float]
 # What reading and judging a run.json that anybody may have written can come to.
 NO_RECORD = (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError)
 LARGEST = 1e18  # seconds, bytes, pixels: more is nonsense, and would spoil all that is calculated with it
+LONGEST_DEVICE = 100  # characters of a device's name: makers need about forty
 
 
 def plausible(value: Any, least: float = 0.0) -> float:
@@ -109,8 +110,9 @@ def measured(store: Path, probed: Mapping[str, float] | None = None) -> Measured
             seconds.setdefault(alike, []).append(rate)
             sizes.setdefault(alike_in_size, []).append(held)
             if kind.uses_torch:
-                device = str(record.get("device") or "")
-                devices[device] = devices.get(device, 0) + 1
+                device = record.get("device")
+                if isinstance(device, str) and 0 < len(device) <= LONGEST_DEVICE and device.isprintable():
+                    devices[device] = devices.get(device, 0) + 1
     return Measured(
         {alike: median(values) for alike, values in seconds.items()},
         {alike: median(values) for alike, values in sizes.items()},

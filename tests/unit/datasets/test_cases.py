@@ -1,5 +1,6 @@
 """Small inputs that people met in public, each with its right outcome; see the README beside them."""
 
+import re
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from transfer_atlas.datasets.decoding_all import decode_all
 from transfer_atlas.datasets.open import PREPARED, open_dataset
 from transfer_atlas.datasets.prepare import prepare_dataset
 from transfer_atlas.datasets.reading import PreparedDataset
@@ -264,6 +266,23 @@ def test_the_outcome_is_right(tmp_path, name, number, how):
             warnings.simplefilter("ignore", UserWarning)
             opened = open_dataset(**_as_opened(values), split="train", task_type=task_type)
     check(opened[0], opened, right)
+
+
+@pytest.mark.parametrize(("name", "number"), EVERY)
+def test_decoding_all_says_what_preparing_says(tmp_path, name, number):
+    """`doctor --thorough`, which looks at images by themselves and together, and remembers what is in order."""
+    here()
+    right = RIGHT[name][number]
+    for _ in range(2):
+        try:
+            settings = TypeAdapter(AdapterSettings).validate_python(right.settings | {"path": name})
+            said = "\n".join(decode_all(settings, CASES, "case", kept=tmp_path / "kept.jsonl").problems)
+        except (DatasetError, ValidationError) as error:
+            said = str(error)
+        if right.refused is None:
+            assert said == ""
+        else:
+            assert re.search(f"(?s){right.refused}", said), said
 
 
 def prepare(values: dict, folder: Path):

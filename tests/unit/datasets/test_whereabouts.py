@@ -10,7 +10,8 @@ import yaml
 from PIL import Image
 
 from transfer_atlas.datasets.decoding_all import decode_all
-from transfer_atlas.datasets.registry import settings_of
+from transfer_atlas.datasets.problems import Problems
+from transfer_atlas.datasets.registry import ADAPTERS, settings_of
 from transfer_atlas.datasets.whereabouts import FoundSplit, whereabouts
 
 MASKS = {
@@ -163,3 +164,35 @@ def test_broken_pictures_may_be_tolerated(meadow, tmp_path):
     tolerant = settings_of("image_mask_folders", **MASKS, tolerate_broken=0.5)
     found = decode_all(tolerant, root, "meadow", kept=tmp_path / "kept.jsonl")
     assert found.problems == () and list(found.broken) == ["meadow/train/a.png"]
+
+
+def one_class_alone(folder: Path) -> None:
+    for mask in folder.glob("train/masks/*.png"):
+        picture(mask, 1, "L")
+
+
+def test_a_class_that_appears_with_one_more_image_is_judged_with_what_is_kept(meadow, tmp_path):
+    root, settings = meadow
+    kept = tmp_path / "kept.jsonl"
+    one_class_alone(root / "meadow")
+    for looked_at in (5, 0):
+        found = decode_all(settings, root, "meadow", kept=kept)
+        assert found.looked_at == looked_at
+        assert len(found.problems) == 1 and "'sky' is all that occurs in 3 masks" in found.problems[0]
+    with Image.open(root / "meadow/train/masks/a.png") as opened:
+        opened.putpixel((0, 0), 0)
+        opened.save(root / "meadow/train/masks/a.png")
+    found = decode_all(settings, root, "meadow", kept=kept)
+    assert (found.images, found.looked_at, found.problems) == (5, 1, ())
+
+
+def test_an_id_given_twice_and_a_split_without_images_are_told(meadow, tmp_path, monkeypatch):
+    root, settings = meadow
+    adapter = ADAPTERS[settings.name]
+    listed = [*adapter.records(settings, root, Problems("meadow"))]
+    train = [entry for entry in listed if entry.split == "train"]
+    for entries, finding in ((train, "split val: no image"), ([*listed, train[0]], "occurs twice")):
+        monkeypatch.setattr(adapter, "records", lambda *_, given=entries: iter(given))
+        for _ in range(2):
+            (text,) = decode_all(settings, root, "meadow", kept=tmp_path / "kept.jsonl").problems
+            assert finding in text

@@ -145,6 +145,15 @@ def test_no_record_of_others_spoils_a_plan(tmp_path_factory, record, changes, tr
     assert "nan" not in table and "inf" not in table
 
 
+@pytest.mark.parametrize("device", [float("inf"), 10**12, True, "1" * 400, "a\nb", ["gpu"]])
+def test_a_device_without_a_name_is_not_named(tmp_path, device):
+    first, *_ = examples.plan().of_kind("transfer")
+    finish(first, tmp_path, 600.0, 2**30)
+    path = first.folder(tmp_path) / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"device": device}))
+    assert "processor hours (cpu)" in plan_table(examples.plan(), tmp_path, 1)
+
+
 def test_a_record_without_end_tells_nothing(tmp_path):
     first, *_ = examples.plan().of_kind("transfer")
     first.folder(tmp_path).mkdir(parents=True)
