@@ -83,6 +83,7 @@ localrules:
     pull,
     recommend,
     start,
+    combine,
 
 
 rule all:

@@ -9,6 +9,7 @@ from snakemake.settings.enums import RerunTrigger
 from snakemake_interface_logger_plugins.common import LogEvent
 from transfer_atlas.errors import AtlasError
 from transfer_atlas.planning import facts, products, published
+from transfer_atlas.planning.combination_facts import facts_of_combination
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.load import (
     HANDED_VARIABLE,
@@ -68,6 +69,12 @@ def load(config):
                     "target=segmentation/my_dataset (a task of the study, which may be new), and perhaps effort=images "
                     "and models=resnet50.a1_in1k,vit_small_patch14_dinov2"
                 )
+        if "combine" in sys.argv and flow.combination is None:
+            stop(
+                "combine needs targets: snakemake combine --configfile STUDY --config "
+                "targets=segmentation/my_dataset (tasks of the study, or patterns such as segmentation/*), and perhaps "
+                "together=3 seeds=5 temperature=0.5"
+            )
         if "start" in sys.argv:
             seconds_of_budget(flow.budget)
         if workflow.is_main_process:
@@ -473,6 +480,16 @@ def facts_of_recommendation(wildcards):
 def start_facts(wildcards):
     """Params function of a start: candidates, budget, domains."""
     return facts_of_start(FLOW)
+
+
+def combination_facts(wildcards):
+    """Params function of combined sources."""
+    return facts_of_combination(FLOW)
+
+
+def runs_of_combination(wildcards):
+    """Marks of what is looked at before sources are combined and is not there."""
+    return [ancient(mark_of(run)) for run in wanted(FLOW.combination.runs)]
 
 
 def runs_of_recommendation(wildcards):

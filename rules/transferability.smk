@@ -207,3 +207,20 @@ rule start:
         "a start for the target, within the budget"
     script:
         "../workflow_scripts/start.py"
+
+
+rule combine:
+    """Fuse several sources, train those together that scores propose: --config targets=TASK,TASK."""
+    input:
+        scores=runs_of_combination,
+    log:
+        "logs/combine.txt",
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    params:
+        facts=combination_facts,
+    message:
+        "several sources for the targets"
+    script:
+        "../workflow_scripts/combine.py"

@@ -22,10 +22,9 @@ def content_versions(study: Study) -> tuple[dict[str, str], str | None]:
     Hashes of files are kept in the study's `cache`, so that only changed files are read again.
     Raises DatasetError for a raw dataset that is empty or no folder, CheckpointError for a checkpoint that is missing.
     """
-    versions = {}
+    versions: dict[str, str] = {}
     for name in used_datasets(study):
-        versions[name] = version_of(study, name)
-        versions |= _versions_of_parts(study, name)
+        versions |= versions_of(study, name)
     origin = None
     if isinstance(study.ilsvrc, PackageOrigin):
         origin = package_version(study.ilsvrc.package)
@@ -38,6 +37,11 @@ def content_versions(study: Study) -> tuple[dict[str, str], str | None]:
         with path.open("rb") as file:
             origin = hashlib.file_digest(file, "md5").hexdigest()
     return versions, origin
+
+
+def versions_of(study: Study, dataset: str) -> dict[str, str]:
+    """Versions of one dataset, by its name, and of those of its parts that have one of their own."""
+    return {dataset: version_of(study, dataset)} | _versions_of_parts(study, dataset)
 
 
 def version_of(study: Study, dataset: str) -> str:

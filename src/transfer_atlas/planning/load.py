@@ -5,13 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from transfer_atlas.errors import ConfigurationError, DatasetError
 from transfer_atlas.models.packages import WEIGHT_PACKAGES, package_version
 from transfer_atlas.planning import doctor
-from transfer_atlas.planning.content_versions import absent_datasets, content_versions, version_of
+from transfer_atlas.planning.combination import Combination, asked_of, combination_for
+from transfer_atlas.planning.content_versions import (
+    absent_datasets,
+    content_versions,
+    version_of,
+    versions_of,
+)
 from transfer_atlas.planning.plan import builder, make_plan
 from transfer_atlas.planning.recommendation import (
     DEFAULT_EFFORT,
@@ -28,9 +35,13 @@ from transfer_atlas.study.task import Task
 HANDED_VARIABLE = (
     "TRANSFER_ATLAS_VERSIONS"  # file of content versions that the main process hands to its jobs
 )
-# What is asked of a study with `--config`, and is no part of it: what `recommend` and `start` take, or only some of its
-# experiments.
-ASKED = ("target", "models", "effort", "budget", "regime", "seed")
+# What is asked of a study with `--config`, and is no part of it: what `recommend`, `start` and `combine` take, or
+# only some of its experiments.
+ASKED = (
+    *("target", "models", "effort", "budget"),
+    *("targets", "together", "seeds", "temperature"),
+    *("regime", "seed"),
+)
 
 
 def load_workflow(config: Mapping[str, Any], *, without_data: bool, handed: Path | None = None) -> Workflow:
@@ -51,7 +62,9 @@ def load_workflow(config: Mapping[str, Any], *, without_data: bool, handed: Path
             "(`dvc pull` brings the files): put the files there, or correct data_root or the dataset's `path`. "
             "`snakemake plan` works without."
         )
-    return _asked(Workflow(study, plan, versions=found), config, versions, origin)
+    flow = _asked(Workflow(study, plan, versions=found), config, versions, origin)
+    combination = _combined(flow, config, versions, origin)
+    return flow if combination is None else replace(flow, combination=combination)
 
 
 def hand_over(flow: Workflow, folder: Path) -> Path:
@@ -127,6 +140,20 @@ def _asked(
         study, flow.plan, build, target, models, packages, effort=effort, reachable=flow.reachable
     )
     return Workflow(study, flow.plan, found, config.get("budget"), build, flow.versions)
+
+
+def _combined(
+    flow: Workflow, config: Mapping[str, Any], versions: Mapping[str, str], origin: str | None
+) -> Combination | None:
+    """What `snakemake combine` is asked about; None where it is asked nothing."""
+    asked = asked_of(config)
+    if asked is None:
+        return None
+    datasets = {Task.parse(name).dataset for name in flow.study.expand(list(asked.targets), "targets")}
+    known = dict(versions)
+    for dataset in sorted(datasets - set(known)):
+        known |= versions_of(flow.study, dataset)
+    return combination_for(flow.study, flow.plan, builder(flow.study, known, origin), asked)
 
 
 def is_study(config: Mapping[str, Any]) -> bool:

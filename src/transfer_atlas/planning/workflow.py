@@ -14,6 +14,7 @@ from typing import Any
 
 from transfer_atlas.datasets.registry import raw_folder
 from transfer_atlas.errors import ConfigurationError
+from transfer_atlas.planning.combination import Combination
 from transfer_atlas.planning.identity import Wanted
 from transfer_atlas.planning.kinds import KINDS, gpus_of
 from transfer_atlas.planning.plan import Plan
@@ -33,7 +34,7 @@ MARKS = ".snakemake/transfer_atlas"  # of finished jobs, in the working folder
 
 @dataclass
 class Workflow:
-    """A planned study, what `recommend` is asked, and what of it is in the store."""
+    """A planned study, what `recommend` or `combine` is asked, and what of it is in the store."""
 
     study: Study
     plan: Plan
@@ -41,14 +42,19 @@ class Workflow:
     budget: str | None = None
     builder: Builder | None = None  # of what is asked
     versions: tuple[dict[str, str], str | None] = field(default_factory=lambda: ({}, None))
+    combination: Combination | None = None
 
     def __post_init__(self) -> None:
         self.present = Presence(self.study.store)
-        asked = [] if self.recommendation is None else self.recommendation.runs
-        found = with_ancestry([*self.plan.runs, *asked])
+        found = with_ancestry([*self.plan.runs, *(each.run for each in self._asked())])
         self.runs = {(run.kind, run.key): run for run in found}
         self.key = self.plan.table_key()
         self.shown = Shown(self.study, self.plan, self.key, self.present)
+
+    def _asked(self) -> list[Wanted]:
+        """What the questions of a user want beside the study's own."""
+        questions = (self.recommendation, self.combination)
+        return [each for question in questions if question is not None for each in question.wanted]
 
     def reachable(self, run: Run) -> bool:
         """Whether image features are there, or the images to make them of."""
@@ -151,8 +157,7 @@ class Workflow:
         """The first identity of every run that has one."""
         if not hasattr(self, "_by_run"):
             self._by_run: dict[Any, Wanted] = {}
-            asked = [] if self.recommendation is None else self.recommendation.wanted
-            for each in [*self.plan.wanted, *asked]:
+            for each in [*self.plan.wanted, *self._asked()]:
                 self._by_run.setdefault((each.run.kind, each.run.key), each)
         return self._by_run
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transfer_atlas.analysis.atdt.schema import ATDT_TABLES
+from transfer_atlas.analysis.combination.schema import COMBINATION_TABLES
 from transfer_atlas.analysis.comparison.schema import COMPARISON_TABLES
 from transfer_atlas.analysis.findings.schema import FINDING_TABLES
 from transfer_atlas.analysis.published.schema import PUBLISHED_TABLES
@@ -26,6 +27,7 @@ TABLES = (
     | PUBLISHED_TABLES
     | COMPARISON_TABLES
     | ATDT_TABLES
+    | COMBINATION_TABLES
 )
 
 

@@ -76,6 +76,22 @@ def jackknife_interval(statistic: Callable[[np.ndarray], float], *groups: np.nda
     return value - half, value + half
 
 
+def seeds_interval(values: np.ndarray, *, overlap: float = 0.0) -> tuple[float, float]:
+    """Interval of the mean of values (k,), one a seed, by Student's t; none for fewer than two, or where all agree.
+
+    overlap: samples held out by samples of training, where the seeds draw what is held out of the same samples: the
+    variance of the mean is then (1 / k + overlap) times that of the values, not 1 / k (Nadeau and Bengio, Inference for
+    the Generalization Error, 2003, section 3).
+    """
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values)]
+    if len(values) < 2 or np.ptp(values) == 0:
+        return NO_INTERVAL
+    error = values.std(ddof=1) * math.sqrt(1 / len(values) + overlap)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
+    return float(values.mean() - half), float(values.mean() + half)
+
+
 def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float, float, float, int]:
     """Mean difference of first and second (k,), one pair a target: difference, low, high, p-value, k.
 

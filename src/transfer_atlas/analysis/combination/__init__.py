@@ -1,0 +1,1 @@
+"""Combining sources: fused features, and multi-sources that scores propose."""
