@@ -194,5 +194,5 @@ def row_of(
         statistics.note_normals(split, normals)
     if description.classification:
         row["label"] = int(record.label)
-        statistics.note("classification", split, np.array(record.label))
+        statistics.note("classification", split, np.array([record.label]))
     return row

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from transfer_atlas.datasets.encoding import in_range, values_in
+from transfer_atlas.datasets.encoding import in_range
 from transfer_atlas.datasets.prepared import DatasetDescription, DepthDescription
 from transfer_atlas.datasets.problems import Problems
 
@@ -52,8 +52,8 @@ class Statistics:
     )  # per split: pixels, and those with a normal
 
     def note(self, kind: str, split: str, labels: np.ndarray) -> None:
-        """Note that these labels of a kind of annotation occur in a split."""
-        self.seen.setdefault(kind, {}).setdefault(split, set()).update(values_in(labels).tolist())
+        """Note that these labels (n,) of a kind of annotation occur in a split."""
+        self.seen.setdefault(kind, {}).setdefault(split, set()).update(labels.tolist())
 
     def note_depth(self, split: str, depth: np.ndarray, about: DepthDescription) -> None:
         """Note a depth map (H, W) float32 in the unit, 0 or not finite where not known."""
