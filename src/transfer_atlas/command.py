@@ -30,6 +30,10 @@ COMMANDS: dict[str, Command] = {
         "say where a study stands: done, at work, waiting, failed; --watch, --json",
         "transfer_atlas.running.status.command:main",
     ),
+    "recommend": Command(
+        "what to start from, by what is known already: within seconds, before anything is downloaded",
+        "transfer_atlas.running.recommend:main",
+    ),
     "doctor": Command(
         "say which datasets of a study are there, and where the others come from",
         "transfer_atlas.planning.doctor:main",

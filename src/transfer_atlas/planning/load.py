@@ -11,7 +11,6 @@ from typing import Any
 
 from transfer_atlas.errors import ConfigurationError, DatasetError
 from transfer_atlas.models.packages import WEIGHT_PACKAGES, package_version
-from transfer_atlas.planning import doctor
 from transfer_atlas.planning.combination import Combination, asked_of, combination_for
 from transfer_atlas.planning.content_versions import (
     absent_datasets,
@@ -57,6 +56,8 @@ def load_workflow(config: Mapping[str, Any], *, without_data: bool, handed: Path
     plan = make_plan(study, versions, origin)
     absent = [] if without_data else absent_datasets(plan)
     if absent:
+        from transfer_atlas.planning import doctor  # late: it decodes images, which a plan does not
+
         raise DatasetError(
             f"{doctor.brief(study, absent)}\nExpected a folder, or beside it a .dvc file that records its version "
             "(`dvc pull` brings the files): put the files there, or correct data_root or the dataset's `path`. "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,22 @@ def read_values(path: Path) -> dict[str, Any]:
             f"{path} holds {found}; expected the keys of a study, such as `datasets: ...`"
         )
     return values
+
+
+def read_files(files: Sequence[Path]) -> dict[str, Any]:
+    """The mappings of some files, later ones over earlier ones, as Snakemake reads them. Raises as `read_values`."""
+    values: dict[str, Any] = {}
+    for path in files:
+        _lay_over(values, read_values(path))
+    return values
+
+
+def _lay_over(values: dict[str, Any], others: dict[str, Any]) -> None:
+    for name, value in others.items():
+        if isinstance(value, dict) and isinstance(values.get(name), dict):
+            _lay_over(values[name], value)
+        else:
+            values[name] = value
 
 
 def _place(path: Path, error: yaml.YAMLError) -> str:

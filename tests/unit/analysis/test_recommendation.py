@@ -297,6 +297,24 @@ def test_the_prior_alone_knows_that_driving_helps_driving():
         assert words in text
 
 
+def test_a_study_that_has_every_public_dataset_is_advised_as_well():
+    every = [
+        {
+            "source": name,
+            "datasets": [name.split("/")[1]],
+            "domains": ["driving"],
+            "prepared": [],
+            "real": True,
+            "seconds": None,
+        }
+        for name in ("ilsvrc/ilsvrc", *PRIOR.sources["source"])
+    ]
+    every[0] |= {"source": "ilsvrc", "datasets": ["ilsvrc"], "domains": ["consumer"]}
+    found = answered("none", candidates=every)
+    assert found.public.empty and len(found.ranked) == len(every)
+    assert "none is worth fetching" in as_text(found, facts("none", candidates=every), PRIOR, 0.0, {})
+
+
 def test_images_of_another_look_change_the_mind():
     generator = np.random.default_rng(0)
     features = {

@@ -106,6 +106,10 @@ def _ranking(found: Recommended) -> list[str]:
 
 
 def _public(found: Recommended) -> list[str]:
+    if found.public.empty:
+        return [
+            "The study has every public dataset of which published transfers tell: none is worth fetching besides."
+        ]
     lines = ["Public datasets worth fetching as a source, by domain, size and published transfers:"]
     for row in found.public.itertuples():
         lines.append(

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from transfer_atlas.analysis.recommendation.picture import draw_nearest
 from transfer_atlas.analysis.recommendation.prior import load_prior
 from transfer_atlas.analysis.recommendation.recommend import (
     Pooled,
@@ -58,5 +57,9 @@ def _draw(found: Recommended, facts: Mapping[str, Any], pooled: Mapping[str, Poo
     images = {place: (each.folder, each.positions) for place, each in pooled.items() if place in used}
     if not shown or not all(len(positions) for _, positions in images.values()):
         return False
+    from transfer_atlas.analysis.recommendation.picture import (
+        draw_nearest,
+    )  # late: there may be nothing to draw
+
     draw_nearest(facts["target"], shown, images, facts["place"], [path])
     return True

@@ -14,7 +14,7 @@ from transfer_atlas.planning.load import load_workflow
 from transfer_atlas.planning.workflow import Workflow
 from transfer_atlas.running.status.facts import Status, status_of
 from transfer_atlas.running.status.text import as_text
-from transfer_atlas.study.reading import read_values
+from transfer_atlas.study.reading import read_files
 
 CLEAR = "\033[H\033[2J"
 PRECISION = 4  # digits of hours after the point
@@ -62,19 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _planned(files: list[Path]) -> Workflow:
-    """The study of some files, later ones over earlier ones, as Snakemake reads them."""
-    values: dict[str, Any] = {}
-    for path in files:
-        _lay_over(values, read_values(path))
-    return load_workflow(values, without_data=True)
-
-
-def _lay_over(values: dict[str, Any], others: dict[str, Any]) -> None:
-    for name, value in others.items():
-        if isinstance(value, dict) and isinstance(values.get(name), dict):
-            _lay_over(values[name], value)
-        else:
-            values[name] = value
+    """The study of some files, planned."""
+    return load_workflow(read_files(files), without_data=True)
 
 
 def _show(status: Status, *, as_json: bool, again: bool) -> None:

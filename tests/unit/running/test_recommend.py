@@ -1,0 +1,49 @@
+"""`transfer-atlas recommend`: an answer from a study's file alone, without data, or the command that computes more."""
+
+import pytest
+import study_examples as examples
+import yaml
+
+from transfer_atlas.running.recommend import main
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """The file of a study whose raw data are nowhere."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(examples.values(("data_root", str(tmp_path / "nowhere")))))
+    return path
+
+
+def test_an_answer_before_anything_is_downloaded(study, tmp_path, capsys):
+    assert main([str(study), "--target", "segmentation/isprs"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("segmentation/isprs: ")
+    for words in (
+        "segmentation/camvid",
+        "Expected gain over ILSVRC",
+        "neither images nor annotation",
+        "Public datasets",
+    ):
+        assert words in said
+    (saved,) = tmp_path.rglob("recommendations/*.txt")
+    assert saved.read_text().startswith("segmentation/isprs: ")
+
+
+@pytest.mark.parametrize("effort", ["images", "labels"])
+def test_what_has_to_be_computed_is_said_with_the_command(study, effort, capsys):
+    assert main([str(study), "--target", "segmentation/isprs", "--effort", effort]) == 2
+    said = capsys.readouterr().err
+    assert "not in store yet" in said and said.count("\n") == 1
+    assert (
+        f"snakemake recommend --configfile {study} --config target=segmentation/isprs effort={effort}" in said
+    )
+
+
+@pytest.mark.parametrize(
+    "target, said", [("segmentation/nowhere", "nowhere"), ("isprs", "isprs"), ("depth/isprs", "depth")]
+)
+def test_a_target_that_the_study_does_not_have_is_refused(study, target, said, capsys):
+    assert main([str(study), "--target", target]) == 2
+    assert said in capsys.readouterr().err
