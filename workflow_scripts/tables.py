@@ -13,7 +13,7 @@ terminal = log_to(snakemake.log[0])
 facts = snakemake.params.facts
 records = read_records(facts["transfers"], facts["others"])
 datasets = dataset_facts(records, facts["domains"], facts["multi_sources"])
-tables = study_tables(records, datasets, facts["transfers"], facts["multi_sources"])
+tables = study_tables(records, datasets, facts["transfers"], facts["multi_sources"], facts["subtasks"])
 if not hasattr(snakemake.output, "findings"):  # then of the tables of scores, which know domain distances
     del tables["findings"]
 place = Path(snakemake.output.gains).parent

@@ -25,7 +25,7 @@ PUBLISHED = Path(__file__).resolve().parents[3] / "resources/published"  # print
 
 def facts_of_tables(flow: Workflow) -> dict[str, Any]:
     """What the tables are made of, as one dict of built-ins: identities with the folders of their runs, domains of
-    datasets, datasets of multi-sources.
+    datasets, datasets of multi-sources, binary tasks.
     """
     others = ("score", "image_features", "features", *KINDS_OF_ATDT)  # which have tables of their own
     kinds = [kind for kind in KINDS if kind not in (*others, *NOT_SHOWN)]
@@ -37,6 +37,7 @@ def facts_of_tables(flow: Workflow) -> dict[str, Any]:
             for kind in kinds
             if kind != "transfer"
         },
+        "subtasks": flow.study.binary_tasks(),
         "transfers": _identified(flow, "transfer"),
     }
 

@@ -56,12 +56,14 @@ class Plan:
         """What the study's tables and figures show, and the code that makes them, as a key."""
         facts = {name: settings.domain for name, settings in self.study.datasets.items()}
         code = code_versions.versions([ANALYSIS])
+        binary = self.study.binary_tasks()
         shown = [
             [each.run.kind, each.run.key, each.identity]
             for each in self.wanted
             if each.run.kind not in NOT_SHOWN
         ]
-        return key_of({"runs": sorted(shown, key=canonical), "domains": facts, "code": code})
+        told = {"runs": sorted(shown, key=canonical), "domains": facts, "code": code}
+        return key_of(told | ({"subtasks": binary} if binary else {}))
 
 
 def make_plan(study: Study, dataset_versions: Mapping[str, str], origin_version: str | None = None) -> Plan:

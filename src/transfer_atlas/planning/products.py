@@ -21,6 +21,8 @@ TABLES = (
     "curves",
     "methods",
     "method_summary",
+    "subtask_transfers",
+    "subtask_findings",
     "findings",  # with domain distances where there are scores: then of the tables of scores
 )
 LOOKS = "appearance"  # figures of how datasets look, and their stamp

@@ -67,26 +67,42 @@ class Builder:
                     name=f"{name}.{part}",
                     settings={"name": f"{name}.{part}", "part": dataset.part(part)},
                     code=self.code("part"),
-                    parents={"whole": self.prepared(name)},
+                    parents={"whole": self._whole(name, part)},
                 )
                 return self._made["prepared", name, part]
-            settings = dataset.adapter.hashed()
-            location = {place: settings.pop(place) for place in PLACES if place in settings}
-            location = {place: str(value) for place, value in location.items() if value is not None}
-            location["data_root"] = str(root_of(dataset.adapter, self.study.data_root))
             chosen = {} if part is None else {"part": dataset.parts[part].hashed()}
             readable = name if part is None else f"{name}.{part}"
-            self._made["prepared", name, part] = Run(
-                kind="prepared",
-                name=readable,
-                settings={"name": readable, "adapter": settings, **chosen},
-                code=self.code("prepared", adapter=dataset.adapter.name),
-                versions={
-                    "dataset": self.dataset_versions.get(f"{name}@{part}", self.dataset_versions[name])
-                },
-                location=location,
-            )
+            version = self.dataset_versions.get(f"{name}@{part}", self.dataset_versions[name])
+            self._made["prepared", name, part] = self._read(readable, dataset.adapter, version, chosen)
         return self._made["prepared", name, part]
+
+    def _read(self, readable: str, adapter: Any, version: str, chosen: dict[str, Any]) -> Run:
+        """The run that reads raw files of a version by an adapter; chosen: of a part, which of its images."""
+        settings = adapter.hashed()
+        location = {place: settings.pop(place) for place in PLACES if place in settings}
+        location = {place: str(value) for place, value in location.items() if value is not None}
+        location["data_root"] = str(root_of(adapter, self.study.data_root))
+        return Run(
+            kind="prepared",
+            name=readable,
+            settings={"name": readable, "adapter": settings, **chosen},
+            code=self.code("prepared", adapter=adapter.name),
+            versions={"dataset": version},
+            location=location,
+        )
+
+    def _whole(self, name: str, part: str) -> Run:
+        """The prepared dataset that a part is made of: of a binary task, the one that shows its channels."""
+        dataset = self.study.datasets[name]
+        task = dataset.binary_tasks.get(part)
+        if task is None or task.modality is None:
+            return self.prepared(name)
+        asked = ("modality", name, task.modality)
+        if asked not in self._made:
+            adapter = dataset.adapter.model_copy(update={"modalities": list(task.channels)})
+            readable = f"{name}.{task.modality}"
+            self._made[asked] = self._read(readable, adapter, self.dataset_versions[name], {})
+        return self._made[asked]
 
     def ilsvrc(self, source: str = ILSVRC) -> Run:
         """The ILSVRC checkpoint of the backbone of a source: the study's own unless its name has another."""

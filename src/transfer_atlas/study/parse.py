@@ -90,10 +90,11 @@ def _check_multi_sources(study: Study) -> None:
     for name in study.multi_sources:
         where, tasks = f"multi_sources.{name}", study.tasks_of_multi_source(name)
         expected = sorted({f"{MULTI}{Task.parse(task).type}" for task in tasks})
-        if expected != [name]:
+        if len(expected) > 1 or (name != expected[0] and not name.startswith(f"{expected[0]}_")):
             raise ConfigurationError(
                 f"{where}: its tasks are of {', '.join(e.removeprefix(MULTI) for e in expected)}; expected tasks of "
-                f"one task type, and the name multi_<task type> ({' or '.join(expected)})."
+                f"one task type, and the name multi_<task type> ({' or '.join(expected)}), or that with a word behind "
+                "it (multi_<task type>_<word>)."
             )
         if len(tasks) < 2:
             raise ConfigurationError(f"{where}.tasks: only {tasks[0]}; expected two tasks or more.")

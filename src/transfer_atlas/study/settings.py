@@ -10,6 +10,7 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from transfer_atlas.datasets.registry import AdapterSettings
 from transfer_atlas.strict import Introduced, Strict
+from transfer_atlas.study.binary import BinaryTask, BinaryTasks
 from transfer_atlas.study.messages import NAME_PATTERN
 from transfer_atlas.tasks.settings import EvaluationSettings
 from transfer_atlas.training.settings import TrainingOverrides, TrainingSettings
@@ -166,6 +167,11 @@ class SampledTasks(Strict):
         return found | {name: limit for name, limit in limits.items() if limit is not None}
 
 
+def known_modalities(adapter: Any) -> tuple[str, ...]:
+    """Modalities that an adapter delivers of the same scenes; none where it has one kind of images."""
+    return getattr(adapter, "known_modalities", ())
+
+
 class DatasetSettings(Strict):
     """One dataset: where its files are, how they are read, and its settings per task type."""
 
@@ -183,6 +189,10 @@ class DatasetSettings(Strict):
         {},
         description="Sets of sampled tasks, whose parts are `<name>_000`, ...: `classification/digits@few_*`.",
     )
+    binary: BinaryTasks | None = Field(
+        None,
+        description="Binary tasks of a segmentation dataset, class sets by channel sets: `segmentation/brain@core_t1`.",
+    )
 
     def parts_of(self, task_type: str) -> list[str]:
         """Names of the parts that are tasks of a task type."""
@@ -192,14 +202,22 @@ class DatasetSettings(Strict):
             for name, part in self.parts.items()
             if all(getattr(part, how) is None or task_type == only for how, only in by_classes.items())
         ]
-        return own + (list(self._numbered) if task_type == "classification" else [])
+        made = {"classification": list(self._numbered), "segmentation": list(self.binary_tasks)}
+        return own + made.get(task_type, [])
 
     def part(self, name: str) -> dict[str, Any]:
         """What makes a part, as it enters its key."""
         if name in self.parts:
             return self.parts[name].hashed()
+        if name in self.binary_tasks:
+            return {"foreground": list(self.binary_tasks[name].classes)}
         kind, number = self._numbered[name]
         return self.sampled[kind].part(number)
+
+    @cached_property
+    def binary_tasks(self) -> dict[str, BinaryTask]:
+        """Binary tasks by the name of their part."""
+        return {} if self.binary is None else self.binary.tasks(known_modalities(self.adapter))
 
     @cached_property
     def _numbered(self) -> dict[str, tuple[str, int]]:
@@ -216,7 +234,18 @@ class DatasetSettings(Strict):
             raise ValueError(f"the part {twice[0]} has the name of a sampled task; rename one")
         if self.sampled and "classification" not in self.tasks:
             raise ValueError("sampled tasks are of classification, which is not among the dataset's tasks")
+        if self.binary is not None:
+            self._check_binary(self.binary)
         return self
+
+    def _check_binary(self, binary: BinaryTasks) -> None:
+        if "segmentation" not in self.tasks:
+            raise ValueError("binary tasks are of segmentation, which is not among the dataset's tasks")
+        binary.check_modalities(known_modalities(self.adapter), self.adapter.name)
+        taken = {*self.parts, *self._numbered}
+        twice = sorted(taken & {*self.binary_tasks, *binary.modalities})
+        if twice:
+            raise ValueError(f"the part {twice[0]} has the name of a binary task or modality; rename one")
 
 
 class RegimeSettings(Strict):

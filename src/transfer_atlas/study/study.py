@@ -27,7 +27,7 @@ from transfer_atlas.study.settings import (
     TaskTypeName,
     TaskTypeSettings,
 )
-from transfer_atlas.study.task import ILSVRC, MULTI, PLUS, Task, backbone_name, is_multi
+from transfer_atlas.study.task import ILSVRC, PLUS, Task, backbone_name, is_multi, type_of_multi
 from transfer_atlas.tasks.settings import EvaluationSettings
 from transfer_atlas.training.methods.settings import MethodSettings
 from transfer_atlas.training.settings import TrainingOverrides, TrainingSettings
@@ -97,7 +97,9 @@ class Study(Strict):
         description="Regimes by name; the defaults are the paper's (section 5).",
     )
     multi_sources: dict[Name, MultiSource] = Field(
-        {}, description="Sources trained on several datasets, by name: `multi_<task type>`."
+        {},
+        description="Sources trained on several datasets, by name: `multi_<task type>`, or several of one task type as "
+        "`multi_<task type>_<word>`.",
     )
     experiments: list[Experiment] = Field(
         [], description="The transfers to run, block by block; none where a study is of `atdt` alone."
@@ -156,6 +158,25 @@ class Study(Strict):
             for task_type in dataset.tasks
             for part in (None, *dataset.parts_of(task_type))
         ]
+
+    def binary_tasks(self) -> dict[str, Any]:
+        """Of every dataset with binary tasks: its families, and classes, modality and channels of each by place."""
+        found = {}
+        for name, dataset in sorted(self.datasets.items()):
+            if dataset.binary is None:
+                continue
+            found[name] = {
+                "families": {f: sorted(set(c)) for f, c in sorted(dataset.binary.families.items())},
+                "tasks": {
+                    f"{name}@{part}": {
+                        "classes": list(task.classes),
+                        "modality": task.modality,
+                        "channels": list(task.channels),
+                    }
+                    for part, task in sorted(dataset.binary_tasks.items())
+                },
+            }
+        return found
 
     def sources_of(self, experiment: Experiment, where: str) -> list[str]:
         """Sources of an experiment but baselines: tasks, and names of multi-sources, perhaps with a backbone."""
@@ -221,7 +242,7 @@ class Study(Strict):
 
     def multi_source_training(self, name: str) -> tuple[TrainingSettings, dict[Task, TrainingSettings]]:
         """Settings that a multi-source's datasets share, and those of each of its tasks."""
-        task_type, own = name.removeprefix(MULTI), self.multi_sources[name].training
+        task_type, own = type_of_multi(name), self.multi_sources[name].training
         each = {}
         for task in map(Task.parse, self.tasks_of_multi_source(name)):
             layers = [self.datasets[task.dataset].tasks[task_type].training, own]

@@ -45,7 +45,7 @@ class Task:
 
 ILSVRC = "ilsvrc"  # a starting point that is no task
 PLUS = "+"  # before the name of a backbone other than the study's own: `segmentation/bdd+unet`
-MULTI = "multi_"  # a source trained on several datasets of one task type is named multi_<task type>
+MULTI = "multi_"  # a source trained on several datasets of one task type: multi_<task type>, multi_<task type>_<word>
 
 
 def is_multi(source: str) -> bool:
@@ -53,11 +53,16 @@ def is_multi(source: str) -> bool:
     return source.startswith(MULTI)
 
 
+def type_of_multi(source: str) -> str:
+    """Task type of a multi-source: `segmentation` of `multi_segmentation`, and of `multi_segmentation_tumour`."""
+    return source.removeprefix(MULTI).partition("_")[0]
+
+
 def type_of_source(source: str) -> str | None:
     """Task type of a source; None for `ilsvrc`, `scratch` and pretrained models."""
     start = start_name(source)
     if is_multi(start):
-        return start.removeprefix(MULTI)
+        return type_of_multi(start)
     return Task.parse(start).type if _TASK.fullmatch(start) else None
 
 

@@ -46,6 +46,14 @@ class ConfusionMatrix:
         union = annotated + counts.sum(dim=0) - intersection
         return torch.where(annotated > 0, intersection / union.clamp(min=1), torch.nan)
 
+    def dice(self) -> Tensor:
+        """Dice of each class (K,) float64, 2 |A and P| / (|A| + |P|) over all pixels; NaN as for IoU."""
+        counts = self.counts.double()
+        annotated, predicted = counts.sum(dim=1), counts.sum(dim=0)
+        return torch.where(
+            annotated > 0, 2 * counts.diagonal() / (annotated + predicted).clamp(min=1), torch.nan
+        )
+
     def mean_over_annotated_or_predicted(self) -> float:
         """Mean IoU as mmsegmentation and torchmetrics count: a class that is only predicted has IoU 0."""
         counts = self.counts.double()
@@ -71,8 +79,8 @@ class SegmentationEvaluator:
             self.images.append((sample.id, added.diagonal().clone(), union))
 
     def result(self) -> dict[str, Any]:
-        """Mean IoU, IoU by class, pixel accuracy, and the classes absent from the evaluation set."""
-        by_class = self.matrix.intersection_over_union()
+        """Mean IoU and Dice, both by class, pixel accuracy, and the classes absent from the evaluation set."""
+        by_class, dice = self.matrix.intersection_over_union(), self.matrix.dice()
         present = ~by_class.isnan()
         if not present.any():
             raise LegitimateFailure(
@@ -84,14 +92,18 @@ class SegmentationEvaluator:
             "value": by_class[present].mean().item(),
             "mean_iou_with_predicted": self.matrix.mean_over_annotated_or_predicted(),
             "pixel_accuracy": (counts.diagonal().sum() / counts.sum()).item(),
-            "per_class": {
-                n: None if v.isnan() else v.item() for n, v in zip(self.names, by_class, strict=True)
-            },
+            "per_class": self._named(by_class),
+            "dice": dice[present].mean().item(),
+            "dice_per_class": self._named(dice),
             "absent_classes": [
                 name for name, is_here in zip(self.names, present.tolist(), strict=True) if not is_here
             ],
             "confusion": confusion_rows(self.names, self.matrix.counts),
         }
+
+    def _named(self, values: Tensor) -> dict[str, float | None]:
+        """Values (K,) by class; None for a class that is not annotated."""
+        return {n: None if v.isnan() else v.item() for n, v in zip(self.names, values, strict=True)}
 
     def per_image(self) -> dict[str, list[Any]]:
         """Intersection and union of each image and class that is annotated somewhere in the evaluation set."""

@@ -110,3 +110,12 @@ def test_a_wide_image_of_many_classes_takes_little_memory():
     classes = predicted_classes(logits, (384, 512), (1500, 2000))
     assert classes.shape == (1500, 2000) and len(np.unique(classes)) > 50
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20 < 1.0  # GB
+
+
+def test_dice_of_classes_worked_out_by_hand():
+    found = segmentation_result([[[0, 0], [2, 1]]], [[[0, 0], [1, 1]]]).result()
+    assert found["dice_per_class"] == {"class 0": 1.0, "class 1": pytest.approx(2 / 3), "class 2": None}
+    assert found["dice"] == pytest.approx((1 + 2 / 3) / 2)
+    for name, overlap in found["per_class"].items():
+        if overlap is not None:
+            assert found["dice_per_class"][name] == pytest.approx(2 * overlap / (1 + overlap))

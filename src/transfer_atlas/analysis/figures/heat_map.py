@@ -77,6 +77,11 @@ def gain_heat_map(
     return _draw(cells, rows, columns, scale, _title(cells, regime))
 
 
+def _name_of_multi(source: str, names: Mapping[str, str]) -> str:
+    """`Multi`, and what a name such as `multi_segmentation_tumour` has behind its task type."""
+    return " ".join([names.get("multi", "Multi"), *source.split("_")[2:]])
+
+
 def arrange(cells: pd.DataFrame, side: str, names: Mapping[str, str]) -> list[Block]:
     """Blocks of rows (side `target`) or columns (side `source`) with their positions."""
     fields = [side, *(f"{side}_{name}" for name in ("task_type", "dataset", "domain", "n_train"))]
@@ -90,7 +95,7 @@ def arrange(cells: pd.DataFrame, side: str, names: Mapping[str, str]) -> list[Bl
     tasks.loc[tasks["domain"].isna(), ["domain", "n_images"]] = ["", np.nan]
     tasks.loc[tasks["task"] == "scratch", ["task_type", "label"]] = ["", names.get("scratch", "Scratch")]
     several = tasks["task"].str.startswith("multi_")
-    tasks.loc[several, "label"] = names.get("multi", "Multi")
+    tasks.loc[several, "label"] = [_name_of_multi(task, names) for task in tasks.loc[several, "task"]]
     blocks: list[Block] = []
     position = 0.0
     task_types = [*style.ordered(set(tasks["task_type"]) - {""}, style.TASK_TYPE_ORDER), ""]

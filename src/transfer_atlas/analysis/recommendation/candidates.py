@@ -15,6 +15,7 @@ from sklearn.metrics import pairwise_distances_argmin_min
 
 from transfer_atlas.analysis.recommendation.evidence import with_scores
 from transfer_atlas.analysis.recommendation.predictors import COLUMNS, ILSVRC, SCORED, STUDY
+from transfer_atlas.study.task import type_of_multi
 
 MULTI = "multi_"
 
@@ -114,7 +115,7 @@ def public_rows(facts: Mapping[str, Any], public: pd.DataFrame, places: pd.Serie
 def type_of(source: str) -> str:
     """Task type of a source's training; classification for pretrained networks and ILSVRC."""
     if source.startswith(MULTI):
-        return source.removeprefix(MULTI)
+        return type_of_multi(source)
     return source.split("/")[0] if "/" in source else "classification"
 
 

@@ -26,6 +26,7 @@ PER_CLASS = Table(
             "unit of the metric",
             "Its metric; empty if it is annotated in no evaluation image",
         ),
+        Column("dice", "number", "", "Of segmentation: its Dice, 2 IoU / (1 + IoU); else empty"),
         _KEY,
     ),
 )

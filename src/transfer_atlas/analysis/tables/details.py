@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from transfer_atlas.analysis.tables.detail_schema import CURVES, PER_CLASS, PER_IMAGE
+from transfer_atlas.analysis.tables.dice import dice_of_overlap
 from transfer_atlas.analysis.tables.image_bootstrap import Results, image_results
 from transfer_atlas.analysis.tables.transfers import PLAIN, frame_of
 
@@ -21,7 +23,9 @@ def per_class_table(records: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     rows = []
     for record, named in _transfers(records):
         for name, value in (record["metrics"].get("per_class") or {}).items():
-            rows.append(named | {"class": name, "value": float("nan") if value is None else value})
+            value = math.nan if value is None else value
+            dice = dice_of_overlap(value) if record["metrics"].get("primary") == "mean_iou" else math.nan
+            rows.append(named | {"class": name, "value": value, "dice": dice})
     return frame_of(PER_CLASS, rows)
 
 

@@ -13,6 +13,7 @@ from transfer_atlas.analysis.combination.schema import COMBINATION_TABLES
 from transfer_atlas.analysis.comparison.schema import COMPARISON_TABLES
 from transfer_atlas.analysis.findings.schema import FINDING_TABLES
 from transfer_atlas.analysis.published.schema import PUBLISHED_TABLES
+from transfer_atlas.analysis.subtasks.schema import SUBTASK_TABLES
 from transfer_atlas.analysis.tables.detail_schema import DETAIL_TABLES
 from transfer_atlas.analysis.tables.method_schema import METHOD_TABLES
 from transfer_atlas.analysis.tables.schema import TABLES as STUDY_TABLES
@@ -28,6 +29,7 @@ TABLES = (
     | COMPARISON_TABLES
     | ATDT_TABLES
     | COMBINATION_TABLES
+    | SUBTASK_TABLES
 )
 
 

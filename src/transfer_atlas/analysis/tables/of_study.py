@@ -9,6 +9,9 @@ from typing import Any
 import pandas as pd
 
 from transfer_atlas.analysis.findings.table import findings_table
+from transfer_atlas.analysis.subtasks.findings import subtask_findings_table
+from transfer_atlas.analysis.subtasks.relations import Subtasks
+from transfer_atlas.analysis.subtasks.tables import subtask_transfers_table
 from transfer_atlas.analysis.tables.best_sources import best_sources_table
 from transfer_atlas.analysis.tables.chance import chance_levels
 from transfer_atlas.analysis.tables.details import (
@@ -34,17 +37,19 @@ def study_tables(
     datasets: Mapping[str, Any],
     transfers: Sequence[Sequence[Any]],
     members: Mapping[str, Sequence[str]],
+    subtasks: Mapping[str, Any] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """The tables by name, in the order of `docs/tables.md`; findings without what needs domain distances.
 
     records: of the study's runs, as `read_records` gives them; datasets: facts of each, as `dataset_facts` gives them;
     transfers: pairs of the identity and the folder of each transfer, where results image by image lie; members: the
-    datasets of each multi-source.
+    datasets of each multi-source; subtasks: what planning tells of binary tasks (`Subtasks.of_facts`).
     """
     table = transfers_table(records, datasets)
     by_image = read_per_image(transfers)
     gains = gains_table(table, results_by_image(by_image), chance_levels(records))
     methods = methods_table(table)
+    binary = subtask_transfers_table(records, Subtasks.of_facts(subtasks or {}), members)
     return {
         "runs": runs_table(records),
         "transfers": table,
@@ -58,6 +63,8 @@ def study_tables(
         "curves": curves_table(records),
         "methods": methods,
         "method_summary": method_summary_table(methods),
+        "subtask_transfers": binary,
+        "subtask_findings": subtask_findings_table(binary),
         "findings": findings_table(gains, members=members),
     }
 

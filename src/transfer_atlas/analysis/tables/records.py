@@ -42,7 +42,10 @@ def dataset_facts(
     """
     facts: dict[str, dict[str, Any]] = {name: {"domain": d, "n_train": None} for name, d in domains.items()}
     for name, datasets in (multi_sources or {}).items():
-        facts[name] = {"domains": sorted({domains[dataset] for dataset in datasets}), "n_train": None}
+        facts[name] = {
+            "domains": sorted({domains[place.split("@")[0]] for place in datasets}),
+            "n_train": None,
+        }
     for record in records:
         identity, metrics = record["identity"], record["metrics"] or {}
         if record["kind"] == "prepared":

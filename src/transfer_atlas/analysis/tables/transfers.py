@@ -29,6 +29,7 @@ from transfer_atlas.analysis.tables.uncertainty import (
     with_intervals,
 )
 from transfer_atlas.errors import ConfigurationError
+from transfer_atlas.study.task import type_of_multi
 
 __all__ = ["BASELINES", "NEGATIVE", "POSITIVE", "VERY_POSITIVE", "effect"]
 BASELINES = ("ilsvrc", "scratch")  # starting points that are not source tasks
@@ -259,7 +260,7 @@ def _describe_source(source: str, datasets: Mapping[str, Mapping[str, Any]]) -> 
             task_type = "classification"
         n_train = datasets.get(source, {}).get("n_train")
     elif source.startswith("multi_"):
-        task_type, dataset, domain = source.removeprefix("multi_"), "multi", "multi"
+        task_type, dataset, domain = type_of_multi(source), "multi", "multi"
         entry = _dataset_of(source, datasets)
         domains, n_train = sorted(set(entry["domains"])), entry.get("n_train")
     else:

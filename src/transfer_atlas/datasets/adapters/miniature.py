@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from transfer_atlas.datasets.prepared import Record, TaskType
 from transfer_atlas.datasets.problems import Problems
@@ -39,6 +39,27 @@ class Settings(Strict):
         description="Number of sub-domains, which differ in light, weather, colours and camera; ids of images begin "
         "with theirs, so that a part is `images: [city0_*]`. One domain if absent.",
     )
+    modalities: Annotated[list[Literal["brightness", "thermal", "distance"]] | None, Introduced(None)] = (
+        Field(
+            None,
+            min_length=1,
+            max_length=3,
+            description="What the channels of images show of the same scenes in place of colours: brightness, the heat "
+            "of materials, distance; one as grey, or up to three.",
+        )
+    )
+
+    @property
+    def known_modalities(self) -> tuple[str, ...]:
+        """What can be chosen, in the order in which channels show it."""
+        return ("brightness", "thermal", "distance")
+
+    @model_validator(mode="after")
+    def _modalities_in_order(self) -> Self:
+        if self.modalities is not None:
+            chosen = [each for each in self.known_modalities if each in self.modalities]
+            object.__setattr__(self, "modalities", chosen)
+        return self
 
 
 def raw_path(settings: Settings) -> None:
@@ -86,4 +107,5 @@ def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Reco
                 image_size=settings.image_size,
                 normals=settings.normals,
                 cities=settings.cities,
+                modalities=settings.modalities,
             )

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.ndimage import find_objects
 
+from transfer_atlas.datasets.adapters.modalities import as_colours
 from transfer_atlas.datasets.miniature import (
     scenes_aerial,
     scenes_consumer,
@@ -19,6 +20,7 @@ from transfer_atlas.datasets.miniature import (
 from transfer_atlas.datasets.miniature.appearance import develop
 from transfer_atlas.datasets.miniature.canvas import UNITS, Canvas
 from transfer_atlas.datasets.miniature.cities import city_of, in_city
+from transfer_atlas.datasets.miniature.modalities import MODALITIES, shown
 from transfer_atlas.datasets.miniature.stage import Stage
 from transfer_atlas.datasets.miniature.surfaces import Palette
 from transfer_atlas.datasets.miniature.worlds import (
@@ -53,11 +55,13 @@ def render(
     image_size: int,
     normals: bool = False,
     cities: int | None = None,
+    modalities: Sequence[str] | None = None,
 ) -> list[Record]:
     """Images of a split with their annotations; normals: also surface normals, derived from the depth.
 
     Image i depends on (name, split, i, seed, image_size, cities) and on nothing else. cities: sub-domains among which
-    the images are divided; then ids begin with the city's: `city0_train_00012`.
+    the images are divided; then ids begin with the city's: `city0_train_00012`. modalities: of `modalities.py`, one to
+    three that the channels show in place of colours, of the same scenes.
     """
     given = specification(name)
     if split not in ("train", "val"):
@@ -65,19 +69,27 @@ def render(
     if image_size < 16:
         raise ConfigurationError(f"image_size is {image_size}; the miniature world needs at least 16 pixels.")
     if cities is None:
-        return [_render_one(given, split, int(index), seed, image_size, normals) for index in indices]
+        return [
+            _render_one(given, split, int(index), seed, image_size, normals, modalities) for index in indices
+        ]
     turns = len(_turns(given))
     of_city = [in_city(given, number, seed) for number in range(cities)]
     found = []
     for index in map(int, indices):
         number = city_of(index, turns, cities)
-        record = _render_one(of_city[number], split, index, seed, image_size, normals)
+        record = _render_one(of_city[number], split, index, seed, image_size, normals, modalities)
         found.append(replace(record, id=f"city{number}_{record.id}"))
     return found
 
 
 def _render_one(
-    given: MiniatureSpecification, split: str, index: int, seed: int, size: int, normals: bool
+    given: MiniatureSpecification,
+    split: str,
+    index: int,
+    seed: int,
+    size: int,
+    normals: bool,
+    modalities: Sequence[str] | None,
 ) -> Record:
     streams = (zlib.crc32(given.name.encode()), zlib.crc32(split.encode()), index)
     wanted_class = _wanted_class(given, index)
@@ -101,6 +113,12 @@ def _render_one(
         if _in_sight(canvas, wanted):
             break
     image = develop(canvas, look, rng)
+    if modalities is not None:
+        noises = {
+            each: np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(*streams, ATTEMPTS + at)))
+            for at, each in enumerate(MODALITIES)
+        }
+        image = as_colours([shown(canvas, image, each, noises[each]) for each in modalities])
     record = _annotate(given, canvas, image, f"{split}_{index:05d}", split, index)
     return replace(record, normals=_normals(record, canvas)) if normals else record
 
