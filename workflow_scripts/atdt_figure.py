@@ -36,4 +36,4 @@ elif name == "atdt_panels":
 else:
     figure = levels_figure(read_table(Path(snakemake.input.atdt_results)))
 save_figure(figure, snakemake.output.png, snakemake.output.svg)
-stamp_like(Path(snakemake.output.stamp), Path(snakemake.input.tables))
+stamp_like(Path(snakemake.output.stamp), Path(snakemake.input.tables), written=snakemake.output)

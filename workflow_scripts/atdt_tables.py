@@ -37,4 +37,4 @@ published = Path(facts["published"])
 write_page(tables["atdt_results"], tables["atdt_findings"], published, Path(snakemake.output.page))
 print(as_text(tables["atdt_findings"]), file=terminal, flush=True)
 shown = [folder for _, folder in facts["evaluations"]]
-write_stamp(Path(snakemake.output.stamp), shown, Path(snakemake.params.store))
+write_stamp(Path(snakemake.output.stamp), shown, Path(snakemake.params.store), snakemake.output)

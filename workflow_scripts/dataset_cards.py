@@ -10,4 +10,4 @@ log_to(snakemake.log[0])
 files = zip(snakemake.output.facts, snakemake.output.sheets, snakemake.output.pages, strict=True)
 for (name, about), written in zip(snakemake.params.cards.items(), files, strict=True):
     write_card(name.replace(".", "@"), about, *map(Path, written))
-stamp_like(Path(snakemake.output.stamp), Path(snakemake.input.tables))
+stamp_like(Path(snakemake.output.stamp), Path(snakemake.input.tables), written=snakemake.output)

@@ -11,4 +11,4 @@ from transfer_atlas.running.jobs import log_to
 log_to(snakemake.log[0])
 figure = effects_figure(read_table(Path(snakemake.input.gains)), snakemake.wildcards.regime)
 save_figure(figure, snakemake.output.png, snakemake.output.svg)
-stamp_like(Path(snakemake.output.stamp), Path(snakemake.input.tables))
+stamp_like(Path(snakemake.output.stamp), Path(snakemake.input.tables), written=snakemake.output)

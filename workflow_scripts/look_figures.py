@@ -21,4 +21,4 @@ figures = [
 for figure, *paths in zip(figures, snakemake.output.png, snakemake.output.svg, strict=True):
     save_figure(figure, *paths)
 shown = [folder for _, folder in facts["image_features"]]
-write_stamp(Path(snakemake.output.stamp), shown, Path(snakemake.params.store))
+write_stamp(Path(snakemake.output.stamp), shown, Path(snakemake.params.store), snakemake.output)

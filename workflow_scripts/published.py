@@ -14,4 +14,4 @@ tables = write_published_tables(folder, results / "tables")
 for name, figure in published_figures(tables, folder):
     save_figure(figure, *(results / "figures" / f"{name}.{suffix}" for suffix in ("png", "svg")))
 print(f"\n{published_as_text(tables)}\n\nTables and figures: {results}", file=terminal, flush=True)
-write_stamp(Path(snakemake.output.stamp), [], Path())
+write_stamp(Path(snakemake.output.stamp), [], Path(), snakemake.output)

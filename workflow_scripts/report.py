@@ -30,4 +30,4 @@ study = ReportedStudy(
 )
 write_report(study, page)
 stamps = [path for path in inputs if path.parent.name == ".shows"]
-stamp_like(Path(snakemake.output.stamp), *stamps)
+stamp_like(Path(snakemake.output.stamp), *stamps, written=snakemake.output)

@@ -17,4 +17,4 @@ save_figure(score_scatter(pairs, regime), snakemake.output.png, snakemake.output
 paths = zip(snakemake.output.by_target_png, snakemake.output.by_target_svg, strict=True)
 for metric, paths_of_metric in zip(snakemake.params.metrics, paths, strict=True):
     save_figure(target_scatter(pairs, regime, metric), *paths_of_metric)
-stamp_like(Path(snakemake.output.stamp), Path(snakemake.input.tables))
+stamp_like(Path(snakemake.output.stamp), Path(snakemake.input.tables), written=snakemake.output)

@@ -37,4 +37,4 @@ tables = {
 for name, frame in tables.items():
     write_table(frame, Path(snakemake.output[name]))
 shown = [folder for _, folder in [*facts["scores"], *facts["image_features"]]]
-write_stamp(Path(snakemake.output.stamp), shown, Path(snakemake.params.store))
+write_stamp(Path(snakemake.output.stamp), shown, Path(snakemake.params.store), snakemake.output)

@@ -24,4 +24,4 @@ transfers = tables["transfers"]
 differing = told_of_differences(transfers)
 answers = answers_as_text(tables["best_sources"], place.parent, transfers["seed"].nunique(), differing)
 print(answers, file=terminal, flush=True)
-write_stamp(Path(snakemake.output.stamp), shown, Path(snakemake.params.store))
+write_stamp(Path(snakemake.output.stamp), shown, Path(snakemake.params.store), snakemake.output)

@@ -67,7 +67,8 @@ class Laboratory:
         for stamp in (results / ".shows").glob("*"):
             stamp.unlink()
         shown = [str(self.folder / folder) for folder in folders]
-        write_stamp(results / ".shows/tables-0123456789abcdef.json", shown, self.folder / "store")
+        stamp = results / ".shows/tables-0123456789abcdef.json"
+        write_stamp(stamp, shown, self.folder / "store", [str(results / "tables/gains.csv")])
         return results.relative_to(self.folder)
 
     def edit(self, folder: Path, **changes: Any) -> None:

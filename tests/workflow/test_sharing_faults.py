@@ -110,6 +110,22 @@ def test_other_numbers_are_shown_with_both_values_and_tables_follow(first):
     assert "value 0.3" in first.sharing("verify"), "both versions stay visible"
 
 
+def test_a_table_edited_under_its_right_stamp_is_not_recorded(first):
+    """The runs are those that are recorded, and the numbers are nobody's."""
+    first.tables("paper", sorted(first.folder.glob("store/transfers/*/*")), "gains anew")
+    table = first.folder / "results/paper/tables/gains.csv"
+    table.unlink()
+    table.write_text("better gains", encoding="utf-8")
+    said = first.sharing("record", status=1)
+    assert "results/paper/tables/gains.csv changed since the study wrote it" in said
+    (account,) = (first.folder / "results/paper/.shows").glob("*.md5")
+    account.unlink()
+    said = first.sharing("record", status=1)
+    assert "whether they follow from the recorded ones is not known" in said
+    first.tables("paper", sorted(first.folder.glob("store/transfers/*/*")), "gains anew")
+    assert "1 studies" in first.sharing("record")
+
+
 def test_this_clones_version_can_be_taken(first, second):
     run = of(first, "transfers")
     first.run("transfer", "meadow--street", **OTHER, parents={"source": of(first, "sources").name})

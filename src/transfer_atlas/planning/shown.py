@@ -2,11 +2,14 @@
 
 The paths of tables carry no key, for people's sake. Beside them, in `<results>/.shows/`, lie stamps such as
 `tables-<key>.json`, which list the runs shown with the md5 of each run.json: two laboratories may differ on one key.
+`tables-<key>.md5` holds the md5 of each file as it was written, so that one edited since is not recorded as the study's
+(and `md5sum -c` reads it).
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +17,11 @@ from pathlib import Path
 from transfer_atlas.planning.plan import Plan
 from transfer_atlas.planning.presence import Presence
 from transfer_atlas.planning.run import Run
-from transfer_atlas.store.files import RememberedDigests, write_json
+from transfer_atlas.store.files import RememberedDigests, digest_of, write_json
 from transfer_atlas.store.store import RUN_FILE
 from transfer_atlas.study.study import Study
+
+WRITTEN = ".md5"  # beside a stamp
 
 
 @dataclass(frozen=True)
@@ -67,24 +72,36 @@ def _name(run: Run, store: Path) -> str:
     return run.folder(store).relative_to(store).as_posix()
 
 
-def write_stamp(stamp: Path, folders: Iterable[str], store: Path) -> None:
-    """Say which results something shows, and remove the stamps of what it showed before."""
+def write_stamp(stamp: Path, folders: Iterable[str], store: Path, written: Iterable[str]) -> None:
+    """Say which results something shows, and remove the stamps of what it showed before.
+
+    written: the files, or folders of files, that show them; the stamp may be among them.
+    """
     files = [f"{Path(folder).relative_to(store).as_posix()}/{RUN_FILE}" for folder in folders]
     hashed = RememberedDigests("md5").of(store, files, missing_too=True)
-    _replace(stamp, {file.removesuffix(f"/{RUN_FILE}"): md5 for file, md5 in sorted(hashed.items())})
+    _replace(stamp, {file.removesuffix(f"/{RUN_FILE}"): md5 for file, md5 in sorted(hashed.items())}, written)
 
 
-def stamp_like(stamp: Path, *tables: Path) -> None:
+def stamp_like(stamp: Path, *tables: Path, written: Iterable[str]) -> None:
     """The stamp of what is made of tables, such as a figure: it shows what they show, all together."""
     shown = [json.loads(each.read_text(encoding="utf-8")) for each in tables]
-    _replace(stamp, {run: md5 for each in shown for run, md5 in each.items()})
+    _replace(stamp, {run: md5 for each in shown for run, md5 in each.items()}, written)
 
 
-def _replace(stamp: Path, content: dict[str, str]) -> None:
+def _replace(stamp: Path, content: dict[str, str], written: Iterable[str]) -> None:
+    results = stamp.parent.parent
+    files = [file for path in map(Path, written) if path != stamp for file in _files(path)]
+    lines = [f"{digest_of(file, 'md5')}  {os.path.relpath(file, results)}" for file in sorted(files)]
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.with_suffix(WRITTEN).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     write_json(stamp, content)
     for other in stamp.parent.glob(f"{stamp.name.rpartition('-')[0]}-*"):
-        if other.name != stamp.name:
+        if other.stem != stamp.stem:
             other.unlink(missing_ok=True)
+
+
+def _files(path: Path) -> list[Path]:
+    return [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
 
 
 def read_stamp(stamp: Path) -> dict[str, str] | None:

@@ -279,15 +279,23 @@ def _add_tables(
         try:
             files = _files(repository.folder / folder, digests)
             shown = tables.read_shown(repository.folder / folder)
+            edited = tables.edited(repository.folder / folder, digests)
         except (Unacceptable, OSError) as error:
             result.problems.append(f"{folder}: {error}")
             continue
         if study in versions and versions[study].files == files:
             continue
-        if shown is None:
+        if shown is None or edited is None:
             result.problems.append(
                 f"{folder} does not say which runs its tables show, so whether they follow from the recorded ones is "
                 "not known. Remove its tables, and run snakemake to make them anew."
+            )
+            continue
+        if edited:
+            more = f" and {len(edited) - 1} other files" if len(edited) > 1 else ""
+            result.problems.append(
+                f"{folder}/{edited[0]}{more} changed since the study wrote it, so it does not follow from the recorded "
+                f"runs. Move it out of {folder}, and run snakemake to make it anew."
             )
             continue
         wrong = tables.disagreements(shown, agreeing)

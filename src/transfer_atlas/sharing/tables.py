@@ -90,6 +90,27 @@ def read_shown(results: Path) -> set[tuple[str, str]] | None:
     return found if files else None
 
 
+def edited(results: Path, digests: Mapping[str, str]) -> list[str] | None:
+    """Files of a study that are not as they were written; None where that is not said of all that show something.
+
+    digests: md5 of the study's files by path below `results`. Raises Unacceptable for an account of another form.
+    """
+    found = set()
+    for stamp in sorted((Path(results) / SHOWS).glob("*.json")):
+        account = stamp.with_suffix(".md5")
+        if not account.is_file():
+            return None
+        try:
+            lines = account.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            raise Unacceptable(f"{account} is no text.") from None
+        for line in lines:
+            md5, _, name = line.partition("  ")
+            if digests.get(name, md5) != checked.md5(md5):
+                found.add(name)
+    return sorted(found)
+
+
 def disagreements(shown: Iterable[tuple[str, str]], agreeing: Mapping[str, Collection[str]]) -> list[str]:
     """Runs that tables show in another version than those recorded, or that are not recorded.
 

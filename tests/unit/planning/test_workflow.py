@@ -1,6 +1,7 @@
 """What the rules are told: which runs are missing, which jobs carry them out, what a configuration is."""
 
 import json
+import subprocess
 
 import pytest
 import study_examples as examples
@@ -137,7 +138,7 @@ def test_requests_are_plain_and_hold_what_a_job_needs(tmp_path):
 def shown(flow, store):
     """Tables as if made now: their stamp says what they show."""
     stamp = flow.shown.stamp("tables")
-    write_stamp(stamp, [str(run.folder(store)) for run in flow.plan.of_kind("transfer")], store)
+    write_stamp(stamp, [str(run.folder(store)) for run in flow.plan.of_kind("transfer")], store, [])
     return stamp
 
 
@@ -180,15 +181,29 @@ def test_a_damaged_stamp_says_nothing(tmp_path, content):
 
 
 def test_a_new_stamp_replaces_those_of_other_keys_and_no_others(tmp_path):
-    for name in ("tables-1.json", "tables_of-1.json", "gains_a-1.json"):
+    for name in ("tables-1.json", "tables-1.md5", "tables_of-1.json", "gains_a-1.json"):
         (tmp_path / name).write_text("{}")
-    write_stamp(tmp_path / "tables-2.json", [], tmp_path)
-    stamp_like(tmp_path / "gains_a-2.json", tmp_path / "tables-2.json")
+    write_stamp(tmp_path / "tables-2.json", [], tmp_path, [])
+    stamp_like(tmp_path / "gains_a-2.json", tmp_path / "tables-2.json", written=[])
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "gains_a-2.json",
+        "gains_a-2.md5",
         "tables-2.json",
+        "tables-2.md5",
         "tables_of-1.json",
     ]
+
+
+def test_what_was_written_is_accounted_for_as_md5sum_reads_it(tmp_path):
+    results = tmp_path / "results/a b"
+    stamp = results / ".shows/cards-1.json"
+    (results / "cards").mkdir(parents=True)
+    (results / "cards/one.json").write_text("1")
+    (results / "gains.parquet").write_text("2")
+    write_stamp(stamp, [], tmp_path, [f"{results}/gains.parquet", f"{results}/cards", str(stamp)])
+    check = ["md5sum", "--check", "--strict", ".shows/cards-1.md5"]
+    done = subprocess.run(check, cwd=results, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout == "cards/one.json: OK\ngains.parquet: OK\n"
 
 
 def test_versions_that_are_handed_over_are_not_looked_up_again(tmp_path, monkeypatch):

@@ -44,7 +44,7 @@ def test_what_tables_show_is_read_as_it_was_written(tmp_path):
     folder.mkdir(parents=True)
     (folder / "run.json").write_bytes(b"{}")
     assert read_shown(tmp_path / "results") is None
-    write_stamp(stamp, [str(folder), str(store / "transfers/absent/0123456789abcdef")], store)
+    write_stamp(stamp, [str(folder), str(store / "transfers/absent/0123456789abcdef")], store, [])
     assert read_shown(tmp_path / "results") == {
         (f"transfers/{RUN}", "99914b932bd37a50b983c5e7c90ae93b")
     }  # md5sum
