@@ -14,6 +14,10 @@ from transfer_atlas.analysis.tables.scores import (
     scores_table,
 )
 from transfer_atlas.analysis.tables.target_selection import target_selection_table
+from transfer_atlas.analysis.tables.task_relationships import (
+    relationship_agreement_table,
+    task_relationships_table,
+)
 from transfer_atlas.planning.shown import write_stamp
 from transfer_atlas.running.jobs import log_to
 
@@ -25,6 +29,7 @@ chosen = [each for each in seen if each.backbone == facts["domain_features"]]
 distances = domain_distances_table(chosen)
 gains = read_table(Path(snakemake.input.gains))
 pairs = scored_pairs(scores, gains, distances)
+relationships = task_relationships_table(pairs)
 tables = {
     "findings": findings_table(gains, distances, members=facts["multi_sources"]),
     "scores": scores,
@@ -33,6 +38,8 @@ tables = {
     "metric_differences": metric_differences_table(pairs),
     "metric_stability": metric_stability_table(pairs),
     "target_selection": target_selection_table(pairs),
+    "task_relationships": relationships,
+    "relationship_agreement": relationship_agreement_table(pairs, relationships),
 }
 for name, frame in tables.items():
     write_table(frame, Path(snakemake.output[name]))

@@ -33,6 +33,8 @@ SCORE_TABLES = (
     "metric_differences",
     "metric_stability",
     "target_selection",
+    "task_relationships",
+    "relationship_agreement",
 )
 ATDT_TABLES = ("atdt_evaluations", "atdt_results", "atdt_gains", "atdt_findings", "atdt_runs")
 

@@ -41,7 +41,7 @@ class Annotation:
     kind "cells": `cells` (h, w) int64 class of each cell (of normals the nearest of DIRECTIONS), -1 for none;
     "values": `cells` (h, w) float64, nan for none; "points": `rows`, `columns`, `labels` (m,) of object centres or
     keypoints, and of objects `boxes` (m, 4): centre x, centre y, width, height, relative to the image; "image": one
-    label.
+    label. extent: of cells, the part (height, width) of the network's input that they divide.
     """
 
     kind: str
@@ -50,6 +50,7 @@ class Annotation:
     columns: np.ndarray | None = None
     labels: np.ndarray | None = None
     boxes: np.ndarray | None = None
+    extent: tuple[int, int] | None = None
 
 
 def annotation_of(
@@ -58,14 +59,16 @@ def annotation_of(
     """The annotation of a sample at the resolution of the feature map (stride 4 of an input filled to `extent`)."""
     kind = KINDS[task_type]
     if task_type == "normals":
-        return Annotation(kind, cells=cells_of(directions_of(sample.normals.numpy()), extent, STRIDE))
+        return Annotation(
+            kind, cells=cells_of(directions_of(sample.normals.numpy()), extent, STRIDE), extent=extent
+        )
     if kind == "cells":
         cells = cells_of(sample.mask.numpy(), extent, STRIDE).astype(np.int64)
         cells[cells >= len(description.segmentation.classes)] = NOT_SAMPLED
-        return Annotation(kind, cells=cells)
+        return Annotation(kind, cells=cells, extent=extent)
     if kind == "values":
         cells = cells_of(sample.depth.numpy(), extent, STRIDE).astype(np.float64)
-        return Annotation(kind, cells=np.where(cells > 0, cells, np.nan))
+        return Annotation(kind, cells=np.where(cells > 0, cells, np.nan), extent=extent)
     if kind == "image":
         return Annotation(kind, labels=np.array([sample.label], np.int64))
     return _points(sample, extent, task_type)

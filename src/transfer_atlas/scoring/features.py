@@ -20,6 +20,7 @@ from transfer_atlas.scoring.sampling import (
     SCHEMES,
     Scheme,
     class_frequencies,
+    places_of,
     quantise,
     sample_cells,
 )
@@ -33,7 +34,7 @@ BATCH = 8  # images in the network at a time
 class Sampling:
     """How samples are drawn: `schemes`, at most `pixels` of an image by each, `depth_bins` classes of depth, `seed`.
 
-    kept: what is kept beside the usual arrays: `boxes` of objects, `logits` of the source's head.
+    kept: what is kept beside the usual arrays: `boxes` of objects, `logits` of the source's head, `places` of pixels.
     """
 
     schemes: tuple[Scheme, ...]
@@ -66,7 +67,8 @@ def extract_samples(
     where the sample is an image, or the image's where the head has no map. Where pixels are drawn by two schemes,
     scheme (n,) int64 is the number of each sample's in SCHEMES. As asked, logits (n, S) float32, and boxes (n, 4)
     float32
-    of objects: centre x, centre y, width, height, relative to the image.
+    of objects: centre x, centre y, width, height, relative to the image; places (n, 2) float32 of pixels: row and
+    column of the middle of the sample's cell, relative to the image's height and width.
 
     Raises LegitimateFailure("no_samples") where nothing is annotated.
     """
@@ -103,6 +105,11 @@ def extract_samples(
     if "boxes" in sampling.kept and annotations[0].boxes is not None:
         arrays["boxes"] = np.concatenate([each.boxes for each in annotations]).astype(np.float32)
         arrays["boxes"] = arrays["boxes"][_kept_points(annotations, sampling)]
+    if "places" in sampling.kept and annotations[0].extent is not None:
+        relative = [
+            places_of(at, each.extent, STRIDE) for (at, _), each in zip(chosen, annotations, strict=True)
+        ]
+        arrays["places"] = np.concatenate(relative).astype(np.float32)
     if len(sampling.schemes) > 1 and annotations[0].kind == "cells":
         arrays["scheme"] = np.concatenate(schemes)
     return arrays

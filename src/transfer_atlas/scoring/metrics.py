@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from transfer_atlas.scoring.registry import DENSE, Metric
 from transfer_atlas.scoring.registry import METRICS as REGISTRY
-from transfer_atlas.scoring.registry import Metric
 
-# What samples hold (`features.py`), the last two only where a metric that is asked for needs them.
+# What samples hold (`features.py`), the last three only where a metric that is asked for needs them.
 HELD = {
     "features",
     "labels",
@@ -23,8 +23,10 @@ HELD = {
     "seed",
     "boxes",
     "logits",
+    "places",
 }
-ON_REQUEST = ("boxes", "logits")
+ON_REQUEST = ("boxes", "logits", "places")
+TASK_TYPES = {"boxes": ("detection",), "places": DENSE}  # of targets that have it; all have the others
 OF_SOURCE = {"source_features", "source_labels"}  # what is sampled of the source's own dataset
 
 METRICS: dict[str, Metric] = {
@@ -34,6 +36,8 @@ DRAWS = ("samples", "repeats", "seed")  # settings of every score: how samples a
 SETTINGS = {
     "parc": ("parc_samples",),
     "otce": ("epsilon",),
+    "dense_h_score": ("superpixels",),
+    "dense_shrinkage_h_score": ("superpixels",),
 }  # of `TransferabilitySettings`, by the metric that uses it
 BY_COVARIANCE = {"gbc"}  # classes have a covariance, spherical for images, diagonal for pixels
 
@@ -79,4 +83,4 @@ def kept_for(names: Iterable[str], task_type: str) -> list[str]:
     needs = {need for name in names for need in METRICS[name].needs}
     if "targets" in needs and task_type == "detection":
         needs.add("boxes")  # which are what is regressed there
-    return [name for name in ON_REQUEST if name in needs and (name != "boxes" or task_type == "detection")]
+    return [name for name in ON_REQUEST if name in needs and task_type in TASK_TYPES.get(name, (task_type,))]

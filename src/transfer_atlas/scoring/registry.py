@@ -14,6 +14,7 @@ Need = Literal[
     "features",  # (n, d) of the target's samples, as the source's backbone sees them
     "labels",  # (n,) classes of these samples
     "targets",  # (n,) or (n, K) real numbers: depth, boxes
+    "places",  # (n, 2) row and column of each pixel in its image, relative to height and width
     "boxes",  # (n, 4) of the target's objects: centre x, centre y, width, height, relative to the image
     "probabilities",  # (n, S) of the source's own head at these samples
     "logits",  # (n, S) of the same head, before the softmax
@@ -33,6 +34,7 @@ CLASSES = (
     "normals",
     "classification",
 )  # depth: in classes of equal numbers; normals: in 20 directions
+DENSE = ("segmentation", "depth", "normals")  # a label in every pixel
 PACKAGE = "transfer_atlas.transferability"
 
 
@@ -108,6 +110,22 @@ METRICS: dict[str, Metric] = {
         True,
         ("shrinkage_h_score",),
         from_moments="h_score:shrinkage_h_score_of",
+    ),
+    "dense_h_score": Metric(
+        "dense_h_score:dense_h_score",
+        (*FEATURES, "places"),
+        True,
+        ("dense_h_score_score",),
+        DENSE,
+        "uniform",
+    ),
+    "dense_shrinkage_h_score": Metric(
+        "dense_h_score:dense_shrinkage_h_score",
+        (*FEATURES, "places"),
+        True,
+        ("dense_shrinkage_h_score_score",),
+        DENSE,
+        "uniform",
     ),
     "logme": Metric("logme:logme", FEATURES, True, ("logme",), from_moments="logme:logme_of"),
     "logme_regression": Metric(

@@ -26,6 +26,13 @@ def cells_of(annotation: np.ndarray, extent: tuple[int, int], stride: int) -> np
     return annotation[np.ix_(*places)]
 
 
+def places_of(positions: np.ndarray, extent: tuple[int, int], stride: int) -> np.ndarray:
+    """Where the centres of cells (m, 2), of which `cells_of` takes the annotation, lie in their image: (m, 2) row and
+    column relative to its height and width, from 0 to 1.
+    """
+    return (positions + 0.5) * stride / np.maximum(extent, stride)
+
+
 def class_frequencies(labels: Sequence[np.ndarray], classes: int) -> np.ndarray:
     """Annotated cells of each class over all images: (classes,) float64. Labels are -1 where there is none."""
     counts = np.zeros(classes)

@@ -183,6 +183,8 @@ def _input(need: str, draw: Draw) -> np.ndarray:
         raise LegitimateFailure("not_applicable", "the source has no head with classes")
     if need == "boxes" and "boxes" not in draw.target:
         raise LegitimateFailure("not_applicable", "the target has no boxes")
+    if need == "places" and "places" not in draw.target:
+        raise LegitimateFailure("not_applicable", "the target has no label in every pixel")
     if need == "targets":
         if "boxes" in draw.target:
             return draw.target["boxes"]

@@ -37,6 +37,12 @@ class TransferabilitySettings(Strict):
     epsilon: float | None = Field(
         0.1, gt=0, description="Regularisation of OTCE's transport; `null` computes the exact plan."
     )
+    superpixels: int = Field(
+        4,
+        ge=1,
+        le=256,
+        description="Superpixels on a side of an image, of the dense H-scores (the talk: not said).",
+    )
     depth_bins: int = Field(10, ge=2, description="Classes into which depth is quantised.")
     seed: int = Field(0, ge=0, description="Seed of sampling and of N-LEEP's start.")
     domain_features: str | None = Field(

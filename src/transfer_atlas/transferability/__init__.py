@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from transfer_atlas.transferability.arrays import MetricInputError, UnconvergedError, UndefinedError
 from transfer_atlas.transferability.combine import combine_parts
+from transfer_atlas.transferability.dense_h_score import (
+    DenseHScore,
+    dense_h_score,
+    dense_shrinkage_h_score,
+)
 from transfer_atlas.transferability.det_logme import DetLogme, det_logme
 from transfer_atlas.transferability.domain_distance import class_mean_distance, domain_distance
 from transfer_atlas.transferability.etran import etran_classification, etran_energy, etran_regression
@@ -28,6 +33,7 @@ from transfer_atlas.transferability.transrate import transrate
 
 __all__ = [
     "ClassMoments",
+    "DenseHScore",
     "DetLogme",
     "MetricInputError",
     "Ncti",
@@ -38,6 +44,8 @@ __all__ = [
     "class_mean_distance",
     "class_moments",
     "combine_parts",
+    "dense_h_score",
+    "dense_shrinkage_h_score",
     "det_logme",
     "domain_distance",
     "etran_classification",

@@ -88,6 +88,22 @@ def test_samples_hold_what_the_metrics_ask_for():
     assert all("kept" not in run.settings for run in plan_of(metrics=["logme"]).of_kind("features"))
     assert kept_for(["det_logme"], "detection") == kept_for(["etran_regression"], "detection") == ["boxes"]
     assert kept_for(["det_logme", "etran_regression"], "segmentation") == []
+    for task_type in ("segmentation", "depth", "normals"):
+        assert kept_for(["dense_h_score", "logme"], task_type) == ["places"]
+    assert kept_for(["dense_shrinkage_h_score"], "classification") == []
+
+
+def test_superpixels_are_in_the_keys_of_dense_scores_alone():
+    before, after = (
+        plan_of(metrics=["dense_h_score", "h_score"], **more) for more in ({}, {"superpixels": 8})
+    )
+    changed = {run.settings["metric"] for run in after.of_kind("score")} - {
+        run.settings["metric"]
+        for run in after.of_kind("score")
+        if run.key in {each.key for each in before.of_kind("score")}
+    }
+    assert changed == {"dense_h_score"}
+    assert [run.key for run in before.of_kind("features")] == [run.key for run in after.of_kind("features")]
 
 
 def test_a_multi_source_draws_from_each_of_its_datasets():

@@ -25,7 +25,7 @@ from transfer_atlas.scoring.source_heads import predictions, source_head
 from transfer_atlas.transferability import leep, logme
 from transfer_atlas.transferability.arrays import UnconvergedError
 
-SETTINGS = {"parc_samples": 100, "epsilon": 0.1, "covariance": "diagonal"}
+SETTINGS = {"parc_samples": 100, "epsilon": 0.1, "covariance": "diagonal", "superpixels": 2}
 
 
 def scored(metric, target, source, *, drawn=150, repeats=2):
@@ -53,7 +53,8 @@ def with_everything(seed):
     boxes = np.column_stack([generator.uniform(0.3, 0.7, (200, 2)), generator.uniform(0.1, 0.5, (200, 2))])
     logits = np.log(found["probabilities"]) + generator.standard_normal((200, 1))
     depths = np.exp(found["features"][:, 0].astype(float))
-    return found | {"targets": depths, "boxes": boxes, "logits": logits}
+    places = generator.random((200, 2))
+    return found | {"targets": depths, "boxes": boxes, "logits": logits, "places": places}
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -163,6 +164,34 @@ def test_pixels_of_two_schemes_are_those_that_each_would_draw_alone(tmp_path):
         for name in alone:
             np.testing.assert_array_equal(found[name], alone[name])
     assert not np.array_equal(drawn_by(both, "uniform")["labels"], drawn_by(both, "class_balanced")["labels"])
+
+
+def test_places_of_pixels_are_where_their_labels_were_annotated(tmp_path):
+    dataset = run_examples.prepared(tmp_path / "prepared", count=3, sizes=(32, 64))
+    sampling = Sampling(("uniform", "class_balanced"), 25, 10, 0, ("places",))
+    network = build_backbone("hrnet_tiny", seed=0)
+    found = extract_samples(
+        network, None, dataset, np.arange(3), "segmentation", (64, 64), sampling, device=torch.device("cpu")
+    )
+    masks = [sample.mask.numpy() for sample in dataset.read("train", [0, 1, 2], "segmentation")]
+    for label, image, place in zip(found["labels"], found["images"], found["places"], strict=True):
+        row, column = (place * masks[image].shape).astype(int)
+        assert masks[image][row, column] == label
+    assert found["places"].dtype == np.float32 and len(set(found["scheme"])) == 2
+
+
+def test_a_target_without_a_label_in_every_pixel_has_no_dense_score():
+    with pytest.raises(LegitimateFailure, match="no label in every pixel") as caught:
+        scored("dense_h_score", samples(0), None)
+    assert caught.value.status == "not_applicable"
+    few = with_everything(0) | {"places": np.random.default_rng(0).random((200, 2))}
+    with pytest.raises(LegitimateFailure, match="Fewer superpixels") as caught:
+        score_of(
+            "dense_h_score",
+            draws_of(few, None, samples=150, repeats=1, seed=0),
+            SETTINGS | {"superpixels": 9},
+        )
+    assert caught.value.status == "undefined"
 
 
 def test_a_multi_source_is_scored_by_all_its_heads():

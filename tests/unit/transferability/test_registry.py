@@ -25,6 +25,7 @@ def inputs() -> dict[str, np.ndarray | int]:
         "features": features,
         "labels": labels,
         "targets": features[:, 0] + generator.standard_normal(120),
+        "places": generator.random((120, 2)) / 2,  # in four of sixteen superpixels
         "boxes": generator.uniform(0.2, 0.8, (120, 4)),
         "probabilities": theta,
         "logits": np.log(theta),

@@ -60,6 +60,56 @@ DOMAIN_DISTANCES = Table(
 )
 
 TASK_TYPE = Column("task_type", "text", "", "Task type of the targets, or `all`")
+TASK_RELATIONSHIPS = Table(
+    "task_relationships",
+    "Targets that rank sources alike, by every metric and as measured: clusters of their vectors of scores (Bao et al. "
+    "2019), by average linkage of 1 minus Spearman's correlation over the sources that both have. A target stands in "
+    "this table where it has three sources in common with every other one.",
+    ("regime", "metric", "target"),
+    (
+        REGIME,
+        Column("metric", "text", "", "Metric, or `measured`: by gains"),
+        Column("target", "text", "", "Target task"),
+        Column("place", "integer", "", "Place among the leaves of the tree: alike targets are neighbours"),
+        Column(
+            "cluster",
+            "integer",
+            "",
+            "Targets of a cluster correlate by 0.5 or more on average; by first place",
+        ),
+        Column("nearest", "text", "", "Target that ranks sources most alike"),
+        Column("correlation", "number", "", "Spearman's correlation with it"),
+        Column("sources", "integer", "", "Sources with a score"),
+        Column(
+            "joins_at",
+            "number",
+            "",
+            "Mean correlation of the two branches where the target first joins others",
+        ),
+    ),
+)
+RELATIONSHIP_AGREEMENT = Table(
+    "relationship_agreement",
+    "Whether a metric finds the relationships of targets that measured transfers show, on targets that both know.",
+    ("regime", "metric"),
+    (
+        REGIME,
+        Column("metric", "text", "", "Metric that is judged"),
+        Column(
+            "spearman",
+            "number",
+            "",
+            "Spearman's correlation of its correlations between pairs of targets with the measured ones",
+        ),
+        Column(
+            "low", "number", "", "Lower end of its 95 % interval, jackknifed over targets; empty below six"
+        ),
+        Column("high", "number", "", "Upper end"),
+        Column("rand_index", "number", "", "Adjusted Rand index of the clusters: 1 the same, 0 by chance"),
+        Column("targets", "integer", "targets", "Targets that both know"),
+        Column("pairs", "integer", "", "Pairs of targets"),
+    ),
+)
 METRIC_EVALUATION = Table(
     "metric_evaluation",
     "How well every metric predicts the measured transfers, with 95 % intervals over targets (over sources "
@@ -104,8 +154,9 @@ METRIC_EVALUATION = Table(
             "text",
             "",
             "`kendall` (tau-b), `weighted_kendall`, `spearman`, `pearson`, `top_<k>` (chance that a best one is among "
-            "the k highest scores), `regret` (performance lost by taking the highest score, in the metric's unit or in "
-            "percent of gain), `relative_regret` (in percent of the best value)",
+            "the k highest scores), `dcg` (discounted cumulative gain by that of the best order; about 0.81 at "
+            "random), `regret` (performance lost by taking the highest score, in the metric's unit or "
+            "in percent of gain), `relative_regret` (in percent of the best value)",
         ),
         Column("value", "number", "", "The statistic; empty where no group has an order"),
         Column(
@@ -242,6 +293,8 @@ SCORE_TABLES: dict[str, Table] = {
         METRIC_DIFFERENCES,
         METRIC_STABILITY,
         TARGET_SELECTION,
+        TASK_RELATIONSHIPS,
+        RELATIONSHIP_AGREEMENT,
         RECOMMENDATIONS,
     )
 }
