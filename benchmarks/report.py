@@ -34,6 +34,7 @@ from transfer_atlas.study.reading import read_values
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PUBLISHED = REPOSITORY / "resources/published"
+FIGURES = 8
 METRICS = [f"metric_{number:02d}" for number in range(1, 19)]
 MEASURES = {
     "segmentation": ("mean_iou", True),
@@ -221,6 +222,13 @@ def make_score_tables(flow: Workflow) -> None:
     write_table(target_selection_table(pairs), place / "target_selection.parquet")
 
 
+def _noise(file: Path, width: int, height: int) -> None:
+    """A picture of coarse noise, in place of a contact sheet or a figure: harder to compress than these."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(0).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
+    Image.fromarray(noise).resize((width, height)).save(file)
+
+
 def make_report(flow: Workflow) -> None:
     """What the rule `report` does, cards of datasets that are not here included."""
     from transfer_atlas.analysis.cards.files import write_card
@@ -232,9 +240,14 @@ def make_report(flow: Workflow) -> None:
     for name, about in facts_of_cards(flow).items():
         files = [results / f"datasets/{name}.{suffix}" for suffix in ("json", "jpg", "md")]
         write_card(name, about, *files)
+        _noise(files[1], 980, 740)
         cards.append((json.loads(files[0].read_text(encoding="utf-8")), files[1]))
+    figures = [results / f"figures/figure_{number}.png" for number in range(FIGURES)]
+    for figure in figures:
+        _noise(figure, 1500, 1000)
     study = ReportedStudy(
         facts=facts_of_report(flow),
+        figures=tuple(figures),
         tables=read_tables(results / "tables", STUDY_TABLES + SCORE_TABLES),
         place=results,
         cards=tuple(cards),

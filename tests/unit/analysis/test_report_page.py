@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from PIL import Image
 from report_examples import HOSTILE, MISSING, reported_study
 
 from transfer_atlas.analysis.atdt.findings import findings_of_atdt
@@ -15,7 +16,7 @@ from transfer_atlas.analysis.report.answers import answers, next_steps
 from transfer_atlas.analysis.report.heat_maps import heat_maps
 from transfer_atlas.analysis.report.overview import overview
 from transfer_atlas.analysis.report.page import report_as_html
-from transfer_atlas.analysis.report.pictures import FIGURES, gallery, panels_of
+from transfer_atlas.analysis.report.pictures import MOST, budget_of, gallery, panels_of, size_of
 from transfer_atlas.analysis.report.targets import target_pages
 from transfer_atlas.errors import ConfigurationError
 
@@ -122,16 +123,33 @@ def test_targets_have_measured_and_predicted_places_classes_curves_and_pictures(
 
 def test_pictures_share_a_budget_and_what_is_no_picture_is_left_out(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    found = gallery([(tmp_path / "broken.png", "", ""), (tmp_path / "absent.png", "", "")], "figure", FIGURES)
+    found = gallery(
+        [(tmp_path / "broken.png", "", ""), (tmp_path / "absent.png", "", "")], "figure", MOST["figure"]
+    )
     assert found == [None, None]
-    from PIL import Image
-
     for name in "ab":
         Image.effect_noise((800, 400), 90).convert("RGB").save(tmp_path / f"{name}.png")
     entries = [(tmp_path / f"{name}.png", f"{name}.png", name) for name in "ab"]
     small = gallery(entries, "figure", 5_000)
     assert [picture.data for picture in small] == [None, None] and small[0].link == "a.png"
-    assert all(picture.data for picture in gallery(entries, "figure", FIGURES))
+    assert all(picture.data for picture in gallery(entries, "figure", MOST["figure"]))
+
+
+def test_pictures_of_large_studies_are_stored_smaller_and_shown_as_large(tmp_path):
+    """1,300 transfers leave a third of the room that a few hundred do."""
+    for kind, most in MOST.items():
+        assert budget_of(kind, 10) == budget_of(kind, 300) == most
+        assert 0.28 * most <= budget_of(kind, 1300) <= 0.4 * most
+        assert budget_of(kind, 10**6) == int(0.28 * most)
+    Image.effect_noise((900, 300), 90).convert("RGB").save(tmp_path / "a.png")
+    entries = [(tmp_path / "a.png", "a.png", "a")]
+    (large,) = gallery(entries, "panel", 10**6)
+    for budget in range(size_of(large) - 1, 4_000, -4_000):
+        (small,) = gallery(entries, "panel", budget)
+        assert (small.width, small.height) == (900, 300)
+        assert size_of(small) <= budget + 20  # the URI's own words
+    (least,) = gallery(entries, "panel", size_of(large) // 6)
+    assert least.data is not None
 
 
 def test_panels_outside_a_run_are_not_read(tmp_path):

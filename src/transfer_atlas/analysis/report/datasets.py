@@ -7,7 +7,7 @@ from typing import Any
 from transfer_atlas.analysis.cards.words import counts_of, normals_in_words, shares_in_words, sizes_in_words
 from transfer_atlas.analysis.report import words
 from transfer_atlas.analysis.report.charts import sizes_chart
-from transfer_atlas.analysis.report.pictures import SHEETS, gallery
+from transfer_atlas.analysis.report.pictures import budget_of, gallery
 from transfer_atlas.analysis.report.study import ReportedStudy, relative
 
 MOST_CLASSES = 200  # rows of a table of classes in the page; the card's file has them all
@@ -23,7 +23,7 @@ def dataset_pages(study: ReportedStudy) -> list[dict[str, Any]]:
         )
         for card, sheet in study.cards
     ]
-    sheets = gallery(entries, "sheet", SHEETS)
+    sheets = gallery(entries, "sheet", budget_of("sheet", len(study.tables["transfers"])))
     return [_page(study, card, sheet) for (card, _), sheet in zip(study.cards, sheets, strict=True)]
 
 

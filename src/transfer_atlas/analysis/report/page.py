@@ -21,7 +21,7 @@ from transfer_atlas.analysis.report.heat_maps import heat_maps
 from transfer_atlas.analysis.report.methods import methods
 from transfer_atlas.analysis.report.metrics import metrics
 from transfer_atlas.analysis.report.overview import overview
-from transfer_atlas.analysis.report.pictures import FIGURES, gallery
+from transfer_atlas.analysis.report.pictures import budget_of, gallery
 from transfer_atlas.analysis.report.published import beside
 from transfer_atlas.analysis.report.study import ReportedStudy, relative
 from transfer_atlas.analysis.report.targets import target_pages
@@ -108,7 +108,7 @@ def _figures(study: ReportedStudy) -> list[tuple[str, Any]]:
     shown = [path for path in study.figures if not path.name.startswith(SHOWN_AS_TABLES)]
     titles = [words.in_words(path.stem).capitalize() for path in shown]
     entries = [(path, relative(path, study.place), title) for path, title in zip(shown, titles, strict=True)]
-    made = gallery(entries, "figure", FIGURES)
+    made = gallery(entries, "figure", budget_of("figure", len(study.tables["transfers"])))
     return [(title, found) for title, found in zip(titles, made, strict=True) if found is not None]
 
 

@@ -11,9 +11,25 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-PANELS, SHEETS, FIGURES = 1_200_000, 1_000_000, 1_000_000  # bytes of all pictures of a kind, before base64
-QUALITIES = (78, 60, 40)  # of WebP, tried in turn
+PAGE = 7_800_000  # bytes of a page, with its pictures
+OF_A_TRANSFER = 4_800  # bytes of a page's text and charts, measured at 1,300 transfers
+MOST = {
+    "panel": 1_200_000,
+    "sheet": 1_000_000,
+    "figure": 1_000_000,
+}  # bytes of all pictures of a kind, before base64
+LEAST = 0.28  # of these, however many transfers a page tells of
+SMALLER = ((1.0, 78), (1.0, 60), (1.0, 40), (0.7, 40), (0.5, 40))  # width and quality of WebP, tried in turn
 WIDEST = {"panel": 900, "sheet": 980, "figure": 1500}  # pixels
+
+
+def budget_of(kind: str, transfers: int) -> int:
+    """Bytes that the pictures of a kind may take in a page of so many transfers, so that the page stays small.
+
+    A page of a few hundred transfers has room for all; at the paper's number of them pictures are made smaller.
+    """
+    room = (PAGE - OF_A_TRANSFER * transfers) * 3 / 4  # base64 makes four bytes of three
+    return int(MOST[kind] * min(1.0, max(LEAST, room / sum(MOST.values()))))
 
 
 @dataclass(frozen=True)
@@ -34,16 +50,21 @@ def picture(path: Path, link: str, alt: str, kind: str, budget: int) -> Picture 
             image = opened.convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError):
         return None
-    factor = min(1.0, WIDEST[kind] / image.width)
-    if factor < 1:
-        size = (round(image.width * factor), max(1, round(image.height * factor)))
-        image = image.resize(size, Image.Resampling.LANCZOS)
-    for quality in QUALITIES:
-        encoded = _webp(image, quality)
+    image = _narrowed(image, WIDEST[kind])
+    width, height = image.size  # as it is shown, however small it is stored
+    for factor, quality in SMALLER:
+        encoded = _webp(_narrowed(image, round(factor * width)), quality)
         if len(encoded) <= budget:
             data = "data:image/webp;base64," + base64.b64encode(encoded).decode("ascii")
-            return Picture(data, link, image.width, image.height, alt)
-    return Picture(None, link, image.width, image.height, alt)
+            return Picture(data, link, width, height, alt)
+    return Picture(None, link, width, height, alt)
+
+
+def _narrowed(image: Image.Image, widest: int) -> Image.Image:
+    if image.width <= widest:
+        return image
+    height = max(1, round(image.height * widest / image.width))
+    return image.resize((max(1, widest), height), Image.Resampling.LANCZOS)
 
 
 def size_of(found: Picture) -> int:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from transfer_atlas.analysis.report import words
 from transfer_atlas.analysis.report.charts import curves_chart, gains_chart
-from transfer_atlas.analysis.report.pictures import PANELS, gallery, panels_of
+from transfer_atlas.analysis.report.pictures import budget_of, gallery, panels_of
 from transfer_atlas.analysis.report.predicted import best_metric, predicted_places
 from transfer_atlas.analysis.report.study import ReportedStudy
 from transfer_atlas.analysis.tables.transfers import PLAIN
@@ -172,7 +172,8 @@ def _add_pictures(study: ReportedStudy, pages: list[dict[str, Any]]) -> None:
         tiles = ", ".join(TILES.get(name, name) for name in panel.get("tiles", []))
         alt = f"{panel.get('image', '')} started from {words.source_in_words(source)}; side by side: {tiles}"
         entries.append((path, "", alt))
-    for (part, source, _, panel), found in zip(wanted, gallery(entries, "panel", PANELS), strict=True):
+    made = gallery(entries, "panel", budget_of("panel", len(study.tables["transfers"])))
+    for (part, source, _, panel), found in zip(wanted, made, strict=True):
         if found is None or found.data is None:
             continue
         tiles = [TILES.get(name, name) for name in panel.get("tiles", [])]
