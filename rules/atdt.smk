@@ -80,6 +80,32 @@ use rule prepare_dataset as atdt_network with:
         "AT/DT network {wildcards.name}"
 
 
+use rule prepare_dataset as atdt_source with:
+    """AT/DT: the encoder of a task network as a source that `recommend` can rank."""
+    input:
+        parents_of("atdt_source"),
+    output:
+        mark("atdt_source"),
+    log:
+        log_of("atdt_source"),
+    priority: 0
+    group:
+        "atdt_source"
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of("atdt_source"),
+        runtime=minutes_of("atdt_source"),
+        gpu=gpus_of("atdt_source"),
+        cpus_per_task=cores_of("atdt_source"),
+        turn=1,
+    params:
+        job=job_of("atdt_source"),
+    message:
+        "AT/DT network as a source {wildcards.name}"
+
+
 use rule prepare_dataset as atdt_transfer_network with:
     """AT/DT: the transfer network G, from features of task 1 to those of task 2."""
     input:

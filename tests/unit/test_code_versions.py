@@ -236,6 +236,7 @@ def test_every_file_that_a_kind_of_run_uses_is_in_its_key(kind):
         "atdt_translator": ["prepared"],
         "atdt_translated": ["prepared"],
         "atdt_network": ["prepared"],
+        "atdt_source": ["prepared", "atdt_network"],
         "atdt_transfer_network": ["prepared"],
         "atdt_evaluation": ["prepared"],
     }[kind]

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-
-import timm
 import torch
-from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 
 from transfer_atlas.atdt.settings import LEVELS, NetworkSettings
-from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.models.backbone import BATCH_NORM_MOMENTUM, STRIDE, build_backbone
+from transfer_atlas.models.dilated_resnet import dilated_resnet
 from transfer_atlas.models.upsampling import resize
-
-TINY = (16, 32, 48, 64)  # channels of `resnet_tiny`'s stages
 
 
 class Encoder(nn.Module):
@@ -92,18 +86,12 @@ def build_encoder(settings: NetworkSettings, *, seed: int) -> Encoder:
     if settings.is_hrnet:
         stage = HrnetStage(settings.encoder, seed)
         return Encoder([stage], [stage.backbone.channels], STRIDE)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = _resnet(settings)
-        if not settings.batch_norm:
-            _without_norms(network)
-    _dilate(network, settings.dilations)
-    for module in network.modules():
+    stages, channels = dilated_resnet(
+        settings.encoder, settings.output_stride, settings.dilations, settings.batch_norm, seed=seed
+    )
+    for module in (each for stage in stages for each in stage.modules()):
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = BATCH_NORM_MOMENTUM
-    stem = nn.Sequential(network.conv1, network.bn1, network.act1, network.maxpool)
-    stages = [nn.Sequential(stem, network.layer1), network.layer2, network.layer3, network.layer4]
-    channels = [info["num_chs"] for info in network.feature_info[-LEVELS:]]
     return Encoder(stages, channels, settings.output_stride)
 
 
@@ -114,38 +102,3 @@ def build_decoder(settings: NetworkSettings, encoder: Encoder, outputs: int, *, 
         return Decoder(
             encoder.channels[-1], encoder.stride, settings.decoder_channels, outputs, settings.batch_norm
         )
-
-
-def _resnet(settings: NetworkSettings) -> ResNet:
-    name, stride = settings.encoder, settings.output_stride
-    norm = nn.BatchNorm2d if settings.batch_norm else nn.Identity
-    if name == "resnet_tiny":
-        return ResNet(
-            BasicBlock, (1, 1, 1, 1), 0, output_stride=stride, channels=TINY, stem_width=16, norm_layer=norm
-        )
-    known = list(timm.list_models("resnet*"))
-    if name not in known:
-        near = difflib.get_close_matches(name, [*known, "resnet_tiny"], n=3)
-        raise ConfigurationError(
-            f"atdt.network.encoder is {name!r}, which is no ResNet of timm {timm.__version__}"
-            + (f"; did you mean {', '.join(near)}?" if near else "; `resnet50` is the paper's.")
-        )
-    return timm.create_model(name, pretrained=False, num_classes=0, output_stride=stride, norm_layer=norm)
-
-
-def _dilate(network: ResNet, rates: tuple[int, int]) -> None:
-    """Set the rates of the 3 x 3 convolutions of the last two stages, whatever the stride."""
-    for stage, rate in zip((network.layer3, network.layer4), rates, strict=True):
-        for module in stage.modules():
-            if isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3):
-                module.dilation = module.padding = (rate, rate)
-
-
-def _without_norms(network: ResNet) -> None:
-    """Convolutions get the bias that normalisation stood for; each block starts as the identity, so that it trains."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d) and module.bias is None:
-            module.bias = nn.Parameter(torch.zeros(module.out_channels))
-        if isinstance(module, BasicBlock | Bottleneck):
-            last = module.conv3 if isinstance(module, Bottleneck) else module.conv2
-            nn.init.zeros_(last.weight)

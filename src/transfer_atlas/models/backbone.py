@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.models.architectures.registry import ARCHITECTURES
+from transfer_atlas.models.dilated_resnet import StagedMaps, dilated_resnet, strides_of
 from transfer_atlas.models.expected_input import WHITENED, ExpectedInput
 from transfer_atlas.models.feature_networks import at_strides_from, feature_network
 from transfer_atlas.models.upsampling import resize
@@ -93,8 +94,11 @@ def join_branches(branches: list[Tensor], size: tuple[int, int]) -> Tensor:
 def backbone_of(settings: Mapping[str, Any], *, seed: int) -> Backbone:
     """The backbone of a run's settings, with random weights drawn from `seed`.
 
-    settings: `name`, and where they are not the defaults `width` and `classification` (study/settings.py).
+    settings: `name`, and where they are not the defaults `width` and `classification` (study/settings.py); of an
+    encoder of AT/DT also `output_stride`, `dilations` and `batch_norm`.
     """
+    if "output_stride" in settings:
+        return _dilated(settings, seed)
     backbone = build_backbone(settings["name"], seed=seed, width=settings.get("width", 1.0))
     backbone.linear = backbone.linear or settings.get("classification") == "linear"
     return backbone
@@ -130,6 +134,13 @@ def build_backbone(name: str, *, seed: int, width: float = 1.0) -> Backbone:
             body = feature_network(name)
     body, widths, strides = at_strides_from(STRIDE, body)
     return _with_momentum(Backbone(body, widths, strides))
+
+
+def _dilated(settings: Mapping[str, Any], seed: int) -> Backbone:
+    """A ResNet with its last stages dilated: all four maps, as those of any ResNet."""
+    stride, dilations = settings["output_stride"], tuple(settings["dilations"])
+    stages, widths = dilated_resnet(settings["name"], stride, dilations, settings["batch_norm"], seed=seed)
+    return _with_momentum(Backbone(StagedMaps(stages), widths, strides_of(stride)))
 
 
 def _with_momentum(backbone: Backbone) -> Backbone:

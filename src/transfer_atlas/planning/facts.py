@@ -12,7 +12,7 @@ from transfer_atlas.planning.identity import PLAIN
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.plan import NOT_SHOWN
 from transfer_atlas.planning.products import regimes
-from transfer_atlas.planning.recommendation import REGIME, places_of
+from transfer_atlas.planning.recommendation import REGIME, places_of_candidate
 from transfer_atlas.planning.run import Run
 from transfer_atlas.planning.scores import domain_backbone
 from transfer_atlas.planning.transfers import transfer_from
@@ -139,15 +139,18 @@ def _candidate(flow: Workflow, name: str) -> dict[str, Any]:
     """
     asked = flow.recommendation
     assert asked is not None
-    datasets = [place.split("@")[0] for place in places_of(flow.study, name)]
     source = asked.candidates[name]
-    prepared = [run for role, run in source.parents.items() if role.startswith("dataset")]
+    places = places_of_candidate(flow.study, name, source)
+    datasets = [place.split("@")[0] for place in places]
+    trained = source.parents.get("network", source)  # of AT/DT, which the source is made of
+    prepared = [run for role, run in trained.parents.items() if role.startswith("dataset")]
     return {
-        "datasets": places_of(flow.study, name),
+        "datasets": places,
         "domains": sorted({flow.study.datasets[dataset].domain for dataset in datasets}),
         "prepared": [flow.folder(run) for run in prepared],
         "real": all(flow.study.datasets[each].adapter.name != "miniature" for each in datasets),
         "source": name,
+        "task_type": source.settings.get("task_type", "classification"),
     }
 
 

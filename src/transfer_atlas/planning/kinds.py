@@ -211,6 +211,18 @@ KINDS: dict[str, Kind] = {  # in the order data flows
         files={"model": MODEL_FILE},
         placeholder="transfer_atlas.models.checkpoints:save_no_model",
     ),
+    "atdt_source": Kind(
+        rule="atdt_source",
+        folder="atdt_sources",
+        title="AT/DT networks as sources",
+        noun="source",
+        runner="transfer_atlas.atdt.as_source:as_source",
+        code=("backbone", "atdt_source"),
+        files={"model": MODEL_FILE},
+        placeholder="transfer_atlas.models.checkpoints:save_no_model",
+        shared=False,
+        gpus=0,
+    ),
     "atdt_transfer_network": Kind(
         rule="atdt_transfer_network",
         folder="atdt_transfer_networks",

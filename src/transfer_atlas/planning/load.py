@@ -37,7 +37,7 @@ HANDED_VARIABLE = (
 # What is asked of a study with `--config`, and is no part of it: what `recommend`, `start` and `combine` take, or
 # only some of its experiments.
 ASKED = (
-    *("target", "models", "effort", "budget"),
+    *("target", "models", "effort", "also", "budget"),
     *("targets", "together", "seeds", "temperature"),
     *("regime", "seed"),
 )
@@ -138,7 +138,15 @@ def _asked(
     build = builder(study, known, origin)
     packages = {model: package_version(model) for model in models if model in WEIGHT_PACKAGES}
     found = recommendation_for(
-        study, flow.plan, build, target, models, packages, effort=effort, reachable=flow.reachable
+        study,
+        flow.plan,
+        build,
+        target,
+        models,
+        packages,
+        effort=effort,
+        also=config.get("also"),
+        reachable=flow.reachable,
     )
     return Workflow(study, flow.plan, found, config.get("budget"), build, flow.versions)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from transfer_atlas.errors import ConfigurationError
+from transfer_atlas.planning.atdt_sources import KIND as KIND_OF_ATDT
+from transfer_atlas.planning.atdt_sources import atdt_candidates, datasets_of
 from transfer_atlas.planning.identity import Wanted, wanted
 from transfer_atlas.planning.plan import Plan
 from transfer_atlas.planning.run import Run
@@ -23,6 +25,7 @@ REGIME = "small_target"
 ILSVRC = "ilsvrc"
 EFFORTS = ("none", "images", "labels")  # what is looked at: nothing, the target's images, its annotation too
 DEFAULT_EFFORT = "labels"
+ATDT = "atdt"  # what may be asked for beside the usual candidates
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Recommendation:
     ----------
     candidates
         Runs whose weights a target can start from, by name: ILSVRC, the study's sources that are not trained on the
-        target, pretrained models.
+        target, pretrained models, and on request task networks of AT/DT.
     scores
         Of every candidate by every metric that votes; none below the effort `labels`.
     images
@@ -82,6 +85,7 @@ def recommendation_for(
     package_versions: Mapping[str, str] | None = None,
     *,
     effort: str = DEFAULT_EFFORT,
+    also: str | None = None,
     reachable: Callable[[Run], bool] = lambda run: True,
 ) -> Recommendation:
     """Candidates for a target, and the runs that an effort asks for.
@@ -100,13 +104,18 @@ def recommendation_for(
         Content version of each weight package among them.
     effort
         One of EFFORTS.
+    also
+        "atdt" for the task networks of AT/DT, which are no candidates otherwise.
     reachable
         Whether a dataset's images, or their features, can be had: a source may come without its images.
     """
     check_target(study, target)
     check_effort(effort)
+    check_also(study, also)
     task = Task.parse(target)
     candidates = _candidates(study, plan, build, task, pretrained, package_versions or {})
+    if also == ATDT:
+        candidates |= atdt_candidates(plan, build, task.place)
     if len(candidates) < 2 and effort != "none":
         raise ConfigurationError(
             "there is no source to recommend: name sources in the study's experiments, or pretrained models by "
@@ -156,6 +165,11 @@ def _is_trained_on(study: Study, source: str, task: Task) -> bool:
     return task.place in {Task.parse(each).place for each in tasks}
 
 
+def places_of_candidate(study: Study, name: str, run: Run) -> list[str]:
+    """The same of a candidate, which may be a task network of AT/DT."""
+    return datasets_of(run) if run.kind == KIND_OF_ATDT else places_of(study, name)
+
+
 def places_of(study: Study, source: str) -> list[str]:
     """Datasets, or parts of them, that a source was trained on; none for weights that came from elsewhere."""
     if is_multi(source):
@@ -174,7 +188,10 @@ def _images(
     """Pooled features of the target's images and of every source's that can be had, all by one backbone."""
     chosen = settings.domain_features or ILSVRC  # a multi-source would have to be trained first
     model = candidates.get(chosen, candidates[ILSVRC])
-    places = dict.fromkeys([task.place, *(place for name in candidates for place in places_of(study, name))])
+    trained_on = [
+        place for name, run in candidates.items() for place in places_of_candidate(study, name, run)
+    ]
+    places = dict.fromkeys([task.place, *trained_on])
     found = []
     for place in places:
         dataset, part = place_of(place)
@@ -192,6 +209,18 @@ def check_target(study: Study, target: str) -> None:
         raise ConfigurationError(
             f"target is {target!r}, which is no task of this study (known: {', '.join(study.tasks())}). Add the "
             "dataset under `datasets`, as docs/add_a_dataset.md tells; it need not be part of an experiment."
+        )
+
+
+def check_also(study: Study, also: Any) -> None:
+    """Raises ConfigurationError unless it is None, or AT/DT's networks are asked for and the study has some."""
+    if also not in (None, ATDT):
+        raise ConfigurationError(
+            f"also is {also!r}; expected atdt (the task networks of AT/DT), or none at all."
+        )
+    if also == ATDT and study.atdt is None:
+        raise ConfigurationError(
+            f"also=atdt asks for the task networks of AT/DT, but study {study.study} has no section `atdt`."
         )
 
 

@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 from transfer_atlas.errors import ConfigurationError
+from transfer_atlas.planning.atdt_sources import KIND as KIND_OF_ATDT
+from transfer_atlas.planning.atdt_sources import datasets_of
 from transfer_atlas.planning.facts import transfer_of
 from transfer_atlas.planning.recommendation import places_of
 from transfer_atlas.planning.request import request
@@ -45,7 +47,12 @@ def facts_of_start(flow: Workflow) -> dict[str, Any]:
         "budget": seconds_of_budget(flow.budget),
         "candidates": candidates,
         "domains": {name: dataset.domain for name, dataset in sorted(flow.study.datasets.items())},
-        "multi_sources": {name: places_of(flow.study, name) for name in sorted(flow.study.multi_sources)},
+        "multi_sources": {name: places_of(flow.study, name) for name in sorted(flow.study.multi_sources)}
+        | {
+            name: [place.split("@")[0] for place in datasets_of(run)]
+            for name, run in asked.candidates.items()
+            if run.kind == KIND_OF_ATDT
+        },
         "target": asked.target,
     }
 

@@ -311,7 +311,7 @@ def transfer_from(baseline: Run, source: Run) -> Run:
     A pretrained network is a start like ILSVRC, with its own backbone.
     """
     rest = baseline.name.partition("--")[2]
-    role = "source" if source.kind == "source" else "ilsvrc"
+    role = "ilsvrc" if source.kind == "ilsvrc" else "source"
     parents = {each: run for each, run in baseline.parents.items() if each != "ilsvrc"} | {role: source}
     settings = baseline.settings | {"backbone": source.settings["backbone"]}
     return Run("transfer", f"{source.name}--{rest}", settings, baseline.code, parents=parents)

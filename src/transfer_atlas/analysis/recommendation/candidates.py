@@ -91,7 +91,7 @@ def candidate_rows(
                 "gain": 0.0 if source == ILSVRC else math.nan,
                 "size": sizes.get(source, math.nan),
                 "same_domain": float(facts["domain"] in candidate["domains"]),
-                "same_task_type": float(type_of(source) == task_type),
+                "same_task_type": float(candidate.get("task_type", type_of(source)) == task_type),
                 "domain_distance": -distances.get(source, math.nan),
                 "known_elsewhere": places.get(source, math.nan) if candidate["real"] else math.nan,
             }

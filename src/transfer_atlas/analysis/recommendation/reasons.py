@@ -49,7 +49,7 @@ def _classes(candidate: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str
     own = classes_of(facts["prepared"], asked)
     others: list[str] = []
     for folder in candidate["prepared"]:
-        others += classes_of(folder, type_of(candidate["source"]))
+        others += classes_of(folder, candidate.get("task_type") or type_of(candidate["source"]))
     if not own or not others:
         return []
     common = [name for name in own if name in set(others)]

@@ -33,6 +33,11 @@ from transfer_atlas.study.task import type_of_multi
 
 __all__ = ["BASELINES", "NEGATIVE", "POSITIVE", "VERY_POSITIVE", "effect"]
 BASELINES = ("ilsvrc", "scratch")  # starting points that are not source tasks
+SEVERAL = (
+    "multi_",
+    "atdt:",
+)  # before names of sources of several datasets: of one task type, or AT/DT's networks
+ATDT = "atdt:"  # before the name of a task network of AT/DT as a source
 PLAIN = "plain"  # the method whose gains are compared
 _SIDE_COLUMNS = [
     f"{side}_{name}"
@@ -261,6 +266,10 @@ def _describe_source(source: str, datasets: Mapping[str, Mapping[str, Any]]) -> 
         n_train = datasets.get(source, {}).get("n_train")
     elif source.startswith("multi_"):
         task_type, dataset, domain = type_of_multi(source), "multi", "multi"
+        entry = _dataset_of(source, datasets)
+        domains, n_train = sorted(set(entry["domains"])), entry.get("n_train")
+    elif source.startswith(ATDT):  # `atdt:depth-carla`, of the datasets that its name tells
+        task_type, dataset, domain = source.removeprefix(ATDT).split("-")[0], "atdt", "multi"
         entry = _dataset_of(source, datasets)
         domains, n_train = sorted(set(entry["domains"])), entry.get("n_train")
     else:
