@@ -7,7 +7,7 @@ that a study with these `multi_sources` would have.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -98,14 +98,23 @@ def asked_of(config: Mapping[str, Any]) -> Asked | None:
     return Asked(tuple(str(name).strip() for name in names), int(together), int(seeds), temperature)
 
 
-def combination_for(study: Study, plan: Plan, build: Builder, asked: Asked) -> Combination:
+def combination_for(
+    study: Study,
+    plan: Plan,
+    build: Builder,
+    asked: Asked,
+    *,
+    has_images: Callable[[Run], bool] = lambda prepared: True,
+) -> Combination:
     """The runs that combining sources for some targets asks for.
 
-    build: knows the versions of the targets' datasets, which no experiment need use. Raises ConfigurationError for an
-    unknown target, or one for which there are not enough sources.
+    build: knows the versions of the targets' datasets, which no experiment need use. has_images: whether the images of
+    a prepared dataset can be had, which OTCE asks of a source: without them its score is `not_applicable`, and others
+    go on. Raises ConfigurationError for an unknown target, or one for which there are not enough sources.
     """
     targets = study.expand(list(asked.targets), "targets")
-    return Combination(asked, [_of_target(study, plan, build, asked, target) for target in targets])
+    found = [_of_target(study, plan, build, asked, target, has_images) for target in targets]
+    return Combination(asked, found)
 
 
 def combination_settings(study: Study) -> TransferabilitySettings:
@@ -138,7 +147,9 @@ def of_some(whole: Run, tasks: Sequence[str]) -> Run:
     return Run(whole.kind, whole.name, whole.settings | {"datasets": chosen}, whole.code, parents=parents)
 
 
-def _of_target(study: Study, plan: Plan, build: Builder, asked: Asked, target: str) -> OneTarget:
+def _of_target(
+    study: Study, plan: Plan, build: Builder, asked: Asked, target: str, has_images: Callable[[Run], bool]
+) -> OneTarget:
     task = Task.parse(target)
     baselines = {seed: build.transfer(ILSVRC, task, REGIME, seed, PLAIN) for seed in range(asked.seeds)}
     sources = {name: _source(build, name, task) for name in _candidates(study, plan, task)}
@@ -158,7 +169,8 @@ def _of_target(study: Study, plan: Plan, build: Builder, asked: Asked, target: s
     scores = []
     for name, source in sources.items():
         samples = scoring.samples(source, transfer.parents["dataset"], task, resolution, limits)
-        score = scoring.scores(samples, source, task)[METRIC]
+        here = all(has_images(run) for role, run in source.parents.items() if role.startswith("dataset"))
+        score = scoring.scores(samples, source, task, own_samples=here)[METRIC]
         scores.append(wanted(score, source=name, target=target, regime=REGIME, metric=METRIC))
     return OneTarget(target, sources, scores, _wholes(study, build, task, sources, asked.together), baselines)
 

@@ -162,7 +162,9 @@ def _combined(
     known = dict(versions)
     for dataset in sorted(datasets - set(known)):
         known |= versions_of(flow.study, dataset)
-    return combination_for(flow.study, flow.plan, builder(flow.study, known, origin), asked)
+    return combination_for(
+        flow.study, flow.plan, builder(flow.study, known, origin), asked, has_images=flow.has_images
+    )
 
 
 def is_study(config: Mapping[str, Any]) -> bool:

@@ -58,8 +58,11 @@ class Workflow:
 
     def reachable(self, run: Run) -> bool:
         """Whether image features are there, or the images to make them of."""
-        prepared = run.parents["dataset"]
-        if self.present(run) or self.present(prepared):
+        return self.present(run) or self.has_images(run.parents["dataset"])
+
+    def has_images(self, prepared: Run) -> bool:
+        """Whether a prepared dataset, or a part of one, is there, or the raw images to make it of."""
+        if self.present(prepared):
             return True
         folder = raw_folder(self.study.datasets[prepared.name.split(".")[0]].adapter, self.study.data_root)
         return folder is None or folder.exists()

@@ -84,6 +84,17 @@ def test_the_scores_of_a_study_keep_their_keys_whatever_is_asked():
     assert {run.key for run in examples.plan(OWN, ALL)} == before
 
 
+def test_a_source_whose_images_cannot_be_had_has_no_score_and_others_go_on():
+    study = examples.study(OWN, ALL)
+    build = builder(study, dict.fromkeys(study.datasets, "1"))
+    (found,) = combination_for(
+        study, examples.plan(OWN, ALL), build, ASKED, has_images=lambda run: run.name != "suim"
+    ).targets
+    roles = {each["source"]: set(each.run.parents) for each in found.scores}
+    assert roles.pop("segmentation/suim") == {"features"}
+    assert all(parents == {"features", "source_features"} for parents in roles.values())
+
+
 def test_too_few_sources_and_unknown_targets_are_named():
     with pytest.raises(
         ConfigurationError, match=r"have 1 source of .* was not trained on it \(segmentation/camvid\)"
