@@ -86,6 +86,7 @@ rule score_tables:
         scores=runs_of("score"),
         samples=results_of("image_features"),
         gains=table("gains"),
+        subtask_transfers=table("subtask_transfers"),
         tables=stamp_of("tables"),
     output:
         **tables_of("score_tables", products.SCORE_TABLES),

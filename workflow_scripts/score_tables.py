@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from transfer_atlas.analysis.findings.table import findings_table
+from transfer_atlas.analysis.recommendation.evidence import study_evidence
+from transfer_atlas.analysis.recommendation.prior import load_prior
 from transfer_atlas.analysis.tables.files import read_table, write_table
 from transfer_atlas.analysis.tables.score_records import image_features, read_scores
 from transfer_atlas.analysis.tables.scores import (
@@ -13,6 +17,7 @@ from transfer_atlas.analysis.tables.scores import (
     scored_pairs,
     scores_table,
 )
+from transfer_atlas.analysis.tables.source_pools import source_pool_summary_table, source_pools_table
 from transfer_atlas.analysis.tables.target_selection import target_selection_table
 from transfer_atlas.analysis.tables.task_relationships import (
     relationship_agreement_table,
@@ -30,6 +35,9 @@ distances = domain_distances_table(chosen)
 gains = read_table(Path(snakemake.input.gains))
 pairs = scored_pairs(scores, gains, distances)
 relationships = task_relationships_table(pairs)
+own = study_evidence(gains, distances, scores)
+evidence = pd.concat([load_prior(facts["prior"]).transfers, own], ignore_index=True)
+pools = source_pools_table(pairs, evidence, read_table(Path(snakemake.input.subtask_transfers)))
 tables = {
     "findings": findings_table(gains, distances, members=facts["multi_sources"]),
     "scores": scores,
@@ -40,6 +48,8 @@ tables = {
     "target_selection": target_selection_table(pairs),
     "task_relationships": relationships,
     "relationship_agreement": relationship_agreement_table(pairs, relationships),
+    "source_pools": pools,
+    "source_pool_summary": source_pool_summary_table(pools),
 }
 for name, frame in tables.items():
     write_table(frame, Path(snakemake.output[name]))

@@ -12,7 +12,7 @@ from transfer_atlas.planning.identity import PLAIN
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.plan import NOT_SHOWN
 from transfer_atlas.planning.products import regimes
-from transfer_atlas.planning.recommendation import REGIME, places_of_candidate
+from transfer_atlas.planning.recommendation import REGIME, candidate_facts
 from transfer_atlas.planning.run import Run
 from transfer_atlas.planning.scores import domain_backbone
 from transfer_atlas.planning.transfers import transfer_from
@@ -20,7 +20,8 @@ from transfer_atlas.planning.workflow import Workflow
 from transfer_atlas.study.settings import RegimeSettings
 from transfer_atlas.study.task import Task
 
-PUBLISHED = Path(__file__).resolve().parents[3] / "resources/published"  # printed tables, beside the library
+RESOURCES = Path(__file__).resolve().parents[3] / "resources"  # beside the library
+PUBLISHED = RESOURCES / "published"  # printed tables
 
 
 def facts_of_tables(flow: Workflow) -> dict[str, Any]:
@@ -49,6 +50,7 @@ def facts_of_score_tables(flow: Workflow) -> dict[str, Any]:
         "domains": _domains(flow),
         "image_features": _identified(flow, "image_features"),
         "multi_sources": _multi_sources(flow),
+        "prior": str(RESOURCES / "prior"),
         "scores": _identified(flow, "score"),
     }
 
@@ -118,39 +120,21 @@ def facts_of_recommendation(flow: Workflow) -> dict[str, Any]:
     known = measured(flow.study.store)
     costs = {name: None if run is None else known.guess(run) for name, run in transfers.items()}
     return {
-        "candidates": [_candidate(flow, name) | {"seconds": costs[name]} for name in asked.candidates],
+        "candidates": [
+            candidate_facts(flow.study, name, run) | {"seconds": costs[name]}
+            for name, run in asked.candidates.items()
+        ],
         "computed": [flow.folder(run) for run in computed.values()],
         "domain": flow.study.datasets[task.dataset].domain,
         "effort": asked.effort,
         "images": [[each.identity, flow.folder(each.run)] for each in asked.images],
+        "left_out": dict(asked.left_out),
         "place": task.place,
         "prepared": None if asked.prepared is None else flow.folder(asked.prepared),
         "results": str(results),
         "scores": [[each.identity, flow.folder(each.run)] for each in asked.scores],
         "table": f"{results}/recommendations/{task.slug}.parquet",
         "target": asked.target,
-    }
-
-
-def _candidate(flow: Workflow, name: str) -> dict[str, Any]:
-    """What is known of a candidate without looking at an image: its datasets, their domains, and where they are.
-
-    real: whether its datasets are photographs of others, and no rendered namesakes of published ones.
-    """
-    asked = flow.recommendation
-    assert asked is not None
-    source = asked.candidates[name]
-    places = places_of_candidate(flow.study, name, source)
-    datasets = [place.split("@")[0] for place in places]
-    trained = source.parents.get("network", source)  # of AT/DT, which the source is made of
-    prepared = [run for role, run in trained.parents.items() if role.startswith("dataset")]
-    return {
-        "datasets": places,
-        "domains": sorted({flow.study.datasets[dataset].domain for dataset in datasets}),
-        "prepared": [flow.folder(run) for run in prepared],
-        "real": all(flow.study.datasets[each].adapter.name != "miniature" for each in datasets),
-        "source": name,
-        "task_type": source.settings.get("task_type", "classification"),
     }
 
 

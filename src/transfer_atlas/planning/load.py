@@ -25,6 +25,8 @@ from transfer_atlas.planning.recommendation import (
     check_target,
     recommendation_for,
 )
+from transfer_atlas.planning.run import Run
+from transfer_atlas.planning.source_pool import SourcePool
 from transfer_atlas.planning.workflow import Workflow
 from transfer_atlas.store.files import write_json
 from transfer_atlas.study.parse import parse_study
@@ -37,7 +39,7 @@ HANDED_VARIABLE = (
 # What is asked of a study with `--config`, and is no part of it: what `recommend`, `start` and `combine` take, or
 # only some of its experiments.
 ASKED = (
-    *("target", "models", "effort", "also", "budget"),
+    *("target", "models", "effort", "also", "pool", "budget"),
     *("targets", "together", "seeds", "temperature"),
     *("regime", "seed"),
 )
@@ -63,21 +65,24 @@ def load_workflow(config: Mapping[str, Any], *, without_data: bool, handed: Path
             "(`dvc pull` brings the files): put the files there, or correct data_root or the dataset's `path`. "
             "`snakemake plan` works without."
         )
-    flow = _asked(Workflow(study, plan, versions=found), config, versions, origin)
+    flow = _asked(Workflow(study, plan, versions=found), config, versions, origin, _handed_left_out(handed))
     combination = _combined(flow, config, versions, origin)
     return flow if combination is None else replace(flow, combination=combination)
 
 
 def hand_over(flow: Workflow, folder: Path) -> Path:
-    """Write the content versions of a planned study into a folder, for its jobs; returns the file.
+    """Write the content versions of a planned study, and which sources `recommend` leaves out, into a folder, for its
+    jobs; returns the file.
 
     So they are looked up once, where the study is planned, and a job on another machine reads no raw file to plan.
     What a job then reads is checked against its version all the same.
     """
-    text = json.dumps(flow.versions, sort_keys=True)
+    left_out = None if flow.recommendation is None else flow.recommendation.left_out
+    content = [*flow.versions, left_out]
+    text = json.dumps(content, sort_keys=True)
     path = folder / f"versions-{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     if not path.exists():
-        write_json(path, flow.versions)
+        write_json(path, content)
     return path
 
 
@@ -86,10 +91,21 @@ def _handed(path: Path | None) -> tuple[dict[str, str], str | None] | None:
     if path is None:
         return None
     try:
-        versions, origin = json.loads(path.read_text(encoding="utf-8"))
+        versions, origin, _ = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError):
         return None
     return versions, origin
+
+
+def _handed_left_out(path: Path | None) -> dict[str, str] | None:
+    """Sources that the main process leaves out, as `hand_over` wrote them; None where that is not to be had."""
+    if path is None:
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))[2]
+    except (OSError, ValueError, TypeError, LookupError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def part_of_study(study: Study, regime: object = None, seed: object = None) -> Study:
@@ -123,9 +139,16 @@ def part_of_study(study: Study, regime: object = None, seed: object = None) -> S
 
 
 def _asked(
-    flow: Workflow, config: Mapping[str, Any], versions: Mapping[str, str], origin: str | None
+    flow: Workflow,
+    config: Mapping[str, Any],
+    versions: Mapping[str, str],
+    origin: str | None,
+    left_out: dict[str, str] | None,
 ) -> Workflow:
-    """The workflow with what `snakemake recommend` or `snakemake start` is asked about."""
+    """The workflow with what `snakemake recommend` or `snakemake start` is asked about.
+
+    left_out: sources that the main process leaves out, of its jobs.
+    """
     target, effort = config.get("target"), config.get("effort") or DEFAULT_EFFORT
     if target is None:
         return flow
@@ -133,6 +156,13 @@ def _asked(
     models = [name for name in str(config.get("models") or "").split(",") if name]
     check_target(study, str(target))
     check_effort(effort)
+    pool = SourcePool.asked(config.get("pool"))
+
+    def leave_out(candidates: Mapping[str, Run]) -> Mapping[str, str]:
+        if left_out is not None:
+            return left_out
+        return pool.left_out(study, str(target), candidates, models)
+
     dataset = Task.parse(target).dataset
     known = dict(versions) if effort == "none" else {**versions, dataset: version_of(study, dataset)}
     build = builder(study, known, origin)
@@ -147,6 +177,7 @@ def _asked(
         effort=effort,
         also=config.get("also"),
         reachable=flow.reachable,
+        leave_out=leave_out,
     )
     return Workflow(study, flow.plan, found, config.get("budget"), build, flow.versions)
 

@@ -35,6 +35,8 @@ SCORE_TABLES = (
     "target_selection",
     "task_relationships",
     "relationship_agreement",
+    "source_pools",
+    "source_pool_summary",
 )
 ATDT_TABLES = ("atdt_evaluations", "atdt_results", "atdt_gains", "atdt_findings", "atdt_runs")
 

@@ -43,6 +43,8 @@ class Recommendation:
         Pooled features of the target's dataset and of those of the sources; none for the effort `none`.
     prepared
         The target's dataset; None for the effort `none`, which reads nothing.
+    left_out
+        Sources of a large pool that are no candidates, since something cheap speaks against them, each with the reason.
     """
 
     target: str
@@ -51,6 +53,7 @@ class Recommendation:
     scores: list[Wanted] = field(default_factory=list)
     images: list[Wanted] = field(default_factory=list)
     prepared: Run | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
 
     @property
     def wanted(self) -> list[Wanted]:
@@ -87,6 +90,7 @@ def recommendation_for(
     effort: str = DEFAULT_EFFORT,
     also: str | None = None,
     reachable: Callable[[Run], bool] = lambda run: True,
+    leave_out: Callable[[Mapping[str, Run]], Mapping[str, str]] = lambda candidates: {},
 ) -> Recommendation:
     """Candidates for a target, and the runs that an effort asks for.
 
@@ -108,6 +112,8 @@ def recommendation_for(
         "atdt" for the task networks of AT/DT, which are no candidates otherwise.
     reachable
         Whether a dataset's images, or their features, can be had: a source may come without its images.
+    leave_out
+        Names and reasons of candidates that need not be scored, of all there are.
     """
     check_target(study, target)
     check_effort(effort)
@@ -123,6 +129,8 @@ def recommendation_for(
         )
     if effort == "none":
         return Recommendation(target, effort, candidates)
+    left_out = dict(leave_out(candidates)) if effort == "labels" else {}
+    candidates = {name: run for name, run in candidates.items() if name not in left_out}
     scoring = Scoring(build, recommendation_settings(study))
     prepared = build.prepared(task.dataset, task.part)
     images = _images(study, build, scoring.settings, task, candidates, reachable)
@@ -134,7 +142,7 @@ def recommendation_for(
             features = scoring.samples(source, prepared, task, resolution, limits)
             for metric, score in scoring.scores(features, source, task, own_samples=False).items():
                 scores.append(wanted(score, source=name, target=target, regime=REGIME, metric=metric))
-    return Recommendation(target, effort, candidates, scores, images, prepared)
+    return Recommendation(target, effort, candidates, scores, images, prepared, left_out)
 
 
 def _candidates(
@@ -175,6 +183,25 @@ def places_of(study: Study, source: str) -> list[str]:
     if is_multi(source):
         return [Task.parse(task).place for task in study.tasks_of_multi_source(source)]
     return [Task.parse(source).place] if task_of(source) is not None else []
+
+
+def candidate_facts(study: Study, name: str, source: Run) -> dict[str, Any]:
+    """What is known of a candidate without looking at an image: its datasets, their domains, and where they are.
+
+    real: whether its datasets are photographs of others, and no rendered namesakes of published ones.
+    """
+    places = places_of_candidate(study, name, source)
+    datasets = [place.split("@")[0] for place in places]
+    trained = source.parents.get("network", source)  # of AT/DT, which the source is made of
+    prepared = [run for role, run in trained.parents.items() if role.startswith("dataset")]
+    return {
+        "datasets": places,
+        "domains": sorted({study.datasets[dataset].domain for dataset in datasets}),
+        "prepared": [str(run.folder(study.store)) for run in prepared],
+        "real": all(not study.datasets[each].adapter.name.startswith("miniature") for each in datasets),
+        "source": name,
+        "task_type": source.settings.get("task_type", "classification"),
+    }
 
 
 def _images(

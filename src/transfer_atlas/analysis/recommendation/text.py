@@ -24,6 +24,7 @@ LOOKED_AT = {
     "images": "its images, not its annotation",
     "labels": "its images and annotation",
 }
+NAMED = 8  # sources that are left out
 ADDS = {
     "images": "effort=images compares its images with those of the sources (minutes; no annotation)",
     "labels": "effort=labels scores every candidate on its annotated images (a forward pass of each; no fine-tuning)",
@@ -42,6 +43,7 @@ def as_text(
         lines.append(f"Probability that its first source is better than ILSVRC: {answer.beats_ilsvrc:.0%}")
     lines += _worth(found)
     lines.append(cost_of(answer.starts, facts))
+    lines += _left_out(facts.get("left_out") or {}, len(found.rows) - 1)
     if seconds:
         lines.append(f"Looking took {seconds:.0f} s of computing")
     lines.append("")
@@ -59,6 +61,20 @@ def as_text(
     if following is not None:
         lines += ["", f"{ADDS[following]}. {_added(prior, effort, following)}"]
     return "\n".join(lines)
+
+
+def _left_out(left_out: Mapping[str, str], scored: int) -> list[str]:
+    """Sources of a large pool that were not scored, by reason; scored: how many were, ILSVRC apart."""
+    if not left_out:
+        return []
+    lines = [
+        f"Of {len(left_out) + scored} sources, {scored} were scored; --config pool=all scores all. Left out were"
+    ]
+    for reason in sorted(set(left_out.values())):
+        names = sorted(name for name, why in left_out.items() if why == reason)
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        lines.append(f"  {len(names)} ({', '.join(names[:NAMED])}{more}): {reason}")
+    return lines
 
 
 def _expected(expected: Expected) -> str:
@@ -174,6 +190,7 @@ def as_facts(found: Recommended, facts: Mapping[str, Any]) -> dict[str, Any]:
         "expected": told,
         "beats_ilsvrc": _known(found.answer.beats_ilsvrc),
         "order": list(found.ranked["source"]),
+        "left_out": dict(facts.get("left_out") or {}),
         "rule": found.fitted.rule.name,
     }
 

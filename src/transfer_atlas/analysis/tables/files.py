@@ -16,6 +16,7 @@ from transfer_atlas.analysis.published.schema import PUBLISHED_TABLES
 from transfer_atlas.analysis.subtasks.schema import SUBTASK_TABLES
 from transfer_atlas.analysis.tables.detail_schema import DETAIL_TABLES
 from transfer_atlas.analysis.tables.method_schema import METHOD_TABLES
+from transfer_atlas.analysis.tables.pool_schema import POOL_TABLES
 from transfer_atlas.analysis.tables.schema import TABLES as STUDY_TABLES
 from transfer_atlas.analysis.tables.score_schema import SCORE_TABLES
 
@@ -30,6 +31,7 @@ TABLES = (
     | ATDT_TABLES
     | COMBINATION_TABLES
     | SUBTASK_TABLES
+    | POOL_TABLES
 )
 
 

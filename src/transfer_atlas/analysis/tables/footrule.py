@@ -1,0 +1,24 @@
+"""Spearman's footrule: by how many places a ranking is off, all together. Pure functions on arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+def footrule(scores: np.ndarray, values: np.ndarray) -> float:
+    """Sum over n of |place by score - place by value| (Diaconis and Graham 1977); equal ones share their mean place."""
+    return float(np.abs(rankdata(scores) - rankdata(values)).sum())
+
+
+def largest_footrule(number: int) -> int:
+    """What it is for the reverse of n places that all differ: floor(n^2 / 2)."""
+    return number**2 // 2
+
+
+def displacement(scores: np.ndarray, values: np.ndarray) -> float:
+    """The footrule as a share of the largest there can be: 0 for the same order, 1 for the reverse; (n,), n >= 2.
+
+    Rankings of pools of different sizes can be compared by it; a random order has 2/3 of large pools.
+    """
+    return footrule(scores, values) / largest_footrule(len(scores)) if len(scores) > 1 else float("nan")
