@@ -95,6 +95,8 @@ def write_runs(flow: Workflow, images: int, seed: int = 0) -> None:
             "settings": {},
             "parents": {role: parent.key for role, parent in each.run.parents.items()},
             "code_versions": {"training": 1},
+            "versions": {},
+            "files": {},
             "packages": {"torch": "synthetic"},
             "git_commit": "0" * 40,
             "device": "synthetic",
