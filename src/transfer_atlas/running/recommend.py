@@ -13,6 +13,7 @@ from transfer_atlas.planning.recommendation import EFFORTS
 from transfer_atlas.planning.workflow import Workflow
 from transfer_atlas.study.reading import read_files
 
+ASKED = ("target", "effort", "models", "also", "pool")  # as `--config` of `snakemake recommend` names them
 RESOURCES = Path(__file__).resolve().parents[3] / "resources"  # beside the library, as Snakemake has them
 
 
@@ -36,8 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--models", default="", help="pretrained models beside the study's sources, by commas"
     )
+    parser.add_argument("--also", help="atdt: the task networks of AT/DT, too")
+    parser.add_argument("--pool", help="how many sources of a large pool are candidates, or all")
     chosen = parser.parse_args(arguments)
-    asked = {"target": chosen.target, "effort": chosen.effort, "models": chosen.models}
+    asked = {name: value for name in ASKED if (value := getattr(chosen, name))}
     try:
         flow = load_workflow(read_files(chosen.files) | asked, without_data=True)
         _check_computed(flow, chosen.files, asked)
@@ -58,7 +61,7 @@ def _check_computed(flow: Workflow, files: list[Path], asked: dict[str, str]) ->
     missing = flow.missing(flow.recommendation.runs)
     if not missing:
         return
-    given = " ".join(f"{name}={value}" for name, value in asked.items() if value)
+    given = " ".join(f"{name}={value}" for name, value in asked.items())
     raise AtlasError(
         f"effort {asked['effort']} looks at {len(missing)} results that are not in {flow.study.store} yet, the first "
         f"of them {missing[0].name}. This computes them and answers: snakemake recommend --configfile "

@@ -42,8 +42,16 @@ def test_what_has_to_be_computed_is_said_with_the_command(study, effort, capsys)
 
 
 @pytest.mark.parametrize(
-    "target, said", [("segmentation/nowhere", "nowhere"), ("isprs", "isprs"), ("depth/isprs", "depth")]
+    "asked, said",
+    [
+        (["--target", "segmentation/nowhere"], "nowhere"),
+        (["--target", "isprs"], "isprs"),
+        (["--target", "depth/isprs"], "depth"),
+        (["--target", "segmentation/isprs", "--also", "atdt"], "no section `atdt`"),
+        (["--target", "segmentation/isprs", "--also", "more"], "expected atdt"),
+        (["--target", "segmentation/isprs", "--pool", "few"], "pool"),
+    ],
 )
-def test_a_target_that_the_study_does_not_have_is_refused(study, target, said, capsys):
-    assert main([str(study), "--target", target]) == 2
+def test_what_the_study_does_not_have_is_refused(study, asked, said, capsys):
+    assert main([str(study), *asked]) == 2
     assert said in capsys.readouterr().err
