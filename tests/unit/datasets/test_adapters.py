@@ -14,8 +14,10 @@ from prepared_examples import pixels, record
 from pydantic import ValidationError
 
 from transfer_atlas.datasets import miniature
+from transfer_atlas.datasets.adapters.masks import LabelMap
 from transfer_atlas.datasets.adapters.patterns import find
 from transfer_atlas.datasets.prepare import prepare_dataset
+from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.datasets.registry import ADAPTERS, raw_path
 from transfer_atlas.errors import DatasetError
@@ -413,3 +415,31 @@ def test_a_real_dataset_needs_a_few_lines_of_settings(tmp_path, name, classes, c
     )
     np.testing.assert_array_equal(sample.image.permute(1, 2, 0), np.asarray(Image.open(image).convert("RGB")))
     np.testing.assert_array_equal(sample.mask, np.asarray(Image.open(mask)))
+
+
+@pytest.mark.parametrize("mode", ["L", "P"])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        None,
+        {0: "a", 1: "b", 2: "c"},
+        {1: "a", 0: "b", 2: "c"},
+        {0: "a", 1: "ignore", 2: "c"},
+        {0: "a", 1: "b", 2: "ignore"},
+    ],
+)
+def test_masks_of_plain_indices_become_what_the_labels_say(tmp_path, mode, labels):
+    """They are not looked at value by value, which must change nothing."""
+    values = np.array([[0, 1, 2, 2], [2, 0, 0, 1]], np.uint8)
+    picture = Image.fromarray(values, "L")
+    if mode == "P":
+        picture = Image.fromarray(values, "P")
+        picture.putpalette([9, 0, 0, 0, 9, 0, 0, 0, 9])
+    picture.save(tmp_path / "mask.png")
+    classes = ["a", "b", "c"]
+    becomes = {
+        value: classes.index(name) if name in classes else 255 for value, name in (labels or {}).items()
+    }
+    expected = np.vectorize(lambda value: becomes.get(value, value))(values)
+    read = LabelMap(classes, 255, None, labels).read(tmp_path / "mask.png", "mask.png", Problems("x"))
+    assert read.dtype == np.uint8 and read.tolist() == expected.tolist()

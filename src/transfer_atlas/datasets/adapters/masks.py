@@ -84,6 +84,9 @@ class LabelMap:
         # what an unknown value becomes where it is ignored; a value that is in no map stands for those out of range
         self.lookup = np.where(self.table == UNKNOWN, ignore, self.table).astype(self.dtype)
         self.unmapped = int(np.argmin(self.table))
+        self.plain = int(
+            np.argmin(self.table == np.arange(len(self.table)))
+        )  # values from 0 on that stay as they are
 
     def read(self, path: Path | bytes, where: str, problems: Problems) -> np.ndarray | None:
         """Return the mask (H, W) of class indices; None, and a problem, if it cannot be read or mapped."""
@@ -91,6 +94,8 @@ class LabelMap:
         values = None if image is None else values_of(image, where, problems, self.rule)
         if values is None:
             return None
+        if image.mode == "L" and values.dtype == self.dtype and values.max(initial=0) < self.plain:
+            return values  # as most masks are; found out in a tenth of the time that listing the values takes
         present = values_in(values)
         if self._is_ambiguous(image, present):
             greys = greys_of(image)[present].tolist()
