@@ -360,7 +360,8 @@ def test_class_folders_that_are_not_in_order_are_an_error(ilsvrc):
 def test_miniature_datasets_are_rendered_in_order(tmp_path, monkeypatch):
     calls = []
 
-    def render(name, split, indices, *, seed, image_size, normals=False, cities=None):
+    def render(name, split, indices, *, seed, image_size, **others):
+        assert not any(others.values()), "what nobody asked for"
         calls.append((name, split, list(indices), seed))
         return [
             record(f"{split}/{k}", split, image=pixels(image_size, image_size, k), label=k % 2)
