@@ -85,7 +85,7 @@ def finish(study_file: Path) -> None:
         (results / file).touch()
     folders = [str(run.folder(flow.study.store)) for run in flow.plan]
     for name in ("tables", "dataset_cards", "report", *figures(flow).values()):
-        write_stamp(flow.shown.stamp(name), folders, flow.study.store)
+        write_stamp(flow.shown.stamp(name), folders, flow.study.store, [])
 
 
 def dry_run(study_file: Path, expected: str) -> float:
