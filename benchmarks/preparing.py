@@ -8,7 +8,7 @@ Draws images of 640 x 480 with masks and prints of preparing them:
   is, mask encoded anew) into one file a process. The two alternate, and the ratios of their times are told for each
   turn: of seconds, and of seconds that processors worked, which others on the machine disturb less;
 * memory: the most that all processes held together (proportional set size, looked at five times a second), for a
-  quarter of the images and for all of them;
+  quarter of the images and for all of them, in turns of their own;
 * a run killed with -9 when half of its shards are there, and how many images the next one reads;
 * whether one process, several, and the interrupted run wrote the same bytes.
 
@@ -132,14 +132,24 @@ def megabytes(pid: int) -> float:
 
 
 def started(
-    root: Path, path: str, out: Path, workers: int, until: Callable[[], bool] | None = None
+    root: Path,
+    path: str,
+    out: Path,
+    workers: int,
+    until: Callable[[], bool] | None = None,
+    *,
+    watched: bool = True,
 ) -> dict[str, float]:
-    """A preparation as a program of its own; with its most memory in MB. until: when it is killed."""
+    """A preparation as a program of its own; with its most memory in MB. until: when it is killed.
+
+    watched: whether its memory is looked at, for which the kernel walks through all of it each time.
+    """
     command = [sys.executable, __file__, "--prepare", str(root), path, str(out), "--workers", str(workers)]
     most = 0.0
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         while process.poll() is None:
-            most = max(most, sum(megabytes(pid) for pid in processes_of(process.pid)))
+            if watched:
+                most = max(most, sum(megabytes(pid) for pid in processes_of(process.pid)))
             if until is not None and until():
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
@@ -187,17 +197,15 @@ def measure(root: Path, images: int, workers: int, repeats: int) -> None:
     kinds = ("bare loop", "preparing")
     times: dict[str, list[float]] = {kind: [] for kind in kinds}
     worked: dict[str, list[float]] = {kind: [] for kind in kinds}
-    most = 0.0
     for _ in range(repeats):
         began, before = time.perf_counter(), processor_seconds()
         bare_loop(root / "raw", root / "bare", workers)
         times["bare loop"].append(time.perf_counter() - began)
         worked["bare loop"].append(processor_seconds() - before)
         shutil.rmtree(root / "several", ignore_errors=True)
-        told = started(root, "raw", root / "several", workers)
+        told = started(root, "raw", root / "several", workers, watched=False)
         times["preparing"].append(told["seconds"])
         worked["preparing"].append(told["worked"])
-        most = max(most, told["megabytes"])
     for kind in kinds:
         best = min(times[kind])
         print(
@@ -210,6 +218,8 @@ def measure(root: Path, images: int, workers: int, repeats: int) -> None:
         print(
             f"preparing at {best:.0f}% of the bare loop, by {what}; by turn: {', '.join(f'{r:.0f}%' for r in ratios)}"
         )
+    shutil.rmtree(root / "several")
+    most = started(root, "raw", root / "several", workers)["megabytes"]
     quarter = started(root, "quarter", root / "of_quarter", workers)["megabytes"]
     print(f"most memory: {most:.0f} MB for {images} images, {quarter:.0f} MB for {images // 4}")
 
