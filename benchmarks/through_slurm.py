@@ -42,7 +42,7 @@ def main() -> None:
         Slurm(Path(name) / "slurm") as slurm,
     ):
         for turn in range(chosen.repetitions):
-            here = seconds_of(checkout(Path(name) / f"here{turn}"), chosen.study)
+            here = seconds_of(checkout(Path(name) / f"here{turn}"), chosen.study, cores="2")
             how = on_cluster(slurm)
             there = seconds_of(
                 checkout(Path(name) / f"there{turn}"), chosen.study, *how["arguments"], **how["options"]
