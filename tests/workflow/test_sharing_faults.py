@@ -110,7 +110,7 @@ def test_other_numbers_are_shown_with_both_values_and_tables_follow(first):
     assert "value 0.3" in first.sharing("verify"), "both versions stay visible"
 
 
-def test_a_table_edited_under_its_right_stamp_is_not_recorded(first):
+def test_a_table_edited_or_removed_under_its_right_stamp_is_not_recorded(first):
     """The runs are those that are recorded, and the numbers are nobody's."""
     first.tables("paper", sorted(first.folder.glob("store/transfers/*/*")), "gains anew")
     table = first.folder / "results/paper/tables/gains.csv"
@@ -118,6 +118,9 @@ def test_a_table_edited_under_its_right_stamp_is_not_recorded(first):
     table.write_text("better gains", encoding="utf-8")
     said = first.sharing("record", status=1)
     assert "results/paper/tables/gains.csv changed since the study wrote it" in said
+    table.unlink()
+    said = first.sharing("record", status=1)
+    assert "results/paper/tables/gains.csv is not there any more, though the study wrote it" in said
     (account,) = (first.folder / "results/paper/.shows").glob("*.md5")
     account.unlink()
     said = first.sharing("record", status=1)

@@ -279,24 +279,20 @@ def _add_tables(
         try:
             files = _files(repository.folder / folder, digests)
             shown = tables.read_shown(repository.folder / folder)
-            edited = tables.edited(repository.folder / folder, digests)
+            unlike = tables.unlike_written(repository.folder / folder, digests)
         except (Unacceptable, OSError) as error:
             result.problems.append(f"{folder}: {error}")
             continue
         if study in versions and versions[study].files == files:
             continue
-        if shown is None or edited is None:
+        if shown is None or unlike is None:
             result.problems.append(
                 f"{folder} does not say which runs its tables show, so whether they follow from the recorded ones is "
                 "not known. Remove its tables, and run snakemake to make them anew."
             )
             continue
-        if edited:
-            more = f" and {len(edited) - 1} other files" if len(edited) > 1 else ""
-            result.problems.append(
-                f"{folder}/{edited[0]}{more} changed since the study wrote it, so it does not follow from the recorded "
-                f"runs. Move it out of {folder}, and run snakemake to make it anew."
-            )
+        if unlike:
+            result.problems += _told(folder, unlike)
             continue
         wrong = tables.disagreements(shown, agreeing)
         if wrong:
@@ -309,3 +305,20 @@ def _add_tables(
         versions[study] = tables.tables_version(study, files, shown)
         result.new.append(study)
     result.records = records_of(versions.values(), result.records.problems)
+
+
+def _told(folder: Path, unlike: Mapping[str, str]) -> list[str]:
+    """A sentence for the files that changed since a study wrote them, and one for those that were removed."""
+    found = []
+    for became, said, remedy in (
+        ("changed", "changed since the study wrote", f"Move it out of {folder}, and run"),
+        ("removed", "is not there any more, though the study wrote", "Run"),
+    ):
+        names = [printable(name) for name, other in unlike.items() if other == became]
+        if names:
+            others = f" (and so of {', '.join(names[1:])})" if len(names) > 1 else ""
+            found.append(
+                f"{folder}/{names[0]} {said} it{others}, so these tables are not what follows from the recorded runs. "
+                f"{remedy} snakemake to make it anew."
+            )
+    return found

@@ -90,12 +90,13 @@ def read_shown(results: Path) -> set[tuple[str, str]] | None:
     return found if files else None
 
 
-def edited(results: Path, digests: Mapping[str, str]) -> list[str] | None:
-    """Files of a study that are not as they were written; None where that is not said of all that show something.
+def unlike_written(results: Path, digests: Mapping[str, str]) -> dict[str, str] | None:
+    """What became of files that a study wrote and that are not as it wrote them: `changed` or `removed`, by name.
 
-    digests: md5 of the study's files by path below `results`. Raises Unacceptable for an account of another form.
+    None where what was written is not said of all that show something. digests: md5 of the study's files by path below
+    `results`. Raises Unacceptable for an account of another form.
     """
-    found = set()
+    found = {}
     for stamp in sorted((Path(results) / SHOWS).glob("*.json")):
         account = stamp.with_suffix(".md5")
         if not account.is_file():
@@ -106,9 +107,9 @@ def edited(results: Path, digests: Mapping[str, str]) -> list[str] | None:
             raise Unacceptable(f"{account} is no text.") from None
         for line in lines:
             md5, _, name = line.partition("  ")
-            if digests.get(name, md5) != checked.md5(md5):
-                found.add(name)
-    return sorted(found)
+            if digests.get(name) != checked.md5(md5):
+                found[name] = "changed" if name in digests else "removed"
+    return dict(sorted(found.items()))
 
 
 def disagreements(shown: Iterable[tuple[str, str]], agreeing: Mapping[str, Collection[str]]) -> list[str]:

@@ -14,8 +14,10 @@ from transfer_atlas.sharing.tables import (
     pruned,
     read_shown,
     tables_version,
+    unlike_written,
 )
 from transfer_atlas.store.checked import Unacceptable
+from transfer_atlas.store.files import write_json
 
 RUN = "meadow--street/0123456789abcdef"
 
@@ -76,3 +78,13 @@ def test_tables_read_as_they_were_written():
         found = tables_version(study, {".shows/tables.json": ("a" * 32, 1)}, {("x", "b" * 32)})
         assert parse_tables(found.text()) == found
         assert found.place.count("/") == 1
+
+
+def test_files_that_changed_or_are_gone_are_told_apart(tmp_path):
+    write_json(tmp_path / ".shows/tables-1.json", {"transfers/a/b": "a" * 32})
+    account = tmp_path / ".shows/tables-1.md5"
+    account.write_text("".join(f"{digit * 32}  tables/{digit}.parquet\n" for digit in "123"), encoding="utf-8")
+    digests = {"tables/1.parquet": "1" * 32, "tables/2.parquet": "0" * 32, "own.txt": "9" * 32}
+    assert unlike_written(tmp_path, digests) == {"tables/2.parquet": "changed", "tables/3.parquet": "removed"}
+    account.unlink()
+    assert unlike_written(tmp_path, digests) is None
