@@ -203,25 +203,29 @@ def make_tables(flow: Workflow) -> None:
 def make_score_tables(flow: Workflow) -> None:
     """What the rule `score_tables` does, with 10,000 draws."""
     from transfer_atlas.analysis.published.factors_of_influence import published_distances
-    from transfer_atlas.analysis.tables import scores as tables_of_scores
+    from transfer_atlas.analysis.recommendation.prior import load_prior
     from transfer_atlas.analysis.tables.files import read_table, write_table
-    from transfer_atlas.analysis.tables.target_selection import target_selection_table
+    from transfer_atlas.analysis.tables.of_scores import score_tables
+    from transfer_atlas.analysis.tables.scores import scores_table
+    from transfer_atlas.planning.facts import facts_of_score_tables
 
-    place = flow.study.results / "tables"
-    scores = tables_of_scores.scores_table(score_records(flow))
+    place, facts = flow.study.results / "tables", facts_of_score_tables(flow)
     domains = published_datasets(PUBLISHED)["domain"]
     distances = published_distances(PUBLISHED).assign(
         backbone="ilsvrc", source_images=1000, target_images=1000, source_key="", target_key=""
     )
     for side in ("source", "target"):
         distances[f"{side}_domain"] = distances[side].map(domains).fillna("consumer")
-    pairs = tables_of_scores.scored_pairs(scores, read_table(place / "gains.parquet"), distances)
-    write_table(scores, place / "scores.parquet")
-    write_table(distances, place / "domain_distances.parquet")
-    write_table(tables_of_scores.metric_evaluation_table(pairs), place / "metric_evaluation.parquet")
-    write_table(tables_of_scores.metric_differences_table(pairs), place / "metric_differences.parquet")
-    write_table(tables_of_scores.metric_stability_table(pairs), place / "metric_stability.parquet")
-    write_table(target_selection_table(pairs), place / "target_selection.parquet")
+    tables = score_tables(
+        scores_table(score_records(flow)),
+        distances,
+        read_table(place / "gains.parquet"),
+        read_table(place / "subtask_transfers.parquet"),
+        load_prior(facts["prior"]).transfers,
+        facts["multi_sources"],
+    )
+    for name, frame in tables.items():
+        write_table(frame, place / f"{name}.parquet")
 
 
 def _noise(file: Path, width: int, height: int) -> None:
@@ -235,7 +239,8 @@ def make_report(flow: Workflow) -> None:
     """What the rule `report` does, cards of datasets that are not here included."""
     from transfer_atlas.analysis.cards.files import write_card
     from transfer_atlas.analysis.report.page import write_report
-    from transfer_atlas.analysis.report.study import SCORE_TABLES, STUDY_TABLES, ReportedStudy, read_tables
+    from transfer_atlas.analysis.report.study import ReportedStudy, StudyTables
+    from transfer_atlas.planning.products import FINDINGS, TABLES
 
     results = flow.study.results
     cards = []
@@ -250,7 +255,7 @@ def make_report(flow: Workflow) -> None:
     study = ReportedStudy(
         facts=facts_of_report(flow),
         figures=tuple(figures),
-        tables=read_tables(results / "tables", STUDY_TABLES + SCORE_TABLES),
+        tables=StudyTables(results / "tables", [*TABLES["tables"], *TABLES["score_tables"], FINDINGS]),
         place=results,
         cards=tuple(cards),
         published=PUBLISHED,

@@ -7,7 +7,7 @@ rule tables:
     input:
         runs_of("transfer"),
     output:
-        **tables_of("tables", products.TABLES),
+        **tables_of("tables"),
         stamp=str(stamp("tables")),
     log:
         f"logs/tables-{FLOW.key}.log",
@@ -151,8 +151,7 @@ rule report:
     params:
         facts=facts_of_report,
         published=str(ATLAS / "resources/published"),
-        score_tables=FLOW.study.transferability is not None,
-        atdt_tables=FLOW.study.atdt is not None,
+        tables=names_of_tables,
     message:
         f"report of study {FLOW.study.study}: {FLOW.study.results}/report.html"
     script:

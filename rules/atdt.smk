@@ -163,7 +163,7 @@ rule atdt_tables:
     input:
         evaluations=runs_of("atdt_evaluation"),
     output:
-        **tables_of("atdt_tables", products.ATDT_TABLES),
+        **tables_of("atdt_tables"),
         page=report(
             f"{FLOW.study.results}/tables/atdt.html",
             caption="../report/atdt.rst",

@@ -78,18 +78,7 @@ def load(config):
         if "start" in sys.argv:
             seconds_of_budget(flow.budget)
         if workflow.is_main_process:
-            flow.shown.clear_stale(
-                {
-                    "tables",
-                    "score_tables",
-                    *products.figures(flow).values(),
-                    *products.score_figures(flow).values(),
-                    "dataset_cards",
-                    "report",
-                    "atdt_tables",
-                    *products.atdt_figures(flow).values(),
-                }
-            )
+            flow.shown.clear_stale(products.stamps(flow))
         return flow
     except AtlasError as error:
         stop(error)
@@ -348,12 +337,16 @@ def stamp_of(name):
     return inputs
 
 
+def tables_and_stamp(rule):
+    """The tables of a rule with their stamp, if the study has them."""
+    if rule not in products.rules_of_tables(FLOW):
+        return []
+    return [*map(whenever, [*tables_of(rule).values(), stamp(rule)])]
+
+
 def tables(wildcards):
     """Input function: the tables of transfers, if there are any, and the stamp that says which runs they show."""
-    if not FLOW.study.experiments:
-        return []
-    files = [f"{FLOW.study.results}/tables/{name}.parquet" for name in products.TABLES]
-    return list(map(whenever, [*files, stamp("tables")]))
+    return tables_and_stamp("tables")
 
 
 def figures(wildcards):
@@ -363,24 +356,16 @@ def figures(wildcards):
 
 def score_tables(wildcards):
     """Input function: tables and figures of scores with their stamps, if the study asks for scores."""
-    if FLOW.study.transferability is None:
-        return []
-    files = [
-        f"{FLOW.study.results}/tables/{name}.parquet" for name in products.SCORE_TABLES
-    ]
-    files = list(map(whenever, [*files, stamp("score_tables")]))
-    return files + files_and_stamps(products.score_figures(FLOW))
+    figures = files_and_stamps(products.score_figures(FLOW))
+    return tables_and_stamp("score_tables") + figures
 
 
 def atdt_tables(wildcards):
-    """Input function: tables and figures of AT/DT with their stamps, if the study asks for it."""
-    if FLOW.study.atdt is None:
-        return []
-    files = [
-        f"{FLOW.study.results}/tables/{name}.parquet" for name in products.ATDT_TABLES
-    ]
-    files += [f"{FLOW.study.results}/tables/atdt.html", stamp("atdt_tables")]
-    return [*map(whenever, files), *files_and_stamps(products.atdt_figures(FLOW))]
+    """Input function: tables, page and figures of AT/DT with their stamps, if the study asks for it."""
+    found = tables_and_stamp("atdt_tables")
+    if found:
+        found.append(whenever(f"{FLOW.study.results}/tables/atdt.html"))
+    return found + files_and_stamps(products.atdt_figures(FLOW))
 
 
 def files_of_cards(suffix):
@@ -434,12 +419,15 @@ def by_target():
     ]
 
 
-def tables_of(rule, names):
-    """Tables by name as outputs. Findings are of the tables, or of those of scores, which know domain distances."""
-    scored = FLOW.study.transferability is not None
-    has_findings = rule == ("score_tables" if scored else "tables")
-    names = [name for name in names if name != "findings"] + ["findings"] * has_findings
+def tables_of(rule):
+    """Tables of a rule by name, as its outputs."""
+    names = products.tables_by(FLOW, rule)
     return {name: f"{FLOW.study.results}/tables/{name}.parquet" for name in names}
+
+
+def names_of_tables(wildcards):
+    """Params function: all tables of the study by name."""
+    return products.tables(FLOW)
 
 
 def facts_of_tables(wildcards):

@@ -89,7 +89,7 @@ rule score_tables:
         subtask_transfers=table("subtask_transfers"),
         tables=stamp_of("tables"),
     output:
-        **tables_of("score_tables", products.SCORE_TABLES),
+        **tables_of("score_tables"),
         stamp=str(stamp("score_tables")),
     log:
         f"logs/score_tables-{FLOW.key}.log",

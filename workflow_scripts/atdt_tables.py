@@ -2,14 +2,8 @@
 
 from pathlib import Path
 
-from transfer_atlas.analysis.atdt.findings import findings_of_atdt
+from transfer_atlas.analysis.atdt.of_study import atdt_tables
 from transfer_atlas.analysis.atdt.page import write_page
-from transfer_atlas.analysis.atdt.tables import (
-    evaluations_table,
-    gains_table,
-    results_table,
-    runs_table,
-)
 from transfer_atlas.analysis.findings.table import as_text
 from transfer_atlas.analysis.tables.files import write_table
 from transfer_atlas.planning.shown import write_stamp
@@ -18,19 +12,10 @@ from transfer_atlas.store.store import RUN_FILE, read_run
 
 terminal = log_to(snakemake.log[0])
 facts = snakemake.params.facts
-evaluations = evaluations_table(
-    (identity, read_run(Path(folder))) for identity, folder in facts["evaluations"]
+tables = atdt_tables(
+    [(identity, read_run(Path(folder))) for identity, folder in facts["evaluations"]],
+    [read_run(Path(folder)) for folder in facts["runs"] if (Path(folder) / RUN_FILE).exists()],
 )
-gains = gains_table(evaluations)
-tables = {
-    "atdt_evaluations": evaluations,
-    "atdt_results": results_table(evaluations),
-    "atdt_gains": gains,
-    "atdt_findings": findings_of_atdt(gains),
-    "atdt_runs": runs_table(
-        read_run(Path(folder)) for folder in facts["runs"] if (Path(folder) / RUN_FILE).exists()
-    ),
-}
 for name, frame in tables.items():
     write_table(frame, Path(snakemake.output[name]))
 published = Path(facts["published"])

@@ -10,12 +10,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from transfer_atlas.planning.identity import BASELINES
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.plan import Plan
 from transfer_atlas.planning.presence import Presence
 from transfer_atlas.planning.run import Run
 from transfer_atlas.store.store import RUN_FILE
+from transfer_atlas.study.task import BASELINES
 
 # What makes runs alike, and the amount of work by which their times are compared.
 Work = tuple[str, float]

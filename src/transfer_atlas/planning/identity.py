@@ -14,7 +14,6 @@ from transfer_atlas.planning.run import Run
 # The factors of a transfer, in the order in which tables name them.
 FACTORS = ("source", "target", "regime", "seed", "method")
 PAIR = ("source", "target", "regime")  # what a score is of, beside its metric
-BASELINES = ("ilsvrc", "scratch")  # starting points that are not source tasks
 PLAIN = "plain"  # the method of a transfer that is nothing but fine-tuning
 
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from transfer_atlas import code_versions
 from transfer_atlas.models.architectures.registry import stages_of
 from transfer_atlas.planning.atdt import atdt_datasets, wanted_atdt
-from transfer_atlas.planning.identity import BASELINES, PLAIN, Wanted, wanted
+from transfer_atlas.planning.identity import PLAIN, Wanted, wanted
 from transfer_atlas.planning.kinds import KINDS, rank_of
 from transfer_atlas.planning.run import Run, with_ancestry
 from transfer_atlas.planning.scores import metric_stages, wanted_scores
@@ -17,7 +17,7 @@ from transfer_atlas.planning.transfers import Builder
 from transfer_atlas.store.keys import canonical, key_of
 from transfer_atlas.study.settings import TrainOrigin
 from transfer_atlas.study.study import Study
-from transfer_atlas.study.task import ILSVRC, Task, is_multi, start_name
+from transfer_atlas.study.task import BASELINES, ILSVRC, Task, is_multi, start_name
 from transfer_atlas.training.methods.registry import METHODS
 
 ANALYSIS = "analysis"  # the stage of code that makes tables and figures

@@ -8,37 +8,68 @@ from __future__ import annotations
 from transfer_atlas.planning.workflow import Workflow
 from transfer_atlas.study.task import Task
 
-TABLES = (
-    "runs",
-    "transfers",
-    "seed_gains",
-    "gains",
-    "effects",
-    "best_effects",
-    "best_sources",
-    "per_class",
-    "per_image",
-    "curves",
-    "methods",
-    "method_summary",
-    "subtask_transfers",
-    "subtask_findings",
-    "findings",  # with domain distances where there are scores: then of the tables of scores
-)
+TABLES: dict[str, tuple[str, ...]] = {  # by the rule that makes them
+    "tables": (
+        "runs",
+        "transfers",
+        "seed_gains",
+        "gains",
+        "effects",
+        "best_effects",
+        "best_sources",
+        "per_class",
+        "per_image",
+        "curves",
+        "methods",
+        "method_summary",
+        "subtask_transfers",
+        "subtask_findings",
+    ),
+    "score_tables": (
+        "scores",
+        "domain_distances",
+        "metric_evaluation",
+        "metric_differences",
+        "metric_stability",
+        "target_selection",
+        "task_relationships",
+        "relationship_agreement",
+        "source_pools",
+        "source_pool_summary",
+    ),
+    "atdt_tables": ("atdt_evaluations", "atdt_results", "atdt_gains", "atdt_findings", "atdt_runs"),
+}
+FINDINGS = "findings"  # made where domain distances are known: with the tables of scores, where there are any
+CARDS, REPORT = "dataset_cards", "report"  # their stamps
 LOOKS = "appearance"  # figures of how datasets look, and their stamp
-SCORE_TABLES = (
-    "scores",
-    "domain_distances",
-    "metric_evaluation",
-    "metric_differences",
-    "metric_stability",
-    "target_selection",
-    "task_relationships",
-    "relationship_agreement",
-    "source_pools",
-    "source_pool_summary",
-)
-ATDT_TABLES = ("atdt_evaluations", "atdt_results", "atdt_gains", "atdt_findings", "atdt_runs")
+
+
+def tables_by(flow: Workflow, rule: str) -> list[str]:
+    """Tables that a rule makes for this study."""
+    has_findings = rule == ("tables" if flow.study.transferability is None else "score_tables")
+    return [*TABLES[rule], *([FINDINGS] if has_findings else [])]
+
+
+def rules_of_tables(flow: Workflow) -> list[str]:
+    """Rules that make tables which this study has; each has a stamp of its name."""
+    study = flow.study
+    has = {
+        "tables": bool(study.experiments),
+        "score_tables": study.transferability is not None,
+        "atdt_tables": study.atdt is not None,
+    }
+    return [rule for rule in TABLES if has[rule]]
+
+
+def tables(flow: Workflow) -> list[str]:
+    """All tables of the study."""
+    return [name for rule in rules_of_tables(flow) for name in tables_by(flow, rule)]
+
+
+def stamps(flow: Workflow) -> set[str]:
+    """Stamps of all that shows results: of tables, figures, cards, report."""
+    drawn = (figures(flow), score_figures(flow), atdt_figures(flow))
+    return {*TABLES, CARDS, REPORT, *(stamp for found in drawn for stamp in found.values())}
 
 
 def task_types(flow: Workflow, regime: str) -> list[str]:

@@ -44,6 +44,7 @@ class Task:
 
 
 ILSVRC = "ilsvrc"  # a starting point that is no task
+BASELINES = (ILSVRC, "scratch")  # all of these
 PLUS = "+"  # before the name of a backbone other than the study's own: `segmentation/bdd+unet`
 MULTI = "multi_"  # a source trained on several datasets of one task type: multi_<task type>, multi_<task type>_<word>
 

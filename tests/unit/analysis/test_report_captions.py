@@ -7,9 +7,7 @@ import pytest
 from docutils.core import publish_parts
 from jinja2 import Environment, StrictUndefined
 
-from transfer_atlas.analysis.findings.schema import FINDING_TABLES
-from transfer_atlas.analysis.tables.detail_schema import DETAIL_TABLES
-from transfer_atlas.analysis.tables.schema import TABLES
+from transfer_atlas.planning.products import FINDINGS, TABLES
 
 REPORT = Path(__file__).parents[3] / "report"
 
@@ -37,7 +35,7 @@ def test_captions_name_regime_and_task_type():
     assert "full target regime" in render("effects.rst", {"regime": "full_target"})
 
 
-@pytest.mark.parametrize("table", sorted(TABLES | DETAIL_TABLES | FINDING_TABLES))
+@pytest.mark.parametrize("table", [FINDINGS, *sum(TABLES.values(), ())])
 def test_every_table_is_named_beside_the_report(table):
     assert f">{table}</tt>" in render("page.rst", output="results/report.html")
 

@@ -83,7 +83,9 @@ def test_tables_read_as_they_were_written():
 def test_files_that_changed_or_are_gone_are_told_apart(tmp_path):
     write_json(tmp_path / ".shows/tables-1.json", {"transfers/a/b": "a" * 32})
     account = tmp_path / ".shows/tables-1.md5"
-    account.write_text("".join(f"{digit * 32}  tables/{digit}.parquet\n" for digit in "123"), encoding="utf-8")
+    account.write_text(
+        "".join(f"{digit * 32}  tables/{digit}.parquet\n" for digit in "123"), encoding="utf-8"
+    )
     digests = {"tables/1.parquet": "1" * 32, "tables/2.parquet": "0" * 32, "own.txt": "9" * 32}
     assert unlike_written(tmp_path, digests) == {"tables/2.parquet": "changed", "tables/3.parquet": "removed"}
     account.unlink()

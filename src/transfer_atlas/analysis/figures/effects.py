@@ -11,7 +11,8 @@ from matplotlib.patches import Patch
 from transfer_atlas.analysis.figures import style
 from transfer_atlas.analysis.findings.estimates import usable
 from transfer_atlas.analysis.tables.effects import effects_table
-from transfer_atlas.analysis.tables.transfers import BASELINES, NEGATIVE, POSITIVE, VERY_POSITIVE
+from transfer_atlas.analysis.tables.transfers import NEGATIVE, POSITIVE, VERY_POSITIVE
+from transfer_atlas.study.task import BASELINES
 
 FEWEST_FOR_MEDIAN = 3  # a line over one or two dots would hide them
 # Beside the colours, so that the shares can be told apart in grey.

@@ -9,6 +9,7 @@ import pandas as pd
 
 from transfer_atlas.analysis.figures.style import EFFECT_COLOURS, INK
 from transfer_atlas.analysis.report import words
+from transfer_atlas.study.task import BASELINES
 
 # Blue and orange of Okabe and Ito, which the colour-blind tell apart; shapes and labels tell the same.
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8a8a"
@@ -86,7 +87,7 @@ def curves_chart(curves: pd.DataFrame, gains: pd.DataFrame) -> dict[str, Any] | 
         return None  # one point is no curve
     best = best[best["seed"] == best["seed"].min()]
     ranked = gains.dropna(subset=["gain"]).sort_values("gain", ascending=False)["source"]
-    wanted = ["ilsvrc", "scratch", *(name for name in ranked if name not in ("ilsvrc", "scratch"))]
+    wanted = [*BASELINES, *(name for name in ranked if name not in BASELINES)]
     kept = [name for name in wanted if name in set(best["source"])][:MOST_CURVES]
     best = best[best["source"].isin(kept)]
     names = {name: words.source_in_words(name) for name in kept}

@@ -15,6 +15,7 @@ from transfer_atlas.analysis.report.methods import methods_of
 from transfer_atlas.analysis.report.study import ReportedStudy
 from transfer_atlas.analysis.tables.transfers import PLAIN
 from transfer_atlas.store.store import RUN_FILE
+from transfer_atlas.study.task import BASELINES
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy")  # the versions that results hang on most
 
@@ -77,7 +78,7 @@ def without_result(study: ReportedStudy) -> list[dict[str, Any]]:
 
 
 def _true_sources(study: ReportedStudy) -> pd.Series:
-    return ~study.tables["transfers"]["source"].isin(("ilsvrc", "scratch"))
+    return ~study.tables["transfers"]["source"].isin(BASELINES)
 
 
 def _kind(study: ReportedStudy, title: str, folders: list[str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,28 +13,26 @@ import pandas as pd
 from transfer_atlas.analysis.tables.files import read_table
 from transfer_atlas.errors import ConfigurationError
 
-STUDY_TABLES = (
-    "runs",
-    "transfers",
-    "gains",
-    "effects",
-    "best_effects",
-    "best_sources",
-    "per_class",
-    "curves",
-    "methods",
-    "method_summary",
-    "findings",
-)
-ATDT_TABLES = ("atdt_results", "atdt_findings")
-SCORE_TABLES = (
-    "scores",
-    "domain_distances",
-    "metric_evaluation",
-    "metric_differences",
-    "metric_stability",
-    "target_selection",
-)
+
+class StudyTables(Mapping[str, pd.DataFrame]):
+    """A study's tables by name, each read when it is first asked for: the page needs not all, nor the largest."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self.folder, self.names = folder, tuple(names)
+        self._read: dict[str, pd.DataFrame] = {}
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in self.names:
+            raise KeyError(name)
+        if name not in self._read:
+            self._read[name] = read_table(self.folder / f"{name}.parquet")
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,3 @@ class ReportedStudy:
 def relative(path: Path, place: Path) -> str:
     """A path as a link from a page in the folder `place`."""
     return Path(os.path.relpath(path, place)).as_posix()
-
-
-def read_tables(folder: Path, names: tuple[str, ...]) -> dict[str, pd.DataFrame]:
-    """Tables by name."""
-    return {name: read_table(folder / f"{name}.parquet") for name in names}

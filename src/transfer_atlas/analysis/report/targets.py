@@ -14,6 +14,7 @@ from transfer_atlas.analysis.report.predicted import best_metric, predicted_plac
 from transfer_atlas.analysis.report.study import ReportedStudy
 from transfer_atlas.analysis.tables.transfers import PLAIN
 from transfer_atlas.store.store import RUN_FILE, StoreError, read_run
+from transfer_atlas.study.task import BASELINES
 
 IMAGES = 2  # pictures of each of the starting points shown
 TILES = {"input": "image", "annotation": "annotation", "prediction": "prediction", "error": "error"}
@@ -85,7 +86,7 @@ def _sources(study: ReportedStudy, rows: pd.DataFrame, places: dict[str, int]) -
     found = []
     place = 0
     for row in ranked.to_dict("records"):
-        candidate = row["source"] not in ("ilsvrc", "scratch") and words.known(row["gain"])
+        candidate = row["source"] not in BASELINES and words.known(row["gain"])
         place += candidate
         effect = row["decided_effect"] if words.known(row["decided_effect"]) else row["effect"]
         keys = [key for key in row["keys"] if words.known(key)]
@@ -121,7 +122,7 @@ def _classes(classes: pd.DataFrame | None, rows: pd.DataFrame) -> dict[str, Any]
     if classes is None or classes["value"].notna().sum() == 0:
         return None
     means = classes.pivot_table(index="class", columns="source", values="value", aggfunc="mean")
-    candidates = [name for name in means if name not in ("ilsvrc", "scratch")]
+    candidates = [name for name in means if name not in BASELINES]
     ranked = (
         rows[rows["source"].isin(candidates)].dropna(subset=["gain"]).sort_values("gain", ascending=False)
     )
@@ -154,7 +155,7 @@ def _add_pictures(study: ReportedStudy, pages: list[dict[str, Any]]) -> None:
     for page in pages:
         for part in page["parts"]:
             rows = gains[(gains["target"] == page["target"]) & (gains["regime"] == part["regime"])]
-            ranked = rows[~rows["source"].isin(("ilsvrc", "scratch"))].dropna(subset=["gain"])
+            ranked = rows[~rows["source"].isin(BASELINES)].dropna(subset=["gain"])
             best = ranked.sort_values("gain", ascending=False)["source"].tolist()[:1]
             for source in ["ilsvrc", *best]:
                 keys = [

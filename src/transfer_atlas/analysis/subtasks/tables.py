@@ -12,10 +12,9 @@ from transfer_atlas.analysis.subtasks.relations import Subtasks
 from transfer_atlas.analysis.subtasks.schema import SUBTASK_TRANSFERS
 from transfer_atlas.analysis.tables.dice import dice_of_class
 from transfer_atlas.analysis.tables.transfers import PLAIN, frame_of
-from transfer_atlas.study.task import Task, is_multi, start_name, task_of
+from transfer_atlas.study.task import BASELINES, Task, is_multi, start_name, task_of
 
 FOREGROUND = "foreground"  # the class of a binary task that is looked for
-BASELINES = ("ilsvrc", "scratch")  # the first that there is counts
 
 
 def subtask_transfers_table(
@@ -76,7 +75,7 @@ def _baselines(transfers: Iterable[Mapping[str, Any]]) -> dict[tuple[Any, ...], 
     """Dice without a source, by target, regime and seed."""
     found: dict[tuple[Any, ...], float] = {}
     known = {(record["identity"]["source"], *_asked(record["identity"])): record for record in transfers}
-    for baseline in BASELINES:
+    for baseline in BASELINES:  # the first that there is counts
         for (source, *asked), record in known.items():
             if source == baseline and math.isfinite(dice_of_class(record, FOREGROUND)):
                 found.setdefault(tuple(asked), dice_of_class(record, FOREGROUND))

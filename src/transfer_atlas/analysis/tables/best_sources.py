@@ -16,12 +16,13 @@ from transfer_atlas.analysis.tables.uncertainty import (
     effect,
     told,
 )
+from transfer_atlas.study.task import BASELINES
 
 
 def best_sources_table(gains: pd.DataFrame) -> pd.DataFrame:
     """What to start from, best source, runner-up, best and largest within-domain source of every target and regime."""
     rows = []
-    sources = gains[~gains["source"].isin(("ilsvrc", "scratch")) & (gains["source"] != gains["target"])]
+    sources = gains[~gains["source"].isin(BASELINES) & (gains["source"] != gains["target"])]
     for (regime, target), group in sources.groupby(["regime", "target"], sort=True):
         ranked = group.dropna(subset=["gain"]).sort_values(["gain", "source"], ascending=[False, True])
         within = ranked[ranked["within_domain"].eq(True).fillna(False)]

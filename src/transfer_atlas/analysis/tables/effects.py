@@ -14,8 +14,9 @@ import pandas as pd
 
 from transfer_atlas.analysis.tables.best_sources import best_sources_table
 from transfer_atlas.analysis.tables.effect_schema import BEST_EFFECTS, EFFECTS
-from transfer_atlas.analysis.tables.transfers import BASELINES, frame_of
+from transfer_atlas.analysis.tables.transfers import frame_of
 from transfer_atlas.analysis.tables.uncertainty import DECIMALS, NEGATIVE, POSITIVE, VERY_POSITIVE
+from transfer_atlas.study.task import BASELINES
 
 __all__ = ["best_effects_table", "best_sources_table", "effects_table", "shares_of", "true_sources"]
 

@@ -23,6 +23,7 @@ from transfer_atlas.analysis.tables.score_schema import (
 from transfer_atlas.analysis.tables.surroundings import surroundings_of
 from transfer_atlas.analysis.tables.transfers import frame_of
 from transfer_atlas.scoring.registry import COMBINED, METRICS
+from transfer_atlas.study.task import BASELINES
 from transfer_atlas.transferability.arrays import MetricInputError
 from transfer_atlas.transferability.combine import combine_parts
 from transfer_atlas.transferability.domain_distance import domain_distance
@@ -140,7 +141,7 @@ def scored_pairs(scores: pd.DataFrame, gains: pd.DataFrame, distances: pd.DataFr
     rankers, and otce_combined. Transfers whose baseline is at chance are left out, since their gains mean
     nothing.
     """
-    measured = gains[~gains["source"].isin(["ilsvrc", "scratch"])].copy()
+    measured = gains[~gains["source"].isin(BASELINES)].copy()
     measured = measured[~measured["baseline_at_chance"].eq(True).fillna(False)]
     lower = measured["higher_is_better"].eq(False).fillna(False)
     measured["value"] = measured["value"].where(~lower, -measured["value"])

@@ -29,10 +29,9 @@ from transfer_atlas.analysis.tables.uncertainty import (
     with_intervals,
 )
 from transfer_atlas.errors import ConfigurationError
-from transfer_atlas.study.task import type_of_multi
+from transfer_atlas.study.task import BASELINES, type_of_multi
 
-__all__ = ["BASELINES", "NEGATIVE", "POSITIVE", "VERY_POSITIVE", "effect"]
-BASELINES = ("ilsvrc", "scratch")  # starting points that are not source tasks
+__all__ = ["NEGATIVE", "POSITIVE", "VERY_POSITIVE", "effect"]
 SEVERAL = (
     "multi_",
     "atdt:",
