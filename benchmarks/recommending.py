@@ -5,8 +5,8 @@
 Of a folder of tables: `gains`, and `domain_distances` and `scores` where they are there. Rules are those of
 `transfer-atlas recommend`, fitted on the study's other targets, without the target's dataset as a source; with
 `--prior` on the published transfers as well, with `--prior-alone` on those only. Nothing is tuned on what is judged.
-Printed: mean weighted tau, hits, regret over targets, paired 95 % intervals against the simplest rule of the effort, the
-same for single metrics on the targets where they score every source, and how much of the best gain shortlists keep.
+Printed: mean weighted tau, hits, regret over targets, paired 95 % intervals against the simplest rule of the effort,
+the same for single metrics on the targets where they score every source, and how much of the best gain shortlists keep.
 """
 
 from __future__ import annotations
