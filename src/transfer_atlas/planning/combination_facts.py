@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from transfer_atlas.planning.products import REPORT
 from transfer_atlas.planning.run import Run
 from transfer_atlas.planning.travelling import packed, place_of
 from transfer_atlas.planning.workflow import Workflow
@@ -18,7 +19,7 @@ def facts_of_combination(flow: Workflow) -> dict[str, Any]:
     """Targets with their scores and samples, and packed runs from which those that follow from scores are made.
 
     targets: by name, `scores` and `features` (folders by source), and places among `runs` of `sources`, of `wholes` by
-    task type, and of `baselines` by seed.
+    task type, and of `baselines` by seed; report: the stamp of the report, which shows combinations.
     """
     asked = flow.combination
     assert asked is not None  # the rule is refused without targets
@@ -37,6 +38,7 @@ def facts_of_combination(flow: Workflow) -> dict[str, Any]:
     elsewhere = {name: getattr(study, name) for name in ("scratch_copy", "cache", "publishing")}
     return {
         "folder": str(study.results / "combinations" / slug(asked.asked.targets)),
+        "report": str(flow.shown.stamp(REPORT)),
         "places": {name: None if path is None else str(path) for name, path in elsewhere.items()},
         "runs": packed(runs),
         "scratch": str(study.scratch),

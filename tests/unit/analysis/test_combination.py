@@ -121,7 +121,7 @@ def trained(values, target=TARGET, metric="mean_iou", higher=True):
     found = []
     for (start, seed), value in values.items():
         record = {"key": f"{start}{seed}", "status": "finished", "reason": None}
-        record["metrics"] = {"metric": metric, "value": value, "higher_is_better": higher}
+        record["metrics"] = {"primary": metric, "value": value, "higher_is_better": higher}
         if value is None:
             record |= {"status": "diverged", "reason": "loss is nan", "metrics": None}
         sources = [] if start == "ilsvrc" else ["segmentation/a"]
@@ -143,6 +143,7 @@ VALUES = {
 def test_gains_by_hand():
     table = joint_transfers_table(trained(VALUES)).set_index(["start", "seed"])
     assert table.loc[("proposed", 0), "gain"] == pytest.approx(20)
+    assert table.loc[("proposed", 0), "metric"] == "mean_iou"
     assert table.loc[("lowest", 1), "status"] == "diverged" and np.isnan(table.loc[("lowest", 1), "gain"])
     gains = joint_gains_table(table.reset_index()).set_index("start")
     assert gains.loc["proposed", "gain"] == pytest.approx(15) and gains.loc["proposed", "number"] == 2

@@ -38,7 +38,7 @@ def joint_transfers_table(trained: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
                 "seed": each["seed"],
                 "sources": list(each["sources"]),
                 "mean_score": each["mean_score"],
-                "metric": metrics.get("metric"),
+                "metric": metrics.get("primary"),
                 "value": value,
                 "gain": relative_transfer_gain(value, baseline, bool(metrics.get("higher_is_better", True))),
                 "status": record["status"],

@@ -9,13 +9,15 @@ import pandas as pd
 
 from transfer_atlas.analysis.figures.style import EFFECT_COLOURS, INK
 from transfer_atlas.analysis.report import words
+from transfer_atlas.analysis.report.interval_chart import interval_chart
+from transfer_atlas.analysis.report.vega import BLUE, GREY, ORANGE, ROWS, specification
 from transfer_atlas.study.task import BASELINES
 
-# Blue and orange of Okabe and Ito, which the colour-blind tell apart; shapes and labels tell the same.
-BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#8a8a8a"
-RELATION = {"within domain": BLUE, "other domain": ORANGE, "random weights": GREY}
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
-ROW = 22  # pixels of a row of a dot chart
+RELATION = {
+    "within domain": (BLUE, "circle"),
+    "other domain": (ORANGE, "diamond"),
+    "random weights": (GREY, "cross"),
+}
 MOST_CURVES = 12  # in one chart: the baselines and the best sources; the table `curves` has all
 
 
@@ -27,52 +29,24 @@ def gains_chart(rows: pd.DataFrame) -> dict[str, Any] | None:
     shown = rows[(rows["source"] != "ilsvrc") & rows["gain"].notna()].sort_values("gain", ascending=False)
     if shown.empty:
         return None
-    data = pd.DataFrame(
+    rows = [
         {
-            "source": [words.source_in_words(name) for name in shown["source"]],
-            "gain": shown["gain"].round(2),
-            "low": shown["gain_low"].round(2),
-            "high": shown["gain_high"].round(2),
-            "relation": [_relation(row) for row in shown.to_dict("records")],
-            "told": [
-                words.percent(gain) + (f" ({words.interval(low, high)})" if words.known(low) else "")
-                for gain, low, high in zip(shown["gain"], shown["gain_low"], shown["gain_high"], strict=True)
-            ],
+            "name": words.source_in_words(row["source"]),
+            "value": row["gain"],
+            "low": row["gain_low"],
+            "high": row["gain_high"],
+            "kind": _relation(row),
+            "told": words.percent(row["gain"])
+            + (
+                f" ({words.interval(row['gain_low'], row['gain_high'])})"
+                if words.known(row["gain_low"])
+                else ""
+            ),
         }
-    )
-    order = list(data["source"])
-    base = alt.Chart(_values(data)).encode(
-        y=alt.Y("source:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False))
-    )
-    colour = alt.Color(
-        "relation:N",
-        title=None,
-        scale=alt.Scale(domain=list(RELATION), range=list(RELATION.values())),
-        legend=alt.Legend(orient="top", direction="horizontal"),
-    )
-    shape = alt.Shape(
-        "relation:N", title=None, scale=alt.Scale(domain=list(RELATION), range=["circle", "diamond", "cross"])
-    )
-    tooltip = [alt.Tooltip("source:N"), alt.Tooltip("told:N", title="gain"), alt.Tooltip("relation:N")]
-    lines = (
-        alt.Chart(alt.InlineData([{"at": -2}, {"at": 2}]))
-        .mark_rule(strokeDash=[3, 3], color="#bbb")
-        .encode(x="at:Q")
-    )
-    zero = alt.Chart(alt.InlineData([{"at": 0}])).mark_rule(color="#999").encode(x="at:Q")
+        for row in shown.to_dict("records")
+    ]
     title = "gain over ILSVRC (%), 95 % interval"
-    bars = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", title=title), x2="high:Q", color=colour, tooltip=tooltip
-    )
-    dots = base.mark_point(filled=True, size=70, opacity=1).encode(
-        x=alt.X("gain:Q", title=title), color=colour, shape=shape, tooltip=tooltip
-    )
-    chart = alt.layer(lines, zero, *([bars] if data["low"].notna().any() else []), dots).properties(
-        height=max(60, ROW * len(data)),
-        description="Gains with intervals: "
-        + "; ".join(f"{s} {t}" for s, t in zip(order, data["told"], strict=True)),
-    )
-    return _spec(chart)
+    return interval_chart(rows, title, RELATION, marks=(-2, 2), row_title="source", decimals=1)
 
 
 def curves_chart(curves: pd.DataFrame, gains: pd.DataFrame) -> dict[str, Any] | None:
@@ -103,7 +77,7 @@ def curves_chart(curves: pd.DataFrame, gains: pd.DataFrame) -> dict[str, Any] | 
         stress = alt.value(1.6)
     pick = alt.selection_point(fields=["source"], bind="legend", name="pick")
     near = alt.selection_point(fields=["source"], on="pointerover", nearest=True, empty=True, name="near")
-    base = alt.Chart(_values(data)).encode(
+    base = alt.Chart(ROWS).encode(
         x=alt.X("step:Q", title="training step"),
         y=alt.Y("loss:Q", title="training loss", scale=alt.Scale(zero=False)),
         color=alt.Color(
@@ -125,7 +99,7 @@ def curves_chart(curves: pd.DataFrame, gains: pd.DataFrame) -> dict[str, Any] | 
     chart = alt.layer(lines, points).properties(
         height=260, description=f"Training loss at the last step: {said}"
     )
-    return _spec(chart)
+    return specification(chart, data)
 
 
 def effects_chart(effects: pd.DataFrame) -> dict[str, Any] | None:
@@ -162,7 +136,7 @@ def effects_chart(effects: pd.DataFrame) -> dict[str, Any] | None:
     names = [words.EFFECTS[effect] for effect in EFFECT_COLOURS]
     order = list(dict.fromkeys(data["relation"]))
     two_lines = alt.Axis(ticks=False, domain=False, labelExpr="split(datum.label, ', ')")
-    base = alt.Chart(_values(data)).encode(y=alt.Y("relation:N", sort=order, title=None, axis=two_lines))
+    base = alt.Chart(ROWS).encode(y=alt.Y("relation:N", sort=order, title=None, axis=two_lines))
     bars = (
         base.mark_bar(stroke="white")
         .encode(
@@ -188,57 +162,10 @@ def effects_chart(effects: pd.DataFrame) -> dict[str, Any] | None:
         .transform_filter("datum.share >= 6")
     )
     said = "; ".join(f"{row['relation']}: {row['effect']} {row['share']} %" for row in rows)
-    return _spec(
-        alt.layer(bars, labels).properties(height=34 * len(order), description=f"Shares of effects. {said}")
+    chart = alt.layer(bars, labels).properties(
+        height=34 * len(order), description=f"Shares of effects. {said}"
     )
-
-
-def metrics_chart(evaluation: pd.DataFrame, statistic: str) -> dict[str, Any] | None:
-    """How well each metric ranks the sources of a given target, with intervals over targets, the best on top.
-
-    evaluation: rows of `metric_evaluation` of one regime, task type and set of pairs.
-    """
-    rows = evaluation[(evaluation["statistic"] == statistic) & evaluation["value"].notna()]
-    rows = rows.sort_values("value", ascending=False)
-    if rows.empty:
-        return None
-    data = pd.DataFrame(
-        {
-            "metric": [words.metric_in_words(name) for name in rows["metric"]],
-            "value": rows["value"].round(3),
-            "low": rows["low"].round(3),
-            "high": rows["high"].round(3),
-            "kind": ["needs no score" if flag else "metric" for flag in rows["is_baseline"]],
-        }
-    )
-    order = list(data["metric"])
-    colour = alt.Color(
-        "kind:N",
-        title=None,
-        scale=alt.Scale(domain=["metric", "needs no score"], range=[BLUE, ORANGE]),
-        legend=alt.Legend(orient="top"),
-    )
-    base = alt.Chart(_values(data)).encode(
-        y=alt.Y("metric:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False)),
-        tooltip=["metric:N", "value:Q", "low:Q", "high:Q", "kind:N"],
-    )
-    title = "weighted Kendall tau for a given target, mean over targets, 95 % interval"
-    bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=title), x2="high:Q", color=colour)
-    dots = base.mark_point(filled=True, size=70, opacity=1).encode(
-        x=alt.X("value:Q", title=title),
-        color=colour,
-        shape=alt.Shape(
-            "kind:N",
-            title=None,
-            scale=alt.Scale(domain=["metric", "needs no score"], range=["circle", "square"]),
-        ),
-    )
-    zero = alt.Chart(alt.InlineData([{"at": 0}])).mark_rule(color="#999").encode(x="at:Q")
-    said = "; ".join(f"{name} {value}" for name, value in zip(order, data["value"], strict=True))
-    chart = alt.layer(zero, *([bars] if data["low"].notna().any() else []), dots).properties(
-        height=max(60, ROW * len(data)), description=f"{title}: {said}"
-    )
-    return _spec(chart)
+    return specification(chart, data)
 
 
 def beside_published(pairs: pd.DataFrame) -> dict[str, Any] | None:
@@ -259,7 +186,7 @@ def beside_published(pairs: pd.DataFrame) -> dict[str, Any] | None:
     ]
     line = alt.Chart(alt.InlineData([{"at": end} for end in ends])).mark_line(color="#999", strokeDash=[4, 4])
     dots = (
-        alt.Chart(_values(data))
+        alt.Chart(ROWS)
         .mark_point(filled=True, size=55, opacity=0.75)
         .encode(
             x=alt.X("theirs:Q", title="gain printed in the paper (%)"),
@@ -278,7 +205,7 @@ def beside_published(pairs: pd.DataFrame) -> dict[str, Any] | None:
         height=340,
         description=f"{len(data)} gains of this study against those printed; the table below has the numbers.",
     )
-    return _spec(chart)
+    return specification(chart, data)
 
 
 def sizes_chart(sizes: dict[str, Any]) -> dict[str, Any] | None:
@@ -292,7 +219,7 @@ def sizes_chart(sizes: dict[str, Any]) -> dict[str, Any] | None:
     ]
     said = "; ".join(f"{row['from']:.0f} to {row['to']:.0f}: {row['images']}" for row in rows)
     chart = (
-        alt.Chart(alt.InlineData(rows), height=150)
+        alt.Chart(ROWS, height=150)
         .mark_bar(color=BLUE, stroke="white")
         .encode(
             x=alt.X("from:Q", title="longer side (pixels)", scale=alt.Scale(zero=False, nice=False)),
@@ -302,7 +229,7 @@ def sizes_chart(sizes: dict[str, Any]) -> dict[str, Any] | None:
         )
         .properties(description=f"Images by longer side in pixels: {said}")
     )
-    return _spec(chart)
+    return specification(chart, rows)
 
 
 def _relation(row: dict[str, Any]) -> str:
@@ -322,29 +249,3 @@ def _line_colours(order: list[str]) -> list[str]:
             found.append(hues[number % len(hues)])
             number += 1
     return found
-
-
-def _values(data: pd.DataFrame) -> alt.InlineData:
-    """Rows inside the specification, without those cells that are empty."""
-    rows = data.to_dict("records")
-    return alt.InlineData(
-        [{name: value for name, value in row.items() if words.known(value)} for row in rows]
-    )
-
-
-def _spec(chart: alt.LayerChart | alt.Chart) -> dict[str, Any]:
-    """The specification; the page sets its width, and its fonts are the page's."""
-    text = {
-        "labelFont": FONT,
-        "titleFont": FONT,
-        "labelFontSize": 12,
-        "titleFontSize": 12,
-        "titleFontWeight": "normal",
-    }
-    styled = chart.configure(font=FONT).configure_axis(
-        **text, grid=True, gridColor="#eee", labelColor=INK, titleColor="#555"
-    )
-    styled = styled.configure_legend(labelFont=FONT, labelFontSize=12, titleFont=FONT).configure_view(
-        stroke=None
-    )
-    return styled.to_dict(validate=False)

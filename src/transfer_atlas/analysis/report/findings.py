@@ -27,10 +27,8 @@ MARKS = {"holds": "\N{CHECK MARK}", "does_not_hold": "\N{MULTIPLICATION SIGN}", 
 
 
 def findings(study: ReportedStudy) -> list[dict[str, Any]]:
-    """Each finding with its measurable parts; parts that neither side could measure are left out."""
-    ours = study.tables["findings"]
-    key = ["finding", "part", "regime"]
-    theirs = pd.DataFrame(columns=ours.columns)
+    """Each finding of the paper with its measurable parts, beside what the printed cells say."""
+    theirs = None
     if study.published is not None:
         theirs = findings_table(
             published_gains(study.published),
@@ -39,7 +37,14 @@ def findings(study: ReportedStudy) -> list[dict[str, Any]]:
             same_images=SAME_IMAGES,
             members=MULTI_SOURCES,
         )
-    of_theirs = {tuple(row[name] for name in key): row for row in theirs.to_dict("records")}
+    return told_findings(study.tables["findings"], theirs)
+
+
+def told_findings(ours: pd.DataFrame, theirs: pd.DataFrame | None = None) -> list[dict[str, Any]]:
+    """Rows of a table of findings as the page shows them; parts that neither side could measure are left out."""
+    key = ["finding", "part", "regime"]
+    others = [] if theirs is None else theirs.to_dict("records")
+    of_theirs = {tuple(row[name] for name in key): row for row in others}
     found = []
     for name, group in ours.groupby("finding", sort=True):
         parts = []
@@ -66,7 +71,7 @@ def findings(study: ReportedStudy) -> list[dict[str, Any]]:
             )
         found.append(
             {
-                "finding": f"A{int(str(name)[1:])}",
+                "finding": f"{str(name)[0]}{int(str(name)[1:])}",
                 "statement": group["statement"].iloc[0],
                 "parts": parts,
                 "verdicts": _counts(group["verdict"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from transfer_atlas.analysis.report import words
+from transfer_atlas.analysis.report.cells import number, signed
 from transfer_atlas.analysis.report.study import ReportedStudy
 from transfer_atlas.analysis.tables.transfers import PLAIN
 
@@ -42,29 +43,16 @@ def _mean(row: dict[str, Any]) -> dict[str, Any]:
         "tasks": row["tasks"],
         "regime": words.in_words(row["regime"]),
         "metric": words.in_words(row["metric"]) if words.known(row["metric"]) else "",
-        "mean": _number(row, "mean", "low", "high", signs=False),
+        "mean": number(row, "mean", words.metric_value, ("low", "high")),
         "difference": {"text": "", "interval": "", "order": 0.0}
         if plain
-        else _number(row, "difference", "difference_low", "difference_high"),
+        else number(row, "difference", signed(3)),
         "better": "" if plain or not words.known(row["better"]) else f"{100 * row['better']:.0f} %",
-        "score_change": _number(row, "score_change", "score_change_low", "score_change_high"),
+        "score_change": number(row, "score_change", signed(3)),
         "both_rise": f"{100 * row['both_rise']:.0f} %" if words.known(row["both_rise"]) else "",
         "targets": int(row["targets"]),
         "failed": int(row["failed"]),
     }
-
-
-def _number(row: dict[str, Any], value: str, low: str, high: str, signs: bool = True) -> dict[str, Any]:
-    """A number with its interval as the page shows it, and what it is sorted by."""
-    if not words.known(row[value]):
-        return {"text": "\N{EN DASH}", "interval": "", "order": -1e9}
-
-    def shown(number: float) -> str:
-        return words.signed(number, 3) if signs else words.metric_value(number)
-
-    known = words.known(row[low]) and words.known(row[high])
-    told = f"{shown(row[low])} to {shown(row[high])}" if known else ""
-    return {"text": shown(row[value]), "interval": told, "order": float(row[value])}
 
 
 def _transfer(study: ReportedStudy, shown: set[str], row: dict[str, Any]) -> dict[str, Any]:

@@ -8,11 +8,17 @@ import pandas as pd
 
 from transfer_atlas.analysis.figures import style
 from transfer_atlas.analysis.report import words
-from transfer_atlas.analysis.report.charts import metrics_chart
+from transfer_atlas.analysis.report.cells import number
+from transfer_atlas.analysis.report.interval_chart import interval_chart
+from transfer_atlas.analysis.report.predicted import STATISTIC
 from transfer_atlas.analysis.report.printed import track_records
+from transfer_atlas.analysis.report.relationships import relationships
+from transfer_atlas.analysis.report.source_pools import source_pools
 from transfer_atlas.analysis.report.study import ReportedStudy
+from transfer_atlas.analysis.report.target_selection import target_selection
+from transfer_atlas.analysis.report.vega import BLUE, ORANGE
 
-STATISTIC = "weighted_kendall"
+KINDS = {"metric": (BLUE, "circle"), "needs no score": (ORANGE, "square")}
 
 
 def metrics(study: ReportedStudy) -> dict[str, Any] | None:
@@ -30,7 +36,7 @@ def metrics(study: ReportedStudy) -> dict[str, Any] | None:
         ]
         common = rows[rows["pairs_used"] == "common"]
         shown = common if common["value"].notna().any() else rows[rows["pairs_used"] == "all"]
-        chart = metrics_chart(shown, STATISTIC)
+        chart = metrics_chart(shown)
         if chart is None:
             continue
         used = (
@@ -42,8 +48,29 @@ def metrics(study: ReportedStudy) -> dict[str, Any] | None:
         "failed": _failed(study.tables["scores"]),
         "distances": _distances(study.tables["domain_distances"]),
         "printed": track_records(study),
+        "selection": target_selection(study),
+        "pools": source_pools(study),
+        "relationships": relationships(study),
         "links": by_target_figures(study),
     }
+
+
+def metrics_chart(evaluation: pd.DataFrame) -> dict[str, Any] | None:
+    """How well each metric ranks the sources of a given target, with intervals over targets, the best on top.
+
+    evaluation: rows of `metric_evaluation` of one regime, task type and set of pairs.
+    """
+    ranked = evaluation[evaluation["statistic"] == STATISTIC].sort_values("value", ascending=False)
+    rows = [
+        {
+            "name": words.metric_in_words(row["metric"]),
+            "kind": "needs no score" if row["is_baseline"] else "metric",
+        }
+        | {name: row[name] for name in ("value", "low", "high")}
+        for row in ranked.to_dict("records")
+    ]
+    title = "weighted Kendall tau for a given target, mean over targets, 95 % interval"
+    return interval_chart(rows, title, KINDS, row_title="metric")
 
 
 def by_target_figures(study: ReportedStudy) -> int:
@@ -75,13 +102,8 @@ def _rows(shown: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _number(of: pd.DataFrame, statistic: str) -> dict[str, Any]:
-    if statistic not in of.index or not words.known(of.loc[statistic, "value"]):
-        return {"text": "\N{EN DASH}", "interval": "", "order": -1e9}
-    row = of.loc[statistic]
-    told = ""
-    if words.known(row["low"]) and words.known(row["high"]):
-        told = f"{words.signed(row['low'], 2)} to {words.signed(row['high'], 2)}"
-    return {"text": words.signed(row["value"], 2), "interval": told, "order": float(row["value"])}
+    row = of.loc[statistic].to_dict() if statistic in of.index else {"value": None}
+    return number(row, "value", ends=("low", "high"))
 
 
 def _failed(scores: pd.DataFrame) -> list[dict[str, Any]]:

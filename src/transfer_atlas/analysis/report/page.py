@@ -14,6 +14,7 @@ from transfer_atlas.analysis.report import words
 from transfer_atlas.analysis.report.answers import answers, next_steps, seeds_of
 from transfer_atlas.analysis.report.atdt import atdt
 from transfer_atlas.analysis.report.charts import effects_chart
+from transfer_atlas.analysis.report.combinations import combinations
 from transfer_atlas.analysis.report.datasets import dataset_pages
 from transfer_atlas.analysis.report.elsewhere import elsewhere
 from transfer_atlas.analysis.report.findings import findings
@@ -24,6 +25,7 @@ from transfer_atlas.analysis.report.overview import overview
 from transfer_atlas.analysis.report.pictures import budget_of, gallery
 from transfer_atlas.analysis.report.published import beside
 from transfer_atlas.analysis.report.study import ReportedStudy, relative
+from transfer_atlas.analysis.report.subtasks import subtasks
 from transfer_atlas.analysis.report.targets import target_pages
 
 PAGE_FILES = files("transfer_atlas.analysis.report") / "page_files"
@@ -66,6 +68,8 @@ def report_as_html(study: ReportedStudy) -> str:
         datasets=datasets,
         metrics=metrics(study),
         methods=methods(study),
+        combinations=combinations(study),
+        subtasks=subtasks(study),
         elsewhere=elsewhere(study),
         findings=findings(study),
         published=beside(study),

@@ -31,11 +31,11 @@ def task_relationships_table(pairs: pd.DataFrame) -> pd.DataFrame:
     the sources of all targets the same.
     """
     rows = []
-    for regime, metric, scores in _matrices(pairs):
+    for regime, metric, scores in matrices(pairs):
         known, correlations = correlations_of(scores)
         if len(known) < FEWEST_TARGETS:
             continue
-        tree = linkage(squareform(1 - correlations, checks=False), method="average")
+        tree = tree_of(correlations)
         order = leaves_list(tree)
         clusters = _clusters(tree, order)
         others = correlations - 2 * np.eye(len(known))
@@ -59,10 +59,10 @@ def task_relationships_table(pairs: pd.DataFrame) -> pd.DataFrame:
 
 def relationship_agreement_table(pairs: pd.DataFrame, relationships: pd.DataFrame) -> pd.DataFrame:
     """The table `relationship_agreement` of scored pairs and their table `task_relationships`."""
-    matrices = {(regime, metric): scores for regime, metric, scores in _matrices(pairs)}
+    found_by = {(regime, metric): scores for regime, metric, scores in matrices(pairs)}
     rows = []
-    for (regime, metric), scores in matrices.items():
-        measured = matrices.get((regime, MEASURED))
+    for (regime, metric), scores in found_by.items():
+        measured = found_by.get((regime, MEASURED))
         if metric == MEASURED or measured is None:
             continue
         both = sorted(set(scores.index) & set(measured.index))
@@ -107,7 +107,12 @@ def correlations_of(scores: pd.DataFrame) -> tuple[list[str], np.ndarray]:
     return [str(scores.index[row]) for row in kept], found[np.ix_(kept, kept)]
 
 
-def _matrices(pairs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+def tree_of(correlations: np.ndarray) -> np.ndarray:
+    """The tree of targets by their correlations (t, t), as `scipy.cluster.hierarchy.linkage` gives it (t - 1, 4)."""
+    return linkage(squareform(1 - correlations, checks=False), method="average")
+
+
+def matrices(pairs: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Scores as targets x sources by regime and metric, and as measured by gains; names sorted."""
     scored = pairs[~pairs["metric"].isin(BASELINE_RANKERS)]
     for regime, of_regime in scored.groupby("regime", sort=True):
