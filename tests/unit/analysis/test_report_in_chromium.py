@@ -1,10 +1,13 @@
 """The report in a real browser: no error, sorting, filtering, hovering, keys, a phone, grey paper, a time limit."""
 
 import os
+import re
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from report_examples import HOSTILE, reported_study
+from report_sections import study_of_sections
 
 from transfer_atlas.analysis.report.page import write_report
 
@@ -35,6 +38,13 @@ def page_file(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def sections(tmp_path_factory):
+    study = study_of_sections(tmp_path_factory.mktemp("sections"))
+    write_report(study, study.place / "report.html")
+    return study.place / "report.html"
+
+
+@pytest.fixture(scope="module")
 def browser():
     with sync_api.sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
@@ -42,11 +52,11 @@ def browser():
         started.close()
 
 
-@pytest.fixture
-def tab(browser, page_file):
+@contextmanager
+def opened(browser, page_file, width=1400):
     """A tab without network; anything that the page complains of fails the test."""
     said = []
-    context = browser.new_context(viewport={"width": 1400, "height": 900}, offline=True)
+    context = browser.new_context(viewport={"width": width, "height": 900}, offline=True)
     tab = context.new_page()
     tab.set_default_timeout(120_000)
     tab.on(
@@ -60,6 +70,12 @@ def tab(browser, page_file):
     yield tab
     context.close()
     assert said == []
+
+
+@pytest.fixture
+def tab(browser, page_file):
+    with opened(browser, page_file) as tab:
+        yield tab
 
 
 def go(tab, name):
@@ -76,6 +92,23 @@ def test_every_page_shows_itself_alone_and_all_charts_are_drawn(tab):
             chart.scroll_into_view_if_needed()
             chart.locator("svg").wait_for()
     assert HOSTILE in tab.locator("#target-segmentation-camvid").text_content()  # as text: no dialog came up
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_sections_that_some_studies_have_are_drawn_on_wide_and_narrow_screens(browser, sections, width):
+    with opened(browser, sections, width) as tab:
+        for name, charts in (("metrics", 5), ("combinations", 4), ("subtasks", 1)):
+            go(tab, name)
+            drawn = tab.locator(".vega:visible").all()
+            assert len(drawn) == charts
+            for chart in drawn:
+                chart.scroll_into_view_if_needed()
+                chart.locator("svg").wait_for()
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width, name
+            assert tab.locator("nav a[aria-current]").get_attribute("href") == f"#{name}"
+        go(tab, "metrics")
+        labels = tab.locator(".vega:visible").nth(3).locator("svg").text_content()
+        assert all(re.search(rf"{place}\s+segmentation", labels) for place in range(1, 7))  # none is left out
 
 
 def test_a_heading_sorts_the_targets_and_the_filter_keeps_some(tab):

@@ -20,6 +20,7 @@ from transfer_atlas.analysis.report.vega import BLUE, GREY, ORANGE
 from transfer_atlas.analysis.tables.files import read_table
 
 FOLDER = "combinations"  # beside the report, a folder for each set of targets that was asked for
+START_NAMES = {"single": "one source", "proposed": "highest together", "lowest": "lowest together"}
 KINDS = {
     "single": (BLUE, "circle"),
     "proposed": (ORANGE, "diamond"),
@@ -54,21 +55,10 @@ def combination(
     return {
         "name": ", ".join(targets),
         "answers": [_answer(target, fusions, gains, proposals.get(target, []), shown) for target in targets],
-        "gains_chart": interval_chart(
-            [_bar(row) for row in gains[gains["target"] != EVERY].to_dict("records")],
-            "gain over ILSVRC (%), 95 % interval over seeds",
-            KINDS,
-            marks=(-2, 2),
-            decimals=1,
-        ),
+        "gains_charts": [(target, chart) for target in targets if (chart := _gains_chart(target, gains))],
         "gains": [_gain(row) for row in gains.to_dict("records")],
         "summary": [_summary(row) for row in tables["fusion_summary"].to_dict("records")],
-        "probes_chart": interval_chart(
-            [_probe_bar(row, len(targets)) for row in _by_accuracy(fusions)],
-            "accuracy of a linear probe on images held out (%), 95 % interval over splits",
-            KINDS,
-            decimals=1,
-        ),
+        "probes_charts": [(target, chart) for target in targets if (chart := _probes_chart(target, fusions))],
         "fusions": [_fusion(row) for row in _by_accuracy(fusions)],
         "failed": _failed(tables["joint_transfers"]),
     }
@@ -135,14 +125,25 @@ def _gain(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _bar(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": f"{row['target']}: {row['start']}",
-        "value": row["gain"],
-        "low": row["low"],
-        "high": row["high"],
-        "kind": row["start"],
-    }
+def _gains_chart(target: str, gains: pd.DataFrame) -> dict[str, Any] | None:
+    own = gains[gains["target"] == target].sort_values("gain", ascending=False)
+    rows = [
+        {"name": START_NAMES[row["start"]], "value": row["gain"], "kind": row["start"]}
+        | {end: row[end] for end in ("low", "high")}
+        for row in own.to_dict("records")
+    ]
+    title = "gain over ILSVRC (%); 95 % interval over seeds"
+    return interval_chart(rows, title, KINDS, marks=(-2, 2), row_title="start", decimals=1)
+
+
+def _probes_chart(target: str, fusions: pd.DataFrame) -> dict[str, Any] | None:
+    rows = [
+        {"name": _fusion_name(row), "value": row["accuracy"], "kind": row["pool"]}
+        | {end: row[end] for end in ("low", "high")}
+        for row in _by_accuracy(fusions[fusions["target"] == target])
+    ]
+    title = "accuracy of a linear probe (%); on images held out; 95 % interval over splits"
+    return interval_chart(rows, title, KINDS, row_title="features of", from_zero=False, decimals=1)
 
 
 def _by_accuracy(fusions: pd.DataFrame) -> list[dict[str, Any]]:
@@ -157,16 +158,6 @@ def _fusion_name(row: dict[str, Any]) -> str:
         return words.source_in_words(row["source"])
     weighting = {"otce": "OTCE", "equal": "equal"}[row["weighting"]]
     return f"{row['pool']} {len(row['sources'])}, {row['how']}, {weighting} weights"
-
-
-def _probe_bar(row: dict[str, Any], targets: int) -> dict[str, Any]:
-    return {
-        "name": (f"{row['target']}: " if targets > 1 else "") + _fusion_name(row),
-        "value": row["accuracy"],
-        "low": row["low"],
-        "high": row["high"],
-        "kind": row["pool"],
-    }
 
 
 def _fusion(row: dict[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def told_findings(ours: pd.DataFrame, theirs: pd.DataFrame | None = None) -> lis
                     "theirs": None if other is None else _side(other),
                     "printed": ""
                     if not words.known(row["printed"])
-                    else f"{row['printed']:g} {_unit(row['unit'])}".strip(),
+                    else f"{row['printed']:.3g} {_unit(row['unit'])}".strip(),
                     "measured": measured[0],
                 }
             )
@@ -111,7 +111,7 @@ def _unit(unit: str) -> str:
 
 
 def _decimals(row: dict[str, Any]) -> int:
-    return 2 if row["unit"] == "tau" else 1
+    return {"tau": 2, "Dice": 3}.get(row["unit"], 1)
 
 
 def _counts(verdicts: pd.Series) -> list[tuple[str, str, int]]:

@@ -19,6 +19,7 @@ def interval_chart(
     *,
     marks: Sequence[float] = (),
     row_title: str = "row",
+    from_zero: bool = True,
     decimals: int = 2,
     unit: str = "",
 ) -> dict[str, Any] | None:
@@ -26,7 +27,8 @@ def interval_chart(
 
     rows: `name`, `value`, `low`, `high` (both missing where there is no interval) and `kind`, one of `kinds`; `told`
     where the words for value and interval are others than these. kinds: colour and shape of each; marks: where dashed
-    lines stand beside the line at 0; row_title: what a row is, for who points at it.
+    lines stand beside the line at 0; row_title: what a row is, for who points at it; from_zero: whether 0 is of any
+    meaning, and has its line. A title is broken at semicolons, for narrow screens.
     """
     shown = [row for row in rows if words.known(row["value"])]
     if not shown:
@@ -64,14 +66,18 @@ def interval_chart(
     base = alt.Chart(ROWS).encode(
         y=alt.Y("name:N", sort=order, title=None, axis=alt.Axis(ticks=False, domain=False)), tooltip=tooltip
     )
-    bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=title), x2="high:Q", color=colour)
+    of_x = {"title": title.split("; "), "scale": alt.Scale(zero=from_zero)}
+    bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", **of_x), x2="high:Q", color=colour)
     dots = base.mark_point(filled=True, size=70, opacity=1).encode(
-        x=alt.X("value:Q", title=title), color=colour, shape=shape
+        x=alt.X("value:Q", **of_x), color=colour, shape=shape
     )
-    lines = [alt.Chart(alt.InlineData([{"at": 0}])).mark_rule(color="#999").encode(x="at:Q")]
+    lines = []
+    if from_zero:
+        zero = alt.Chart(alt.InlineData([{"at": 0}]))
+        lines.append(zero.mark_rule(color="#999").encode(x=alt.X("at:Q", **of_x)))
     if marks:
         dashed = alt.Chart(alt.InlineData([{"at": mark} for mark in marks]))
-        lines.append(dashed.mark_rule(strokeDash=[3, 3], color="#bbb").encode(x="at:Q"))
+        lines.append(dashed.mark_rule(strokeDash=[3, 3], color="#bbb").encode(x=alt.X("at:Q", **of_x)))
     said = "; ".join(f"{name} {text}" for name, text in zip(data["name"], data["told"], strict=True))
     chart = alt.layer(*lines, *([bars] if data["low"].notna().any() else []), dots).properties(
         height=max(60, ROW * len(order)), description=f"{title}: {said}"

@@ -47,7 +47,11 @@ def report_as_html(study: ReportedStudy) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"words": words.in_words, "anchor": lambda name, kind: words.anchor(kind, name)}
+    environment.filters |= {
+        "words": words.in_words,
+        "lower_first": lambda text: text[:1].lower() + text[1:],
+        "anchor": lambda name, kind: words.anchor(kind, name),
+    }
     targets, datasets = target_pages(study), dataset_pages(study)
     effects = study.tables["effects"]
     return environment.get_template("report.html").render(

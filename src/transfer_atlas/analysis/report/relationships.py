@@ -20,7 +20,7 @@ from transfer_atlas.analysis.tables.scores import scored_pairs
 from transfer_atlas.analysis.tables.task_relationships import MEASURED, correlations_of, matrices, tree_of
 
 TREE = 0.35  # of the map's width, for the tree beside it
-MOST_NUMBERS = 12  # targets, up to which a cell has room for its number
+MOST_NUMBERS = 8  # targets, up to which a cell has room for its number
 CELL = 26  # pixels of a row
 
 
@@ -53,7 +53,7 @@ def relationships(study: ReportedStudy) -> list[dict[str, Any]]:
 
 
 def _name(metric: str) -> str:
-    return "as measured" if metric == MEASURED else f"by {words.metric_in_words(metric)}"
+    return "As measured" if metric == MEASURED else f"By {words.metric_in_words(metric)}"
 
 
 def _map(metric: str, rows: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any]:
@@ -106,37 +106,48 @@ def relationship_chart(names: list[str], correlations: np.ndarray, order: list[s
     ]
     labels = f"{json.dumps(order)}[datum.value - 1]"
     places = list(range(1, size + 1))
-    y = alt.Y(
-        "y0:Q",
-        title=None,
-        scale=alt.Scale(domain=[size + 0.5, 0.5], nice=False),
-        axis=alt.Axis(
-            values=places, labelExpr=f"datum.value + '  ' + {labels}", grid=False, ticks=False, domain=False
-        ),
-    )
     width = max(1.5, TREE * size)
-    x = alt.X(
-        "x0:Q",
-        title="target by its number; right of the map, the tree",
-        scale=alt.Scale(domain=[0.5, size + 0.7 + width], nice=False),
-        axis=alt.Axis(values=places, format="d", grid=False, ticks=False, domain=False),
-    )
-    shades = alt.Scale(domain=[-1, 0, 1], range=["#d55e00", "#ffffff", "#0072b2"])
+    # Every layer says the same of the two axes: what one leaves out, Vega-Lite takes from its defaults.
+    of_y = {
+        "title": None,
+        "scale": alt.Scale(domain=[size + 0.5, 0.5], nice=False),
+        "axis": alt.Axis(
+            values=places,
+            labelExpr=f"datum.value + '  ' + {labels}",
+            labelOverlap=False,
+            grid=False,
+            ticks=False,
+            domain=False,
+        ),
+    }
+    of_x = {
+        "title": ["target by its number", "right of the map, the tree"],
+        "scale": alt.Scale(domain=[0.5, size + 0.7 + width], nice=False),
+        "axis": alt.Axis(values=places, format="d", grid=False, ticks=False, domain=False),
+    }
+    # Dark for what goes against each other, as in the maps of gains: it can be read in grey.
+    shades = alt.Scale(domain=[-1, 0, 1], range=["#673589", "#ffffff", "#54b55c"], interpolate="rgb")
     base = alt.Chart(ROWS)
     squares = base.mark_rect(stroke="white").encode(
-        x=x,
+        x=alt.X("x0:Q", **of_x),
         x2="x1:Q",
-        y=y,
+        y=alt.Y("y0:Q", **of_y),
         y2="y1:Q",
         color=alt.Color(
-            "correlation:Q", title="Spearman's correlation", scale=shades, legend=alt.Legend(orient="top")
+            "correlation:Q",
+            title="Spearman's correlation",
+            scale=shades,
+            legend=alt.Legend(orient="top"),
         ),
         tooltip=["first:N", "second:N", "correlation:Q"],
     )
     layers = [squares]
     if size <= MOST_NUMBERS:
-        pale = alt.condition("abs(datum.correlation) > 0.7", alt.value("white"), alt.value(INK))
-        layers.append(base.mark_text(fontSize=10).encode(x="x:Q", y="y:Q", text="text:N", color=pale))
+        ink = alt.condition("datum.correlation < -0.5", alt.value("white"), alt.value(INK))
+        numbers = base.mark_text(fontSize=9)
+        layers.append(
+            numbers.encode(x=alt.X("x:Q", **of_x), y=alt.Y("y:Q", **of_y), text="text:N", color=ink)
+        )
     # Of each pair of branches three strokes, as scipy draws them; their height, 1 minus correlation, goes to the right.
     drawn = dendrogram(tree_of(correlations), no_plot=True)
     strokes = [
@@ -147,7 +158,7 @@ def relationship_chart(names: list[str], correlations: np.ndarray, order: list[s
     tree = (
         alt.Chart(alt.InlineData(strokes))
         .mark_line(color=INK, strokeWidth=1.3)
-        .encode(x="at:Q", y="leaf:Q", detail="pair:N", order="step:O")
+        .encode(x=alt.X("at:Q", **of_x), y=alt.Y("leaf:Q", **of_y), detail="pair:N", order="step:O")
     )
     nearest = "; ".join(
         f"{name} and {names[int(others.argmax())]} {words.signed(float(others.max()), 2)}"

@@ -11,9 +11,9 @@ from transfer_atlas.analysis.report.predicted import best_metric
 from transfer_atlas.analysis.report.study import ReportedStudy
 from transfer_atlas.analysis.report.vega import BLUE, GREY, ORANGE
 
-FILTERS = {  # in words, colour and shape
-    "prior": ("what the prior expects most of", BLUE, "circle"),
-    "relations": ("relations to the target", ORANGE, "diamond"),
+FILTERS = {  # in a word, colour and shape
+    "prior": ("prior", BLUE, "circle"),
+    "relations": ("relations", ORANGE, "diamond"),
     "relations_and_prior": ("both", GREY, "square"),
 }
 
@@ -38,7 +38,7 @@ def source_pools(study: ReportedStudy) -> list[dict[str, Any]]:
             }
             for row in rows.sort_values(["change", "metric", "filter"]).to_dict("records")
         ]
-        title = "rank displacement, filtered less full pool: below 0 is better; 95 % interval over targets"
+        title = "rank displacement; filtered less full pool; below 0 is better; 95 % interval over targets"
         kinds = {said: (colour, shape) for said, colour, shape in FILTERS.values()}
         blocks.append(
             {
@@ -54,7 +54,7 @@ def source_pools(study: ReportedStudy) -> list[dict[str, Any]]:
 
 def _answer(row: dict[str, Any]) -> dict[str, Any]:
     low, high = row["change_low"], row["change_high"]
-    verdict = "whether it ranks better is not known: fewer than six targets"
+    verdict = "whether it ranks better is not known"
     if words.known(low) and words.known(high):
         verdict = (
             "the ranking gets better"

@@ -32,7 +32,7 @@ def subtasks(study: ReportedStudy) -> dict[str, Any] | None:
     for regime in study.regimes:
         rows = by_relation(transfers[transfers["regime"] == regime])
         if rows:
-            title = "Dice less that of the target's own baseline, mean over targets, 95 % interval"
+            title = "Dice less that of the target's own baseline; mean over targets, 95 % interval"
             chart = interval_chart(rows, title, FAMILIES, row_title="relation", decimals=3)
             blocks.append({"regime": regime, "chart": chart, "rows": list(map(_relation, rows))})
     shown = set(study.tables["gains"]["target"])
@@ -62,7 +62,7 @@ def by_relation(transfers: pd.DataFrame) -> list[dict[str, Any]]:
         low, high = mean_interval(of_target["gained"].to_numpy(float), seed=0)
         rows.append(
             {
-                "name": f"{words.in_words(classes)} classes, {words.in_words(inputs)} inputs",
+                "name": f"{words.in_words(classes)}, {words.in_words(inputs)} inputs",
                 "kind": family,
                 "value": float(of_target["gained"].mean()),
                 "low": low,

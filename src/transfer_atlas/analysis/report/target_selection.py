@@ -29,7 +29,7 @@ def target_selection(study: ReportedStudy) -> list[dict[str, Any]]:
             | {name: row[name] for name in ("value", "low", "high")}
             for row in ranked.to_dict("records")
         ]
-        title = "weighted Kendall tau of score and measured metric over targets, 95 % interval"
+        title = "weighted Kendall tau of score and measured metric; over targets, 95 % interval"
         of = group.set_index(["metric", "statistic"]).to_dict("index")
         rows = [
             {
