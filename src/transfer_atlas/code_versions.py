@@ -19,6 +19,7 @@ import ast
 import contextlib
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,12 +35,13 @@ from transfer_atlas.store.keys import canonical
 PACKAGE = Path(__file__).resolve().parent
 RECORD = PACKAGE / "code_versions.yaml"
 COMMAND = "transfer-atlas code declare"
+SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, where PyYAML was built with it
 
 
 def read_record(path: Path = RECORD) -> dict[str, Any]:
     """The declared stages: name -> {version, roots, fingerprint}; and files without effect on results."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER)
     except yaml.YAMLError as error:
         first = " ".join(str(error).split())[:120]
         raise CodeVersionError(
@@ -76,7 +78,7 @@ def fingerprint(modules: Iterable[str], package: Path = PACKAGE) -> str:
     """Hash of what some files do: comments, docstrings and formatting do not count; YAML counts by its contents."""
     digest = hashlib.sha256()
     for path in sorted(package / module for module in modules):
-        digest.update(f"{path.relative_to(package).as_posix()}\0{_facts(path).meaning}\0".encode())
+        digest.update(f"{path.relative_to(package).as_posix()}\0{_facts(path, package).meaning}\0".encode())
     return digest.hexdigest()[:16]
 
 
@@ -85,7 +87,7 @@ def imported(path: Path, package: Path = PACKAGE) -> list[Path]:
     if path.suffix != ".py":
         return []
     found = []
-    for name in _facts(path).imports:
+    for name in _facts(path, package).imports:
         top, *parents, last = name.split(".") if "." in name else [name, ""]
         if top != package.name:
             continue
@@ -105,19 +107,23 @@ class _Facts:
 
 
 class _Memory:
-    """Facts of files, kept between processes in the user's cache: parsing all code takes seconds, a look does not."""
+    """What is known of a package's code, kept between processes in the user's cache: parsing all of it takes seconds,
+    a look at its files does not. Facts of each file; and which stages were found to be as declared, with all files and
+    the record as they are.
+    """
 
-    def __init__(self) -> None:
-        self.path = cache_folder() / "code.json"
-        self.known: dict[str, Any] | None = None
+    def __init__(self, package: Path) -> None:
+        self.package = package
+        name = hashlib.sha256(str(package).encode()).hexdigest()[:16]
+        self.path = cache_folder() / "code" / f"{name}.json"
+        content = _remembered(self.path)
+        self.known = _mapping(content.get("files"))
+        self.agreed = _mapping(content.get("agreed"))
         self.changed = False
 
     def facts(self, path: Path) -> _Facts:
         """Facts of a file, from memory if it is the file that they were taken of."""
-        if self.known is None:
-            self.known = _remembered(self.path)
-        status = path.stat()
-        stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, FORM]
+        stamp = _stamp(path.stat())
         entry = self.known.get(str(path))
         if not (isinstance(entry, list) and len(entry) == 3 and entry[0] == stamp):
             text = path.read_text(encoding="utf-8")
@@ -126,22 +132,68 @@ class _Memory:
             self.known[str(path)], self.changed = entry, True
         return _Facts(str(entry[1]), tuple(entry[2]))
 
+    def state(self, record: dict[str, Any]) -> str:
+        """A hash of the record and of what a look at the package's files tells."""
+        digest = hashlib.sha256(canonical(record).encode())
+        for folder, folders, files in os.walk(self.package):
+            folders[:] = sorted(each for each in folders if each != "__pycache__")
+            for name in sorted(files):
+                if name.endswith(COUNTED):
+                    path = Path(folder, name)
+                    digest.update(f"{path}\0{_stamp(path.stat())}\0".encode())
+        return digest.hexdigest()
+
+    def agreeing(self, state: str) -> set[str]:
+        """Stages that were found to be as declared when record and files were as they are."""
+        stages = self.agreed.get(state)
+        return set(map(str, stages)) if isinstance(stages, list) else set()
+
+    def agree(self, state: str, stages: Iterable[str]) -> None:
+        """Note that some stages are as declared."""
+        self.agreed, self.changed = {state: sorted(self.agreeing(state).union(stages))}, True
+
     def keep(self) -> None:
-        """Write down what is new; nothing where the cache cannot be written."""
-        if self.changed and self.known is not None:
-            self.changed = False
-            with contextlib.suppress(OSError):
-                write_json(
-                    self.path, {path: entry for path, entry in self.known.items() if Path(path).exists()}
-                )
+        """Write down what is new, and forget packages that are gone; nothing where the cache cannot be written."""
+        if not self.changed:
+            return
+        self.changed = False
+        with contextlib.suppress(OSError):
+            new = not self.path.exists()
+            files = {path: entry for path, entry in self.known.items() if Path(path).exists()}
+            content = {"package": str(self.package), "files": files, "agreed": self.agreed}
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.path, content)
+            if new:
+                (self.path.parent.parent / "code.json").unlink(
+                    missing_ok=True
+                )  # of earlier versions: of all packages
+                for other in self.path.parent.glob("*.json"):
+                    if not Path(str(_remembered(other).get("package"))).exists():
+                        other.unlink(missing_ok=True)
 
 
-_MEMORY = _Memory()
+_MEMORIES: dict[Path, _Memory] = {}
+COUNTED = (".py", ".yaml", ".txt")  # files that can belong to a stage
 FORM = 1  # of the facts: raised when what is kept of a file changes
 
 
-def _facts(path: Path) -> _Facts:
-    return _MEMORY.facts(path)
+def _memory(package: Path) -> _Memory:
+    if package not in _MEMORIES:
+        _MEMORIES[package] = _Memory(package)
+    return _MEMORIES[package]
+
+
+def _facts(path: Path, package: Path) -> _Facts:
+    return _memory(package).facts(path)
+
+
+def _stamp(status: os.stat_result) -> list[int]:
+    """What changes when a file changes; the time of change of its inode cannot be set back by hand."""
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, FORM]
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _remembered(path: Path) -> dict[str, Any]:
@@ -149,7 +201,7 @@ def _remembered(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
+    return _mapping(content)
 
 
 def versions(
@@ -167,9 +219,14 @@ def versions(
             f"no code version is declared for {', '.join(missing)} in {RECORD.name}: add the stage with its roots, "
             f"then `{COMMAND} {missing[0]} --results-can-change`."
         )
-    files = stage_modules(chosen, record, package)
-    edited = [s for s in chosen if fingerprint(files[s], package) != declared[s].get("fingerprint")]
-    _MEMORY.keep()
+    memory = _memory(package)
+    state = memory.state(record)
+    unsure = [stage for stage in chosen if stage not in memory.agreeing(state)]
+    files = stage_modules(unsure, record, package) if unsure else {}
+    edited = [s for s in unsure if fingerprint(files[s], package) != declared[s].get("fingerprint")]
+    if unsure:
+        memory.agree(state, set(unsure) - set(edited))
+        memory.keep()
     if edited:
         listed = "\n".join(
             f"  {stage}: {_told_files(declared[stage]['roots'], files[stage])}" for stage in edited
@@ -207,7 +264,7 @@ def declare(stage: str, *, results_can_change: bool, path: Path = RECORD, packag
 def _files(patterns: Iterable[str], package: Path) -> list[Path]:
     files: set[Path] = set()
     for pattern in patterns:
-        found = {path for path in package.glob(pattern) if path.suffix in (".py", ".yaml", ".txt")}
+        found = {path for path in package.glob(pattern) if path.suffix in COUNTED}
         if not found:
             raise CodeVersionError(f"{RECORD.name} names {pattern!r}, which matches no file of the package.")
         files |= found

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from transfer_atlas.datasets import miniature
+from transfer_atlas.datasets.miniature import rendering
 from transfer_atlas.datasets.reading import PreparedDataset
 from transfer_atlas.datasets.writing import write_prepared
 from transfer_atlas.models.backbone import build_backbone
@@ -31,7 +32,7 @@ def miniature_dataset(folder: Path, name: str, train: int, val: int, image_size:
     records = [
         record
         for split, count in (("train", train), ("val", val))
-        for record in miniature.render(name, split, range(count), seed=0, image_size=image_size)
+        for record in rendering.render(name, split, range(count), seed=0, image_size=image_size)
     ]
     write_prepared(folder, miniature.describe(name), records)
     return PreparedDataset.open(folder, cache_bytes=2**26)

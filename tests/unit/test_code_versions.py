@@ -1,6 +1,8 @@
 """Fingerprints of code: what counts as an edit, what planning says then, and that the declared ones are true."""
 
 import ast
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -155,6 +157,49 @@ def test_an_edited_stage_stops_with_both_remedies_until_declared(package):
     assert f"{COMMAND} task --results-can-change" in str(caught.value)
     assert f"{COMMAND} task --results-cannot-change" in str(caught.value)
     assert "task: loss.py, labels.yaml" in str(caught.value)
+
+
+def test_what_agreed_is_not_walked_again_until_a_file_or_the_record_changes(package, tmp_path, monkeypatch):
+    """Every plan, and every job of a cluster, asks several times: a look at the files must do."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.parent / f"{tmp_path.name}_cache"))
+    walks = []
+    walk = code_versions.stage_modules
+    monkeypatch.setattr(code_versions, "stage_modules", lambda *told: walks.append(told) or walk(*told))
+
+    def again() -> int:
+        """How often the imports are walked by another process, with nothing but the cache in common."""
+        code_versions._MEMORIES.clear()
+        walks.clear()
+        assert check(package) == check(package) == {"task": 3}
+        return len(walks)
+
+    assert again() == 1 and again() == 0
+    (package / "loss.py").write_text(LOSS + "# a comment\n")
+    assert again() == 1 and again() == 0
+    (package / "other.py").write_text("")  # perhaps what an import now finds
+    assert again() == 1 and again() == 0
+    status = (package / "loss.py").stat()
+    (package / "loss.py").write_text(LOSS.replace("+ 1", "+ 2") + "# a comment\n")  # of the same size
+    os.utime(package / "loss.py", ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(CodeVersionError):
+        again()
+    with pytest.raises(CodeVersionError):
+        again()
+
+
+def test_of_packages_that_are_gone_nothing_is_kept(package, tmp_path, monkeypatch):
+    cache = tmp_path.parent / f"{tmp_path.name}_cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    gone = cache / "transfer_atlas/code/0123456789abcdef.json"
+    gone.parent.mkdir(parents=True)
+    gone.write_text(json.dumps({"package": str(tmp_path / "gone"), "files": {}, "agreed": {}}))
+    code_versions._MEMORIES.clear()
+    check(package)
+    (kept,) = gone.parent.iterdir()
+    assert json.loads(kept.read_text())["package"] == str(package) and kept != gone
+    kept.write_text("no JSON")
+    code_versions._MEMORIES.clear()
+    assert check(package) == {"task": 3}
 
 
 @pytest.mark.parametrize(("can_change", "version"), [(True, 4), (False, 3)])

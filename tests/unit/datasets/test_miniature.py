@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transfer_atlas.datasets import miniature
+from transfer_atlas.datasets.miniature import rendering
 from transfer_atlas.datasets.prepared import IGNORE_LABEL, DatasetDescription, Record
 from transfer_atlas.errors import ConfigurationError
 
@@ -38,7 +39,7 @@ def first_images() -> dict[str, dict[str, list[Record]]]:
     """The first thirty images of train and 24 of val of every dataset."""
     counts = {"train": 30, "val": 24}
     return {
-        name: {split: miniature.render(name, split, range(n), **SMALL) for split, n in counts.items()}
+        name: {split: rendering.render(name, split, range(n), **SMALL) for split, n in counts.items()}
         for name in NAMES
     }
 
@@ -85,9 +86,9 @@ def test_an_unknown_name_is_answered_with_near_ones():
     image_size=st.sampled_from([32, 48, 96]),
 )
 def test_an_image_depends_on_its_index_only(name, split, indices, seed, image_size):
-    together = miniature.render(name, split, indices, seed=seed, image_size=image_size)
+    together = rendering.render(name, split, indices, seed=seed, image_size=image_size)
     for index, record in zip(reversed(indices), reversed(together), strict=True):
-        (alone,) = miniature.render(name, split, [index], seed=seed, image_size=image_size)
+        (alone,) = rendering.render(name, split, [index], seed=seed, image_size=image_size)
         assert same(record, alone)
         assert record.id == f"{split}_{index:05d}"
         assert record.image.shape == (image_size, image_size, 3)
@@ -95,7 +96,7 @@ def test_an_image_depends_on_its_index_only(name, split, indices, seed, image_si
 
 
 def test_splits_seeds_and_datasets_differ():
-    base = miniature.render("kitti", "train", [0], **SMALL)[0].image
+    base = rendering.render("kitti", "train", [0], **SMALL)[0].image
     others = [
         ("kitti", "val", 0, 0),
         ("kitti", "train", 1, 0),
@@ -104,7 +105,7 @@ def test_splits_seeds_and_datasets_differ():
     ]
     for name, split, index, seed in others:
         assert not np.array_equal(
-            base, miniature.render(name, split, [index], seed=seed, image_size=96)[0].image
+            base, rendering.render(name, split, [index], seed=seed, image_size=96)[0].image
         )
 
 
@@ -136,7 +137,7 @@ def test_every_class_occurs_in_few_images(name, split, first_images):
 
 def test_every_label_of_ilsvrc_occurs():
     classes = miniature.describe("ilsvrc")["classification"]["classes"]
-    records = miniature.render("ilsvrc", "train", range(len(classes)), **SMALL)
+    records = rendering.render("ilsvrc", "train", range(len(classes)), **SMALL)
     assert [r.label for r in records] == list(range(len(classes)))
 
 
@@ -223,7 +224,7 @@ def test_colour_alone_does_not_give_classes_away(name, first_images):
 def test_speed():
     start = time.process_time()
     for name in ("camvid", "coco", "isprs", "sun_rgbd"):
-        miniature.render(name, "train", range(100, 105), seed=3, image_size=96)
+        rendering.render(name, "train", range(100, 105), seed=3, image_size=96)
     assert 20 / (time.process_time() - start) > 8, (
         "images per second; an unloaded core makes several times as many"
     )
@@ -231,9 +232,9 @@ def test_speed():
 
 def test_cities_divide_a_dataset_and_each_shows_every_class():
     indices = range(48)
-    plain = miniature.render("bdd", "train", indices, seed=0, image_size=32)
-    cities = miniature.render("bdd", "train", indices, seed=0, image_size=32, cities=3)
-    one = miniature.render("bdd", "train", [17], seed=0, image_size=32, cities=3)[0]
+    plain = rendering.render("bdd", "train", indices, seed=0, image_size=32)
+    cities = rendering.render("bdd", "train", indices, seed=0, image_size=32, cities=3)
+    one = rendering.render("bdd", "train", [17], seed=0, image_size=32, cities=3)[0]
     assert one.id == cities[17].id and (one.image == cities[17].image).all()
     named = [each.id.partition("_") for each in cities]
     assert [rest for _, _, rest in named] == [each.id for each in plain]

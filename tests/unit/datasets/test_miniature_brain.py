@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from adapter_examples import parse, records_of
 
-from transfer_atlas.datasets import miniature
+from transfer_atlas.datasets.miniature import rendering
 from transfer_atlas.datasets.miniature.brain import CLASSES, MODALITIES, render
 
 
@@ -53,8 +53,8 @@ def test_an_image_depends_on_its_place_and_seed_alone_and_channels_on_their_orde
 
 @pytest.mark.parametrize("modality", ["brightness", "thermal", "distance"])
 def test_a_modality_of_the_world_shows_the_annotated_scene(modality):
-    plain = miniature.render("vkitti2", "train", range(3), seed=0, image_size=48)
-    shown = miniature.render("vkitti2", "train", range(3), seed=0, image_size=48, modalities=[modality])
+    plain = rendering.render("vkitti2", "train", range(3), seed=0, image_size=48)
+    shown = rendering.render("vkitti2", "train", range(3), seed=0, image_size=48, modalities=[modality])
     for camera, other in zip(plain, shown, strict=True):
         assert camera.id == other.id and np.array_equal(camera.mask, other.mask)
         assert np.array_equal(camera.depth, other.depth)
@@ -63,7 +63,7 @@ def test_a_modality_of_the_world_shows_the_annotated_scene(modality):
         if modality == "distance":
             known = camera.depth > 0
             assert np.corrcoef(grey[known], 1 / camera.depth[known])[0, 1] > 0.5
-    together = miniature.render(
+    together = rendering.render(
         "vkitti2", "train", [0], seed=0, image_size=48, modalities=["thermal", "distance"]
     )
     channel = {"thermal": 0, "distance": 1}.get(modality)

@@ -77,7 +77,7 @@ def task_types(settings: Settings) -> tuple[TaskType, ...]:
 
 def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
     """Return the fields of DatasetDescription but name, counts, mean and std."""
-    from transfer_atlas.datasets import miniature  # reading a study needs no renderer
+    from transfer_atlas.datasets import miniature
 
     described = miniature.describe(settings.dataset)
     if settings.normals and described.get("depth") is None:
@@ -89,7 +89,8 @@ def describe(settings: Settings, root: Path, dataset: str) -> dict[str, Any]:
 
 def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Record]:
     """Yield the images of split train, then val, in the order of their indices."""
-    from transfer_atlas.datasets import miniature  # reading a study needs no renderer
+    from transfer_atlas.datasets import miniature
+    from transfer_atlas.datasets.miniature.rendering import render  # reading a study needs no renderer
 
     specification = miniature.specification(settings.dataset)
     numbers = {
@@ -99,7 +100,7 @@ def records(settings: Settings, root: Path, problems: Problems) -> Iterator[Reco
     for split, number in numbers.items():
         for start in range(0, number, CHUNK):
             indices = range(start, min(start + CHUNK, number))
-            yield from miniature.render(
+            yield from render(
                 settings.dataset,
                 split,
                 indices,

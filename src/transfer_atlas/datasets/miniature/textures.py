@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 TILE = 256  # texels per side of a noise tile; a power of two, so that wrapping is a bitwise and
 TEXELS = 8  # texels per wavelength
@@ -29,6 +28,8 @@ def _filtered_noise(seed: int, response: np.ndarray) -> np.ndarray:
 
 def _cell_borders(seed: int) -> np.ndarray:
     """Distance to the border of irregular cells (cobbles, pebbles): 0 on borders, 1 inside."""
+    from scipy.spatial import cKDTree  # a plan reads this module, and draws nothing
+
     rng = np.random.default_rng(seed)
     corners = np.stack(np.meshgrid(np.arange(0, TILE, TEXELS), np.arange(0, TILE, TEXELS)), -1).reshape(-1, 2)
     points = (corners + rng.uniform(0, TEXELS, corners.shape)) % TILE

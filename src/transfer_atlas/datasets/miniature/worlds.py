@@ -70,7 +70,8 @@ class MiniatureSpecification(BaseModel):
 
 @cache
 def _table() -> dict:
-    return yaml.safe_load((Path(__file__).parent / "worlds.yaml").read_text(encoding="utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C: every plan reads this
+    return yaml.load((Path(__file__).parent / "worlds.yaml").read_text(encoding="utf-8"), Loader=loader)
 
 
 @cache
