@@ -23,6 +23,7 @@ if workflow.remote_exec:
 
 
 include: "rules/common.smk"
+include: "rules/slurm.smk"
 
 
 # Runs of one job of a scheduler take turns, each job by itself.
@@ -65,6 +66,7 @@ include: "rules/sharing.smk"
 
 onstart:
     hand_over_versions()
+    send_to_slurm()
     start_warm_process()
     tell_finished_runs()
 

@@ -110,12 +110,15 @@ rule dataset_cards:
         stamp=str(stamp("dataset_cards")),
     log:
         f"logs/dataset_cards-{FLOW.key}.log",
+    group:
+        "tables"
     conda:
         "../envs/training.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=60,
+        turn=1,
     params:
         cards=facts_of_cards,
     message:
@@ -142,12 +145,15 @@ rule report:
         stamp=str(stamp("report")),
     log:
         f"logs/report-{FLOW.key}.log",
+    group:
+        "tables"
     conda:
         "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
+        turn=1,
     params:
         facts=facts_of_report,
         published=str(ATLAS / "resources/published"),

@@ -8,14 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transfer_atlas.planning.kinds import KINDS
-from transfer_atlas.planning.plan import Plan
 from transfer_atlas.planning.presence import Presence
 from transfer_atlas.planning.run import Run
 from transfer_atlas.store.store import RUN_FILE
 from transfer_atlas.study.task import BASELINES
+
+if TYPE_CHECKING:  # every job imports this, and plans nothing
+    from transfer_atlas.planning.plan import Plan
 
 # What makes runs alike, and the amount of work by which their times are compared.
 Work = tuple[str, float]

@@ -30,6 +30,11 @@ def _ask(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def ask_to_stop() -> None:
+    """As if SIGTERM had come, but that it makes no difference where it has."""
+    _asked.set()
+
+
 def asked() -> bool:
     """Whether this process was asked to stop."""
     return _asked.is_set()

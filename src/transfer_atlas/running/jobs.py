@@ -28,8 +28,21 @@ def run_job(job: dict[str, Any], done: Path, log: Path, threads: int, gpus: int 
     `baseline`, the folder of the run that a gain is over, or None. gpus: devices that they may use, where there are
     any. In the warm process if there is one. Exits the process with status 1 if it fails.
     """
+    if status := _on_its_devices(asked_of(job, log, threads, gpus)):
+        sys.exit(status)
+    leave_mark(done)
+
+
+def leave_mark(done: Path) -> None:
+    """Tell the workflow that the runs of a job are in the store."""
+    Path(done).parent.mkdir(parents=True, exist_ok=True)
+    Path(done).touch()
+
+
+def asked_of(job: dict[str, Any], log: Path, threads: int, gpus: int) -> dict[str, Any]:
+    """What `carry_out` is asked: the arguments of `run_job`, as one dict of built-ins."""
     requests = job["runs"]
-    asked = {
+    return {
         "requests": requests,
         "request": requests[0],
         "log": str(Path(log).resolve()),
@@ -40,10 +53,6 @@ def run_job(job: dict[str, Any], done: Path, log: Path, threads: int, gpus: int 
         "what": job.get("what", requests[0]["name"]),
         "baseline": job.get("baseline"),
     }
-    if status := _on_its_devices(asked):
-        sys.exit(status)
-    Path(done).parent.mkdir(parents=True, exist_ok=True)
-    Path(done).touch()
 
 
 def _on_its_devices(asked: dict[str, Any]) -> int:

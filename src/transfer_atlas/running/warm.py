@@ -26,10 +26,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from transfer_atlas.planning.kinds import KINDS
-from transfer_atlas.process.stopping import heed
+from transfer_atlas.process.stopping import ask_to_stop, heed
 
 SOCKET_VARIABLE = "TRANSFER_ATLAS_WARM_PROCESS"
 LENGTH = struct.Struct("!Q")
@@ -91,24 +92,55 @@ def ask(address: str, job: dict[str, Any], files: Sequence[int] = ()) -> int | N
 
     files: open files that the fork keeps open as long as it lives, such as those that lend it a device.
     """
-    connection = socket.socket(socket.AF_UNIX)
-    with connection:
+    with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(address)
-            payload = json.dumps(job | {"environment": dict(os.environ)}).encode()
-            socket.send_fds(connection, [LENGTH.pack(len(payload))], [2, *files])
-            connection.sendall(payload)
-            if connection.recv(1) != ACCEPTED:
-                return None
         except OSError:
             return None
-        earlier = signal.signal(signal.SIGTERM, lambda *_: connection.send(STOP))
-        try:
-            answer = connection.recv(1)
-        except OSError:
-            answer = b""
-        finally:
-            signal.signal(signal.SIGTERM, earlier)
+        return _served(connection, job, files)
+
+
+def in_a_fork(job: dict[str, Any], carry_out: CarryOut) -> int:
+    """Carry out a job in a fork of this process, which imported what it needs, as a warm process would; its status.
+
+    For a process that carries out the runs of a job one after another: none finds what another has left behind in
+    memory, and one that is ended from outside ends no other.
+    """
+    ours, theirs = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        _serve_one(theirs, carry_out)
+    theirs.close()
+    with ours:
+        status = _served(ours, job)
+    os.waitpid(child, 0)
+    return 1 if status is None else status
+
+
+def _served(connection: socket.socket, job: dict[str, Any], files: Sequence[int] = ()) -> int | None:
+    """Hand a job to the process behind a connection; its exit status, or None if it was not accepted."""
+    try:
+        payload = json.dumps(job | {"environment": dict(os.environ)}).encode()
+        socket.send_fds(connection, [LENGTH.pack(len(payload))], [2, *files])
+        connection.sendall(payload)
+        if connection.recv(1) != ACCEPTED:
+            return None
+    except OSError:
+        return None
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        connection.send(STOP)
+        if callable(earlier):
+            earlier(number, frame)
+
+    earlier = signal.signal(signal.SIGTERM, stop)
+    try:
+        answer = connection.recv(1)
+    except OSError:
+        answer = b""
+    finally:
+        signal.signal(signal.SIGTERM, earlier)
     if not answer:
         print(
             f"\n{job['request']['name']} was ended from outside, as happens when memory runs out. "
@@ -176,10 +208,11 @@ def _serve_one(connection: socket.socket, carry_out: CarryOut) -> None:
 def _end_with(connection: socket.socket) -> None:
     """End this process when the job that asked for it ends, so that killing a job kills its run.
 
-    A job that is asked to stop asks its run first.
+    A job that is asked to stop asks its run first; asked twice, it ends. A scheduler asks both, which is once.
     """
-    while connection.recv(1) == STOP:
-        os.kill(os.getpid(), signal.SIGTERM)
+    if connection.recv(1) == STOP:
+        ask_to_stop()
+        connection.recv(1)
     os._exit(1)
 
 

@@ -6,7 +6,6 @@ import colorsys
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib import colormaps
 from PIL import Image, ImageDraw
 
 from transfer_atlas.datasets.prepared import DatasetDescription
@@ -61,12 +60,12 @@ def draw_error(answer: Answer, annotated: Answer, description: DatasetDescriptio
         known = annotated.depth > 0
         truth = np.where(known, annotated.depth, 1.0)
         relative = np.clip(np.abs(answer.depth - truth) / truth, 0, 1)
-        shown = (255 * colormaps["magma"](relative)[..., :3]).astype(np.uint8)
+        shown = _coloured("magma", relative)
         return Image.fromarray(np.where(known[..., None], shown, UNKNOWN).astype(np.uint8))
     if answer.normals is not None:
         known = (annotated.normals != 0).any(axis=-1)
         cosine = (answer.normals * annotated.normals).sum(axis=-1).clip(-1, 1)
-        shown = (255 * colormaps["magma"](np.arccos(cosine) / np.pi)[..., :3]).astype(np.uint8)
+        shown = _coloured("magma", np.arccos(cosine) / np.pi)
         return Image.fromarray(np.where(known[..., None], shown, UNKNOWN).astype(np.uint8))
     return None
 
@@ -77,12 +76,19 @@ def colours_of_mask(mask: np.ndarray, colours: list[tuple[int, int, int]]) -> np
     return table[np.minimum(mask, len(colours))]
 
 
+def _coloured(name: str, values: np.ndarray) -> np.ndarray:
+    """Values from 0 to 1 as the colours of a map of Matplotlib's: (H, W) to (H, W, 3) uint8."""
+    from matplotlib import colormaps  # late: most runs draw nothing of the kind, and all import this module
+
+    return (255 * colormaps[name](values)[..., :3]).astype(np.uint8)
+
+
 def colours_of_depth(depth: np.ndarray, description: DatasetDescription) -> np.ndarray:
     """Near is bright, by the logarithm of the dataset's range; unknown is grey: (H, W, 3) uint8."""
     low, high = max(description.depth.minimum, 1e-3 * description.depth.maximum), description.depth.maximum
     known = depth > 0
     share = (np.log(np.where(known, depth, high)) - np.log(low)) / (np.log(high) - np.log(low))
-    shown = (255 * colormaps["inferno"](1 - np.clip(share, 0, 1))[..., :3]).astype(np.uint8)
+    shown = _coloured("inferno", 1 - np.clip(share, 0, 1))
     return np.where(known[..., None], shown, UNKNOWN).astype(np.uint8)
 
 
