@@ -125,3 +125,14 @@ def test_paired_differences_leave_out_what_one_side_lacks():
     assert (mean, number) == (pytest.approx(5.5 / 6), 6)
     assert p_value == pytest.approx(stats.ttest_rel(first[:6], second[:6]).pvalue)
     assert low < mean < high
+
+
+def test_the_paired_difference_is_that_of_scipys_t_test_to_the_bit():
+    """`scipy.stats` itself is not imported for it: that takes a second, as long as a recommendation may."""
+    rng = np.random.default_rng(0)
+    for number in (6, 7, 17, 60):
+        first, second = rng.normal(1, 2, number), rng.normal(0, 1, number)
+        test = stats.ttest_1samp(first - second, 0.0)
+        low, high = test.confidence_interval(0.95)
+        found = paired_difference(first, second)
+        assert found == ((first - second).mean(), low, high, test.pvalue, number)

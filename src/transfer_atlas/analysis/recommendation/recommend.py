@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,20 +80,21 @@ def recommend(
     effort = facts["effort"]
     rules = [rule for rule in RULES if rule.effort == effort]
     own_worth = worth_of_rules(evidence, left_out(own, dataset), rules) if len(own) else prior.worth.head(0)
-    seen = prior.worth[prior.worth["judged"] == "all"]
-    rule = chosen_rule(pd.concat([seen, own_worth], ignore_index=True), effort)
+    judged = prior.worth[prior.worth["judged"] == "all"]
+    rule = chosen_rule(pd.concat([judged, own_worth], ignore_index=True), effort)
     nearest = nearest_of_all(facts["candidates"], features, facts["place"])
     sizes = training_images(facts["candidates"], tables.get("gains", pd.DataFrame()))
     rows = candidate_rows(
         facts, {name: each.mean for name, each in nearest.items()}, scores, prior.places, sizes
     )
     rows = with_static_rank(rows, evidence)
-    fitted = fit(rule, by_target(evidence))
+    seen = by_target(evidence)
+    fitted = fit(rule, seen)
     ranked = ranking(rows, fitted)
     own_worth = own_worth[own_worth["rule"] == rule.name]
     of_prior = prior.worth_of(rule.name)
     judged_by = own_worth if own_worth["target"].nunique() >= FEWEST_TARGETS else of_prior
-    public = public_datasets(facts, rows, prior, evidence)
+    public = public_datasets(facts, rows, prior, evidence, seen)
     return Recommended(
         answer_of(ranked, judged_by), fitted, rows, ranked, nearest, own_worth, of_prior, public
     )
@@ -112,15 +113,19 @@ def own_evidence(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def public_datasets(
-    facts: Mapping[str, Any], rows: pd.DataFrame, prior: Prior, evidence: pd.DataFrame
+    facts: Mapping[str, Any],
+    rows: pd.DataFrame,
+    prior: Prior,
+    evidence: pd.DataFrame,
+    seen: Sequence[pd.DataFrame],
 ) -> pd.DataFrame:
     """Public sources by what the prior expects of them for the target: source, name, domain, size, beats_ilsvrc, and
     beats_best, the probability that it is better than the best of the study's candidates.
 
-    Of sources that the study does not have already.
+    Of sources that the study does not have already. seen: `by_target` of the evidence.
     """
     rule = next(each for each in RULES if each.name == "learnt_prior")
-    fitted = fit(rule, by_target(evidence))
+    fitted = fit(rule, seen)
     known = set(rows["source"]) if all(each["real"] for each in facts["candidates"]) else set()
     public = prior.sources[~prior.sources["source"].isin(known)]
     public = public[public["source"].str.split("/").str[1] != facts["place"].split("@")[0]]

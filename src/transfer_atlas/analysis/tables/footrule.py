@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 
 def footrule(scores: np.ndarray, values: np.ndarray) -> float:
     """Sum over n of |place by score - place by value| (Diaconis and Graham 1977); equal ones share their mean place."""
-    return float(np.abs(rankdata(scores) - rankdata(values)).sum())
+    return float(np.abs(scipy.stats.rankdata(scores) - scipy.stats.rankdata(values)).sum())
 
 
 def largest_footrule(number: int) -> int:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtri, stdtr, stdtrit  # of scipy.stats, which takes a second to import
 
 LEVEL = 0.95
 FEWEST_TARGETS = 6
@@ -46,7 +46,7 @@ def share_interval(share: float, number: int) -> tuple[float, float]:
     """Wilson's interval of a share from 0 to 1 among `number` targets, also of chances that average to it."""
     if number < FEWEST_TARGETS or not math.isfinite(share):
         return NO_INTERVAL
-    z = float(stats.norm.ppf((1 + LEVEL) / 2))
+    z = float(ndtri((1 + LEVEL) / 2))
     scale = 1 + z**2 / number
     middle = (share + z**2 / (2 * number)) / scale
     half = z * math.sqrt(share * (1 - share) / number + z**2 / (4 * number**2)) / scale
@@ -72,7 +72,7 @@ def jackknife_interval(statistic: Callable[[np.ndarray], float], *groups: np.nda
         variance += float((len(kinds) - 1) / len(kinds) * ((without - without.mean()) ** 2).sum())
     if not math.isfinite(variance) or not math.isfinite(value) or variance == 0.0:
         return NO_INTERVAL
-    half = float(stats.t.ppf((1 + LEVEL) / 2, least - 1)) * math.sqrt(variance)
+    half = float(stdtrit(least - 1, (1 + LEVEL) / 2)) * math.sqrt(variance)
     return value - half, value + half
 
 
@@ -88,7 +88,7 @@ def seeds_interval(values: np.ndarray, *, overlap: float = 0.0) -> tuple[float, 
     if len(values) < 2 or np.ptp(values) == 0:
         return NO_INTERVAL
     error = values.std(ddof=1) * math.sqrt(1 / len(values) + overlap)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
+    half = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * error
     return float(values.mean() - half), float(values.mean() + half)
 
 
@@ -107,9 +107,10 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, flo
         return mean, math.nan, math.nan, math.nan, number
     if np.ptp(differences) == 0:
         return mean, math.nan, math.nan, 1.0 if mean == 0 else math.nan, number
-    test = stats.ttest_1samp(differences, 0.0)
-    low, high = test.confidence_interval(LEVEL)
-    return mean, float(low), float(high), float(test.pvalue), number
+    variance = float(np.mean((differences - mean) ** 2) * (number / (number - 1)))
+    error = math.sqrt(variance / number)
+    half = float(stdtrit(number - 1, (1 + LEVEL) / 2)) * error
+    return mean, mean - half, mean + half, float(2 * stdtr(number - 1, -abs(mean / error))), number
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from transfer_atlas.analysis.tables.intervals import holm, paired_difference
 from transfer_atlas.analysis.tables.metric_evaluation import (
@@ -120,7 +120,7 @@ def agreement(scores: pd.Series) -> float:
     """Mean Kendall tau between the rankings of two targets over the sources both have; scores by (source, target)."""
     table = scores.rename("score").reset_index().pivot_table(index="source", columns="target", values="score")
     with warnings.catch_warnings():  # a constant ranking has no tau, which the matrix says
-        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        warnings.simplefilter("ignore", scipy.stats.ConstantInputWarning)
         taus = table.corr(method="kendall", min_periods=FEWEST).to_numpy(float)
     taus = taus[np.triu_indices(len(taus), k=1)]
     taus = taus[np.isfinite(taus)]

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 from sklearn.metrics import ndcg_score
 
 from transfer_atlas.analysis.tables.intervals import DRAWS, jackknife_interval, mean_interval, share_interval
@@ -23,24 +23,24 @@ FEWEST = 3  # pairs of which an order can be compared
 
 def kendall(score: np.ndarray, performance: np.ndarray) -> float:
     """Kendall's tau-b of score (n,) and performance (n,), from -1 to 1; nan if either is constant."""
-    return _quiet(lambda: stats.kendalltau(score, performance).statistic)
+    return _quiet(lambda: scipy.stats.kendalltau(score, performance).statistic)
 
 
 def weighted_kendall(score: np.ndarray, performance: np.ndarray) -> float:
     """Vigna's tau with hyperbolic weights, mean of both orders (SciPy's rank=True): the best count most."""
     if np.ptp(score) == 0 or np.ptp(performance) == 0:
         return math.nan
-    return float(stats.weightedtau(score, performance, rank=True).statistic)
+    return float(scipy.stats.weightedtau(score, performance, rank=True).statistic)
 
 
 def spearman(score: np.ndarray, performance: np.ndarray) -> float:
     """Spearman's rank correlation; nan if either is constant."""
-    return _quiet(lambda: stats.spearmanr(score, performance).statistic)
+    return _quiet(lambda: scipy.stats.spearmanr(score, performance).statistic)
 
 
 def pearson(score: np.ndarray, performance: np.ndarray) -> float:
     """Pearson's correlation; nan if either is constant."""
-    return _quiet(lambda: stats.pearsonr(score, performance).statistic)
+    return _quiet(lambda: scipy.stats.pearsonr(score, performance).statistic)
 
 
 def top_hit(score: np.ndarray, performance: np.ndarray, k: int = 1, ties: Ties = "expected") -> float:
@@ -82,7 +82,7 @@ def discounted_cumulative_gain(score: np.ndarray, performance: np.ndarray) -> fl
     """
     if np.ptp(score) == 0 or np.ptp(performance) == 0:
         return math.nan
-    relevance = (stats.rankdata(performance) - 1) / (len(performance) - 1)
+    relevance = (scipy.stats.rankdata(performance) - 1) / (len(performance) - 1)
     return float(ndcg_score(relevance[None], score[None]))
 
 
@@ -203,5 +203,5 @@ def _pooled(
 def _quiet(statistic: Callable[[], float]) -> float:
     """A correlation without SciPy's warning about constant input, whose nan says it."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        warnings.simplefilter("ignore", scipy.stats.ConstantInputWarning)
         return float(statistic())
