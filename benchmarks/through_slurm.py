@@ -3,7 +3,8 @@
     python benchmarks/through_slurm.py [--study tests/config/short_study.yaml] [--repetitions 2]
 
 Needs what `make test-cluster` needs. The two take turns, each in a clone of its own of what is committed. The profile's
-waits between looks at the queue are shortened as in the tests, and said.
+waits between looks at the queue are shortened as in the tests, and said. Both have two cores: on the machine two runs at a
+time, through Slurm the runs of a kind in two jobs.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ sys.path.insert(0, str(REPOSITORY / "tests/support"))
 from clones import Clone, checkout  # noqa: E402
 from cluster_calls import QUICKLY, on_cluster  # noqa: E402
 from slurm import Slurm, missing  # noqa: E402
+
+IN_TWO_JOBS = ("--group-components", "prepare_dataset=2", "train_source=1", "transfer=3", "score=10")
 
 
 def seconds_of(clone: Clone, study: str, *arguments: str, **options: object) -> float:
@@ -43,7 +46,7 @@ def main() -> None:
     ):
         for turn in range(chosen.repetitions):
             here = seconds_of(checkout(Path(name) / f"here{turn}"), chosen.study, cores="2")
-            how = on_cluster(slurm)
+            how = on_cluster(slurm, *IN_TWO_JOBS)
             there = seconds_of(
                 checkout(Path(name) / f"there{turn}"), chosen.study, *how["arguments"], **how["options"]
             )

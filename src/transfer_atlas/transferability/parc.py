@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
+import scipy
 
 from transfer_atlas.transferability.arrays import (
     MetricInputError,
@@ -63,7 +63,7 @@ def parc(features: Any, labels: Any, *, components: int | None = None) -> float:
     length = np.linalg.norm(values, axis=1, keepdims=True)
     values = values / np.where(length > 0, length, 1)
     upper = np.triu_indices(samples, 1)
-    ranks = rankdata(1 - (values @ values.T)[upper])
+    ranks = scipy.stats.rankdata(1 - (values @ values.T)[upper])
     different = groups.codes[upper[0]] != groups.codes[upper[1]]
     if different.all() or np.ptp(ranks) == 0:
         raise UndefinedError("PARC is undefined: all pairs of samples are equally far apart.")

@@ -21,7 +21,7 @@ from transfer_atlas.analysis.recommendation.predictors import (
     places,
     with_static_rank,
 )
-from transfer_atlas.analysis.recommendation.prior import load_prior
+from transfer_atlas.analysis.recommendation.prior import load_prior, weights_of
 from transfer_atlas.analysis.recommendation.recommend import Recommended, recommend
 from transfer_atlas.analysis.recommendation.rules import RULES, Fitted, Rule, compared, differences, fit
 from transfer_atlas.analysis.recommendation.shortlist import shortlists
@@ -420,3 +420,24 @@ def test_what_a_shortlist_keeps_by_hand():
     assert kept["random", 0.25] == pytest.approx((8 + 4 + 0 + 2) / 4 / 8)  # ILSVRC is at hand: no less than 0
     assert kept["random", 0.5] == pytest.approx((3 * 8 + 2 * 4 + 2) / 6 / 8)
     assert shortlists(evidence, [], target.assign(gain=[-1.0, -2, -3, -4])).empty  # nothing to keep
+
+
+def test_the_priors_regressions_are_those_that_a_fit_gives():
+    """They are known by what they are made of: others would not be taken, but made, in a second more."""
+    shipped = load_prior(RESOURCES / "prior").weights
+    for without in ("", "camvid", "kitti"):
+        fresh = weights_of(PRIOR.transfers, [without])
+        assert len(fresh) == 3  # a fixed rule's factor, a learnt rule's weights and factor
+        for name, weights in fresh.items():
+            assert shipped[name] == pytest.approx(weights, rel=1e-6, abs=1e-9)
+
+
+def test_a_known_regression_is_taken_and_another_is_added():
+    seen = [rows for _, rows in PRIOR.transfers.assign(static_rank=np.nan).groupby("target")][:4]
+    rule, known = BY_NAME["learnt_prior"], {}
+    first = fit(rule, seen, known)
+    assert np.array_equal(first.weights, fit(rule, seen).weights) and len(known) == 2
+    direction = next(name for name, weights in known.items() if len(weights) > 1)
+    known[direction] = [0.0] * len(known[direction])
+    assert not fit(rule, seen, known).weights.any()
+    assert fit(rule, seen[:3], known).weights.any() and len(known) == 4

@@ -1,10 +1,17 @@
 """`transfer-atlas recommend`: an answer from a study's file alone, without data, or the command that computes more."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import study_examples as examples
 import yaml
 
 from transfer_atlas.running.recommend import main
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -55,3 +62,16 @@ def test_what_has_to_be_computed_is_said_with_the_command(study, effort, capsys)
 def test_what_the_study_does_not_have_is_refused(study, asked, said, capsys):
     assert main([str(study), *asked]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_an_answer_without_images_imports_nothing_that_takes_as_long_as_itself(tmp_path):
+    code = (
+        "import sys\n"
+        "from transfer_atlas.command import main\n"
+        f"assert main(['recommend', {str(ROOT / 'config.yaml')!r}, '--target', 'segmentation/camvid']) == 0\n"
+        "heavy = {'sklearn', 'scipy.stats', 'torch', 'matplotlib', 'snakemake', 'ot'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    call = [sys.executable, "-c", code]
+    subprocess.run(call, check=True, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import pairwise_distances_argmin_min
 
 from transfer_atlas.analysis.recommendation.evidence import with_scores
 from transfer_atlas.analysis.recommendation.predictors import COLUMNS, ILSVRC, SCORED, STUDY
@@ -39,6 +38,10 @@ class Nearest:
 
 def nearest_images(target: np.ndarray, sources: Mapping[str, np.ndarray]) -> Nearest:
     """Closest images among the datasets of one source; features (n, d) of the target, (m, d) of each dataset."""
+    from sklearn.metrics import (
+        pairwise_distances_argmin_min,  # late: without images there is nothing to compare
+    )
+
     own = target.astype(np.float64)  # squares of large features do not fit into float32
     found = [pairwise_distances_argmin_min(own, features.astype(np.float64)) for features in sources.values()]
     distances = np.stack([distance for _, distance in found])

@@ -2,23 +2,28 @@
 
     python -m transfer_atlas.analysis.recommendation.prior      writes resources/prior/ anew from resources/published/
 
-`transfers.csv` holds the published transfers with what rules rank by, `worth.csv` what each rule was worth on
-every one of
-their targets, leaving the target and its dataset out, `sources.csv` the public datasets that were sources.
+`transfers.csv` holds the published transfers with what rules rank by, `worth.csv` what each rule was worth on every one
+of their targets, leaving the target and its dataset out, `sources.csv` the public datasets that were sources.
+`weights.json` holds the regressions of the rules of effort none, each dataset left out in turn: importing what fits
+them takes as long as all the rest.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from transfer_atlas.analysis.recommendation.evidence import published_evidence, published_sources
 from transfer_atlas.analysis.recommendation.predictors import PUBLISHED, mean_places
-from transfer_atlas.analysis.recommendation.worth import worth_of_rules
+from transfer_atlas.analysis.recommendation.rules import RULES, fit
+from transfer_atlas.analysis.recommendation.worth import by_target, left_out, worth_of_rules
 from transfer_atlas.errors import DatasetError
+from transfer_atlas.store.files import write_json
 
 DIGITS = 6
 SEGMENTATION = "segmentation_272_pairs"  # sources and targets of GBC's Table 3 only
@@ -32,6 +37,7 @@ class Prior:
     transfers: pd.DataFrame
     worth: pd.DataFrame
     sources: pd.DataFrame
+    weights: dict[str, list[float]] = field(default_factory=dict)  # of `rules.fit`
 
     @property
     def places(self) -> pd.Series:
@@ -54,7 +60,23 @@ def load_prior(folder: Path | str) -> Prior:
                 f"{path} does not exist; resources/prior of the repository holds the atlas prior"
             )
         tables[name] = pd.read_csv(path)
-    return Prior(**tables)
+    path = Path(folder) / "weights.json"
+    return Prior(**tables, weights=json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
+
+
+def weights_of(transfers: pd.DataFrame, without: Iterable[str] | None = None) -> dict[str, list[float]]:
+    """The regressions of the rules of effort none on the prior's transfers, each dataset left out, and none.
+
+    without: those that are left out in turn, if not all.
+    """
+    found: dict[str, list[float]] = {}
+    everyone = {"", *transfers["target_dataset"], *transfers["source_dataset"]}
+    for dataset in sorted(everyone if without is None else without):
+        seen = by_target(left_out(transfers, dataset))
+        for rule in RULES:
+            if rule.effort == "none":
+                fit(rule, seen, found)
+    return found
 
 
 def make_prior(published: Path | str) -> Prior:
@@ -72,10 +94,16 @@ def make_prior(published: Path | str) -> Prior:
 
 
 def write_prior(prior: Prior, folder: Path) -> None:
-    """Write the three files, rounded so that another machine's last bits do not show."""
+    """Write the files, rounded so that another machine's last bits do not show."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("transfers", "worth", "sources"):
         getattr(prior, name).to_csv(folder / f"{name}.csv", index=False, float_format=f"%.{DIGITS}g")
+    write_weights(folder)
+
+
+def write_weights(folder: Path) -> None:
+    """Write the regressions on the transfers as they are in `folder`, rounded: these are what is learnt from."""
+    write_json(folder / "weights.json", weights_of(pd.read_csv(folder / "transfers.csv")))
 
 
 def main() -> None:

@@ -89,7 +89,7 @@ def recommend(
     )
     rows = with_static_rank(rows, evidence)
     seen = by_target(evidence)
-    fitted = fit(rule, seen)
+    fitted = fit(rule, seen, prior.weights)
     ranked = ranking(rows, fitted)
     own_worth = own_worth[own_worth["rule"] == rule.name]
     of_prior = prior.worth_of(rule.name)
@@ -125,7 +125,7 @@ def public_datasets(
     Of sources that the study does not have already. seen: `by_target` of the evidence.
     """
     rule = next(each for each in RULES if each.name == "learnt_prior")
-    fitted = fit(rule, seen)
+    fitted = fit(rule, seen, prior.weights)
     known = set(rows["source"]) if all(each["real"] for each in facts["candidates"]) else set()
     public = prior.sources[~prior.sources["source"].isin(known)]
     public = public[public["source"].str.split("/").str[1] != facts["place"].split("@")[0]]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
 
 from transfer_atlas.analysis.recommendation.predictors import EFFORTS, SCORED, places
 
@@ -91,13 +91,13 @@ def differences(rows: pd.DataFrame, rule: Rule) -> np.ndarray:
     return np.stack(found, axis=-1)
 
 
-def fit(rule: Rule, targets: Iterable[pd.DataFrame]) -> Fitted:
+def fit(rule: Rule, targets: Iterable[pd.DataFrame], known: dict[str, list[float]] | None = None) -> Fitted:
     """Weights from measured transfers: `targets` are the candidates of one target each, with `gain` and predictors.
 
     Logistic regression on pairs (Bradley and Terry 1952, with covariates). A pair weighs as in the weighted tau: by
     1 / rank of either, the best most; all pairs of a target together weigh 1, since they are not independent. Learnt
     weights are shrunk towards 0 by a normal prior. Both kinds of rule then get one factor, so that probabilities are
-    as often right as they say.
+    as often right as they say. known: regressions that were made before, by `name_of`; those that are made are added.
     """
     samples, weights = [], []
     for rows in targets:
@@ -109,10 +109,10 @@ def fit(rule: Rule, targets: Iterable[pd.DataFrame]) -> Fitted:
     if len(samples) < LEAST_TARGETS:
         return Fitted(rule, np.full(number, 2.0))
     pairs, weight = np.concatenate(samples), np.concatenate(weights)
-    direction = _logistic(pairs, weight, SHRINKAGE) if rule.learnt else np.ones(number)
+    direction = _logistic(pairs, weight, SHRINKAGE, known) if rule.learnt else np.ones(number)
     if not direction.any():
         return Fitted(rule, direction)
-    factor = _logistic((pairs @ direction)[:, None], weight, UNSHRUNK)[0]
+    factor = _logistic((pairs @ direction)[:, None], weight, UNSHRUNK, known)[0]
     steepest = STEEPEST / max(np.abs(direction).sum(), 1e-12)
     return Fitted(rule, direction * float(np.clip(factor, 0.0, steepest)))
 
@@ -130,9 +130,30 @@ def _pairs(rows: pd.DataFrame, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
     return found, weight / weight.sum() if len(weight) else weight
 
 
-def _logistic(pairs: np.ndarray, weight: np.ndarray, variance: float) -> np.ndarray:
+def name_of(pairs: np.ndarray, weight: np.ndarray, variance: float) -> str:
+    """What a regression is known by: a hash of all that it is made of."""
+    digest = hashlib.sha256(f"{variance!r} {pairs.shape}".encode())
+    for array in (pairs, weight):
+        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _logistic(
+    pairs: np.ndarray,
+    weight: np.ndarray,
+    variance: float,
+    known: dict[str, list[float]] | None = None,
+) -> np.ndarray:
     """Weights (k,) of an antisymmetric logistic regression: every pair both ways, without an intercept."""
+    name = name_of(pairs, weight, variance)
+    if known is not None and name in known:
+        return np.array(known[name])
+    from sklearn.linear_model import LogisticRegression  # late: it takes a second, and the prior's are known
+
     model = LogisticRegression(C=variance, fit_intercept=False, max_iter=1000, tol=1e-8)
     both = np.concatenate([pairs, -pairs])
     truth = np.repeat([1, 0], len(pairs))
-    return model.fit(both, truth, sample_weight=np.concatenate([weight, weight]) / 2).coef_[0]
+    found = model.fit(both, truth, sample_weight=np.concatenate([weight, weight]) / 2).coef_[0]
+    if known is not None:
+        known[name] = found.tolist()
+    return found

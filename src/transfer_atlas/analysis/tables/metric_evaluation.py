@@ -10,7 +10,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 import scipy
-from sklearn.metrics import ndcg_score
 
 from transfer_atlas.analysis.tables.intervals import DRAWS, jackknife_interval, mean_interval, share_interval
 
@@ -82,6 +81,10 @@ def discounted_cumulative_gain(score: np.ndarray, performance: np.ndarray) -> fl
     """
     if np.ptp(score) == 0 or np.ptp(performance) == 0:
         return math.nan
+    from sklearn.metrics import (
+        ndcg_score,  # late: it takes a second, and an answer without images needs none of it
+    )
+
     relevance = (scipy.stats.rankdata(performance) - 1) / (len(performance) - 1)
     return float(ndcg_score(relevance[None], score[None]))
 
