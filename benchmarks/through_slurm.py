@@ -3,8 +3,8 @@
     python benchmarks/through_slurm.py [--study tests/config/short_study.yaml] [--repetitions 2]
 
 Needs what `make test-cluster` needs. The two take turns, each in a clone of its own of what is committed. The profile's
-waits between looks at the queue are shortened as in the tests, and said. Both have two cores: on the machine two runs at a
-time, through Slurm the runs of a kind in two jobs.
+waits between looks at the queue are shortened as in the tests, and said. Both have two cores: on the machine two runs
+at a time, through Slurm the runs of a kind in two jobs.
 """
 
 from __future__ import annotations

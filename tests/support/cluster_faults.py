@@ -154,8 +154,10 @@ def preempted_then_killed(hurt: Hurt) -> None:
 def killed(hurt: Hurt) -> None:
     """The process of a run is killed on its node."""
     hurt.wait_for_a_run()
-    found = [line for line in hurt.clone.processes() if "carry_out.py" in line or "serving" in line]
-    os.kill(int(found[0].split()[0]), signal.SIGKILL)
+    job = [line.split() for line in hurt.clone.processes() if "-m transfer_atlas.running.cluster_job" in line]
+    programs = [words for words in job if "python" in Path(words[1]).name]  # and not srun, nor the job's script
+    assert len(programs) > 1, job
+    os.kill(max(int(words[0]) for words in programs), signal.SIGKILL)  # the fork, which came last
 
 
 def scancelled(hurt: Hurt) -> None:
@@ -240,7 +242,7 @@ def clock_skew(hurt: Hurt) -> None:
 
 for _fault in (preempted, preempted_then_killed):
     _fault.environment = {"TRANSFER_ATLAS_SAVE_SECONDS": "100000"}  # type: ignore[attr-defined]
-out_of_memory.arguments = ["--set-resources", "transfer:mem_mb=500*attempt*attempt"]  # type: ignore[attr-defined]
+out_of_memory.arguments = ["--set-resources", "transfer:mem_mb=250*attempt*attempt"]  # type: ignore[attr-defined]
 out_of_time.arguments = ["--set-resources", "transfer:runtime=1*attempt*attempt*3-2"]  # type: ignore[attr-defined]
 
 FAULTS: dict[str, Callable[[Hurt], None]] = {
