@@ -155,7 +155,9 @@ def killed(hurt: Hurt) -> None:
     """The process of a run is killed on its node."""
     hurt.wait_for_a_run()
     job = [line.split() for line in hurt.clone.processes() if "-m transfer_atlas.running.cluster_job" in line]
-    programs = [words for words in job if "python" in Path(words[1]).name]  # and not srun, nor the job's script
+    programs = [
+        words for words in job if "python" in Path(words[1]).name
+    ]  # and not srun, nor the job's script
     assert len(programs) > 1, job
     os.kill(max(int(words[0]) for words in programs), signal.SIGKILL)  # the fork, which came last
 
