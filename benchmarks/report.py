@@ -235,29 +235,42 @@ def _noise(file: Path, width: int, height: int) -> None:
     Image.fromarray(noise).resize((width, height)).save(file)
 
 
-def make_report(flow: Workflow) -> None:
-    """What the rule `report` does, cards of datasets that are not here included."""
+def make_cards(flow: Workflow) -> None:
+    """What the rule `dataset_cards` does, of datasets that are not here."""
     from transfer_atlas.analysis.cards.files import write_card
+
+    for name, about in facts_of_cards(flow).items():
+        write_card(
+            name,
+            about,
+            *(flow.study.results / f"datasets/{name}.{suffix}" for suffix in ("json", "jpg", "md")),
+        )
+
+
+def draw_pictures(flow: Workflow) -> None:
+    """Pictures of noise in place of contact sheets and figures; not measured."""
+    for name in facts_of_cards(flow):
+        _noise(flow.study.results / f"datasets/{name}.jpg", 980, 740)
+    for number in range(FIGURES):
+        _noise(flow.study.results / f"figures/figure_{number}.png", 1500, 1000)
+
+
+def make_report(flow: Workflow) -> None:
+    """What the rule `report` does."""
     from transfer_atlas.analysis.report.page import write_report
     from transfer_atlas.analysis.report.study import ReportedStudy, StudyTables
     from transfer_atlas.planning.products import FINDINGS, TABLES
 
     results = flow.study.results
-    cards = []
-    for name, about in facts_of_cards(flow).items():
-        files = [results / f"datasets/{name}.{suffix}" for suffix in ("json", "jpg", "md")]
-        write_card(name, about, *files)
-        _noise(files[1], 980, 740)
-        cards.append((json.loads(files[0].read_text(encoding="utf-8")), files[1]))
-    figures = [results / f"figures/figure_{number}.png" for number in range(FIGURES)]
-    for figure in figures:
-        _noise(figure, 1500, 1000)
+    cards = sorted((results / "datasets").glob("*.json"))
     study = ReportedStudy(
         facts=facts_of_report(flow),
-        figures=tuple(figures),
+        figures=tuple(sorted((results / "figures").glob("*.png"))),
         tables=StudyTables(results / "tables", [*TABLES["tables"], *TABLES["score_tables"], FINDINGS]),
         place=results,
-        cards=tuple(cards),
+        cards=tuple(
+            (json.loads(path.read_text(encoding="utf-8")), path.with_suffix(".jpg")) for path in cards
+        ),
         published=PUBLISHED,
     )
     write_report(study, results / "report.html")
@@ -328,8 +341,11 @@ def main() -> None:
         for name, part in (
             ("tables", make_tables),
             ("tables of scores", make_score_tables),
+            ("dataset cards", make_cards),
             ("report", make_report),
         ):
+            if part is make_report:
+                draw_pictures(flow)
             seconds, processor, size = measured(part, folder)
             total, worked = total + seconds, worked + processor
             print(

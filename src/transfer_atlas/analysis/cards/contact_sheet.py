@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -10,8 +11,9 @@ from PIL import Image, ImageDraw
 from transfer_atlas.analysis.cards.card import TASK_TYPES, sampled
 from transfer_atlas.datasets.prepared import DatasetDescription
 from transfer_atlas.datasets.reading import PreparedDataset, Sample
-from transfer_atlas.tasks.answers import Answer, annotated_answer
-from transfer_atlas.tasks.drawing import colour_of, draw
+
+if TYPE_CHECKING:
+    from transfer_atlas.tasks.answers import Answer
 
 COLUMNS, TILE, GAP = 6, 200, 4  # pictures in a row; pixels
 NEAREST = 0.02  # of the farthest depth
@@ -47,6 +49,9 @@ def contact_sheet(dataset: PreparedDataset | None) -> Image.Image:
 
 def _drawn(tile: Image.Image, sample: Sample, about: DatasetDescription) -> Image.Image:
     """A sample's annotation over its picture in the size of a tile: lines and words are as wide on all pictures."""
+    from transfer_atlas.tasks.answers import annotated_answer  # imports torch: not where nothing is drawn
+    from transfer_atlas.tasks.drawing import draw
+
     answer = _scaled(annotated_answer(sample, about), tile.height, tile.width)
     return draw(np.asarray(tile), answer, _shown(about), _box_colours(about))
 
@@ -63,6 +68,8 @@ def _box_colours(about: DatasetDescription) -> list[tuple[int, int, int]] | None
     """Colours of the classes of boxes: those that masks have for the classes of the same names."""
     if about.detection is None or about.segmentation is None:
         return None
+    from transfer_atlas.tasks.drawing import colour_of
+
     named = dict(zip(about.segmentation.classes, about.segmentation.colours, strict=True))
     return [named.get(name, colour_of(label)) for label, name in enumerate(about.detection.classes)]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import vl_convert
+from altair.utils.schemapi import debug_mode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -35,7 +36,10 @@ SHOWN_AS_TABLES = "gains_"  # figures that the page has as heat maps of its own
 def write_report(study: ReportedStudy, path: Path) -> None:
     """Write the report of a study: one HTML file that needs nothing else and no network."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(report_as_html(study), encoding="utf-8")
+    # Altair checks each part of a chart at every step of making it, which takes longer than making it. Tests see to
+    # charts being as Vega-Lite wants them.
+    with debug_mode(False):
+        path.write_text(report_as_html(study), encoding="utf-8")
 
 
 def report_as_html(study: ReportedStudy) -> str:

@@ -19,7 +19,9 @@ MOST = {
     "figure": 1_000_000,
 }  # bytes of all pictures of a kind, before base64
 LEAST = 0.28  # of these, however many transfers a page tells of
-SMALLER = ((1.0, 78), (1.0, 60), (1.0, 40), (0.7, 40), (0.5, 40))  # width and quality of WebP, tried in turn
+# Width and quality of WebP, tried in turn, and the least share of the first try's bytes that each can come to: what
+# cannot fit is not tried.
+SMALLER = ((1.0, 78, 1.0), (1.0, 60, 0.5), (1.0, 40, 0.3), (0.7, 40, 0.1), (0.5, 40, 0.0))
 WIDEST = {"panel": 900, "sheet": 980, "figure": 1500}  # pixels
 
 
@@ -52,8 +54,12 @@ def picture(path: Path, link: str, alt: str, kind: str, budget: int) -> Picture 
         return None
     image = _narrowed(image, WIDEST[kind])
     width, height = image.size  # as it is shown, however small it is stored
-    for factor, quality in SMALLER:
+    first = 0
+    for factor, quality, least in SMALLER:
+        if first * least > budget:
+            continue
         encoded = _webp(_narrowed(image, round(factor * width)), quality)
+        first = first or len(encoded)
         if len(encoded) <= budget:
             data = "data:image/webp;base64," + base64.b64encode(encoded).decode("ascii")
             return Picture(data, link, width, height, alt)

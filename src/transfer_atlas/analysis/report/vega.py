@@ -43,5 +43,10 @@ def specification(chart: Chart, rows: pd.DataFrame | Sequence[dict[str, Any]]) -
 
 def _plain(rows: pd.DataFrame | Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows as dicts, without those cells that are empty."""
-    plain = rows.to_dict("records") if isinstance(rows, pd.DataFrame) else rows
+    if isinstance(rows, pd.DataFrame):
+        plain = rows.to_dict("records")
+        if not rows.isna().to_numpy().any():
+            return plain
+    else:
+        plain = list(rows)
     return [{name: value for name, value in row.items() if words.known(value)} for row in plain]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +31,15 @@ def weighted_kendall(score: np.ndarray, performance: np.ndarray) -> float:
     """Vigna's tau with hyperbolic weights, mean of both orders (SciPy's rank=True): the best count most."""
     if np.ptp(score) == 0 or np.ptp(performance) == 0:
         return math.nan
-    return float(scipy.stats.weightedtau(score, performance, rank=True).statistic)
+    return float(_weighted_tau()(score, performance, rank=True).statistic)
+
+
+@functools.cache
+def _weighted_tau() -> Callable[..., Any]:
+    """SciPy's own function under what it wraps around it for axes and missing numbers, which takes longer than it does
+    on the few pairs of a target; given here is one axis, and nothing is missing.
+    """
+    return inspect.unwrap(scipy.stats.weightedtau)
 
 
 def spearman(score: np.ndarray, performance: np.ndarray) -> float:
