@@ -13,7 +13,7 @@ from transfer_atlas.analysis.recommendation.predictors import COLUMNS, SCORED
 from transfer_atlas.analysis.recommendation.prior import load_prior
 from transfer_atlas.analysis.subtasks.relations import Relation
 from transfer_atlas.analysis.tables.files import read_table, write_table
-from transfer_atlas.analysis.tables.footrule import displacement, footrule, largest_footrule
+from transfer_atlas.analysis.tables.footrule import displacement, displacements, footrule, largest_footrule
 from transfer_atlas.analysis.tables.source_pools import source_pool_summary_table, source_pools_table
 
 PRIOR = Path(__file__).parents[3] / "resources/prior"
@@ -28,6 +28,9 @@ def test_the_footrule_by_hand():
     assert footrule(np.array([1.0, 2, 3]), np.array([2.0, 1, 3])) == 2
     assert footrule(np.array([1.0, 1, 3]), np.array([1.0, 2, 3])) == 1  # equal scores share place 1.5
     assert displacement(np.array([3.0, 2, 1]), np.array([1.0, 2, 3])) == 1
+    both = np.array([[3.0, 2, 1], [1.0, 2, 3]])
+    assert displacements(both, both[[1, 1]]).tolist() == [1, 0]
+    assert np.isnan(displacements(both[:, :1], both[:, :1])).all()
 
 
 @given(st.permutations(range(7)), st.permutations(range(7)))

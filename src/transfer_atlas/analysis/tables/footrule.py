@@ -21,4 +21,13 @@ def displacement(scores: np.ndarray, values: np.ndarray) -> float:
 
     Rankings of pools of different sizes can be compared by it; a random order has 2/3 of large pools.
     """
-    return footrule(scores, values) / largest_footrule(len(scores)) if len(scores) > 1 else float("nan")
+    return float(displacements(scores[None], values[None])[0])
+
+
+def displacements(scores: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The displacement (m,) of each of m pools of one size: scores and values (m, n); nan for n < 2."""
+    pools, size = scores.shape
+    if size < 2:
+        return np.full(pools, np.nan)
+    off = np.abs(rankdata(scores, axis=1) - rankdata(values, axis=1)).sum(axis=1)
+    return off / largest_footrule(size)

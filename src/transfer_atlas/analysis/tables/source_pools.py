@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from transfer_atlas.analysis.recommendation.pools import (
 )
 from transfer_atlas.analysis.recommendation.predictors import STUDY
 from transfer_atlas.analysis.subtasks.relations import Relation
-from transfer_atlas.analysis.tables.footrule import displacement, footrule
+from transfer_atlas.analysis.tables.footrule import displacement, displacements, footrule
 from transfer_atlas.analysis.tables.intervals import paired_difference
 from transfer_atlas.analysis.tables.pool_schema import SOURCE_POOL_SUMMARY, SOURCE_POOLS
 from transfer_atlas.analysis.tables.transfers import frame_of
@@ -122,9 +123,15 @@ def _of_first(scores: np.ndarray, values: np.ndarray) -> float:
 
 def _random(scores: np.ndarray, values: np.ndarray, number: int) -> float:
     """Mean displacement of `number` sources that are drawn: what a smaller pool alone would bring."""
+    drawn = _drawn(len(scores), number)
+    return float(displacements(scores[drawn], values[drawn]).mean())
+
+
+@lru_cache(maxsize=64)
+def _drawn(size: int, number: int) -> np.ndarray:
+    """Places (DRAWS, number) of what is drawn of a pool, the same for all pools of a size."""
     generator = np.random.default_rng(0)
-    draws = [generator.permutation(len(scores))[:number] for _ in range(DRAWS)]
-    return float(np.mean([displacement(scores[each], values[each]) for each in draws]))
+    return np.stack([generator.permutation(size)[:number] for _ in range(DRAWS)])
 
 
 def source_pool_summary_table(pools: pd.DataFrame) -> pd.DataFrame:
