@@ -29,5 +29,5 @@ def displacements(scores: np.ndarray, values: np.ndarray) -> np.ndarray:
     pools, size = scores.shape
     if size < 2:
         return np.full(pools, np.nan)
-    off = np.abs(rankdata(scores, axis=1) - rankdata(values, axis=1)).sum(axis=1)
+    off = np.abs(scipy.stats.rankdata(scores, axis=1) - scipy.stats.rankdata(values, axis=1)).sum(axis=1)
     return off / largest_footrule(size)
