@@ -48,5 +48,5 @@ def test_everything_that_shows_results_has_a_stamp():
 
 @pytest.mark.parametrize("path", sorted(REPORT.glob("*.py")), ids=lambda path: path.stem)
 def test_the_report_asks_for_no_table_that_no_rule_makes(path):
-    asked = re.findall(r"""tables(?:\[|\.get\()\s*"(\w+)""", path.read_text(encoding="utf-8"))
+    asked = re.findall(r"""study\.tables(?:\[|\.get\()\s*"(\w+)""", path.read_text(encoding="utf-8"))
     assert set(asked) <= ALL
