@@ -145,15 +145,12 @@ rule report:
         stamp=str(stamp("report")),
     log:
         f"logs/report-{FLOW.key}.log",
-    group:
-        "tables"
     conda:
         "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
-        turn=1,
     params:
         facts=facts_of_report,
         published=str(ATLAS / "resources/published"),

@@ -160,15 +160,12 @@ rule look_figures:
         stamp=str(stamp("appearance")),
     log:
         f"logs/appearance-{FLOW.key}.log",
-    group:
-        "tables"
     conda:
         "../envs/analysis.yaml"
     threads: 1
     resources:
         mem_mb=4000,
         runtime=60,
-        turn=1,
     params:
         facts=facts_of_looks,
         store=str(FLOW.study.store),
