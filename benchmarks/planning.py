@@ -24,7 +24,7 @@ from transfer_atlas.planning.content_versions import content_versions
 from transfer_atlas.planning.facts import facts_of_cards
 from transfer_atlas.planning.load import load_workflow
 from transfer_atlas.planning.plan import make_plan
-from transfer_atlas.planning.products import TABLES, figures
+from transfer_atlas.planning.products import figures, tables_by
 from transfer_atlas.planning.shown import write_stamp
 from transfer_atlas.study.parse import parse_study
 
@@ -75,7 +75,7 @@ def finish(study_file: Path) -> None:
         for name in {"run.json", names.get(run.kind, "run.json")}:
             (folder / name).touch()
     results = Path(flow.study.results)
-    files = [f"tables/{name}.parquet" for name in TABLES] + ["report.html"]
+    files = [f"tables/{name}.parquet" for name in tables_by(flow, "tables")] + ["report.html"]
     files += [
         f"datasets/{name}.{suffix}" for name in facts_of_cards(flow) for suffix in ("json", "jpg", "md")
     ]
