@@ -244,8 +244,9 @@ def clock_skew(hurt: Hurt) -> None:
 
 for _fault in (preempted, preempted_then_killed):
     _fault.environment = {"TRANSFER_ATLAS_SAVE_SECONDS": "100000"}  # type: ignore[attr-defined]
-out_of_memory.arguments = ["--set-resources", "transfer:mem_mb=250*attempt*attempt"]  # type: ignore[attr-defined]
-out_of_time.arguments = ["--set-resources", "transfer:runtime=1*attempt*attempt*3-2"]  # type: ignore[attr-defined]
+GPU = "transfer:slurm_partition=gpu"  # what is set here takes the place of all that the profile sets
+out_of_memory.arguments = ["--set-resources", "transfer:mem_mb=250*attempt*attempt", GPU]  # type: ignore[attr-defined]
+out_of_time.arguments = ["--set-resources", "transfer:runtime=1*attempt*attempt*3-2", GPU]  # type: ignore[attr-defined]
 
 FAULTS: dict[str, Callable[[Hurt], None]] = {
     function.__name__: function
