@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -64,9 +66,21 @@ def _load(cache_file: Path | None) -> dict[str, dict[str, str]]:
 
 
 def _save(cache_file: Path, cache: dict[str, dict[str, str]]) -> None:
-    """Write the cache in one step: another process may be reading or writing it."""
+    """Write the cache in one step: another process may be reading or writing it.
+
+    It can be computed again: a disk without room, or a folder that is another user's, stops nothing, and is said.
+    """
     cache_file = Path(cache_file)
-    cache_file.parent.mkdir(parents=True, exist_ok=True)
     temporary = cache_file.with_name(f"{cache_file.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(cache, indent=0, sort_keys=True), encoding="utf-8")
-    temporary.replace(cache_file)
+    try:
+        cache_file.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(cache, indent=0, sort_keys=True), encoding="utf-8")
+        temporary.replace(cache_file)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        warnings.warn(
+            f"{cache_file} cannot be written ({error.strerror}): raw files will be read anew for their versions each "
+            "time. Make room there, or name another folder by `cache` in the study",
+            stacklevel=2,
+        )

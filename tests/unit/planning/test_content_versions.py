@@ -46,6 +46,31 @@ def test_the_version_is_that_of_the_content_wherever_it_lies(raw, tmp_path):
     assert dataset_version(tmp_path / "elsewhere" / "other_name") == version
 
 
+@pytest.fixture
+def full_disk(tmp_path):
+    """A real file system without room; needs the right to mount."""
+    folder = tmp_path / "full_disk"
+    folder.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mounting, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system to fill up cannot be mounted here (not root, or not allowed)")
+    (folder / "filling").write_bytes(bytes(shutil.disk_usage(folder).free))
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_costs_the_cache_and_not_the_plan(raw, full_disk):
+    with pytest.warns(UserWarning, match=r"versions.json cannot be written .*No space left.*`cache`"):
+        assert dataset_version(raw, full_disk / "versions.json") == dataset_version(raw)
+    assert [path.name for path in full_disk.iterdir()] == ["filling"]
+
+
+def test_nor_does_a_cache_that_cannot_be_there(raw, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.warns(UserWarning, match="cannot be written"):
+        assert dataset_version(raw, tmp_path / "file" / "versions.json") == dataset_version(raw)
+
+
 def test_a_second_call_reads_no_file_and_touch_changes_nothing(raw, tmp_path, opened):
     cache = tmp_path / "cache" / "versions.json"
     version = dataset_version(raw, cache)
