@@ -151,15 +151,20 @@ def preempted_then_killed(hurt: Hurt) -> None:
     hurt.start_again()
 
 
-def killed(hurt: Hurt) -> None:
-    """The process of a run is killed on its node."""
-    hurt.wait_for_a_run()
+def run_processes(hurt: Hurt) -> list[int]:
+    """The programs of a job that computes, in the order in which they came: its step, and the fork of the run."""
     job = [line.split() for line in hurt.clone.processes() if "-m transfer_atlas.running.cluster_job" in line]
     programs = [
         words for words in job if "python" in Path(words[1]).name
     ]  # and not srun, nor the job's script
     assert len(programs) > 1, job
-    os.kill(max(int(words[0]) for words in programs), signal.SIGKILL)  # the fork, which came last
+    return sorted(int(words[0]) for words in programs)
+
+
+def killed(hurt: Hurt) -> None:
+    """The process of a run is killed on its node."""
+    hurt.wait_for_a_run()
+    os.kill(run_processes(hurt)[-1], signal.SIGKILL)
 
 
 def scancelled(hurt: Hurt) -> None:
@@ -174,7 +179,10 @@ def out_of_memory(hurt: Hurt) -> None:
 
 
 def out_of_time(hurt: Hurt) -> None:
-    """The first attempt's time does not suffice; the run goes on in the next."""
+    """A run hangs, until its job's time is over; it goes on in the next attempt, which has more."""
+    hurt.wait_for_a_run()
+    for process in run_processes(hurt):
+        os.kill(process, signal.SIGSTOP)
     wait_until(lambda: hurt.slurm.jobs("timeout,failed"), "a job is ended for time", WAIT)
 
 
