@@ -337,11 +337,11 @@ def stamp_of(name):
     return inputs
 
 
-def tables_and_stamp(rule):
+def tables_and_stamp(made_by):
     """The tables of a rule with their stamp, if the study has them."""
-    if rule not in products.rules_of_tables(FLOW):
+    if made_by not in products.rules_of_tables(FLOW):
         return []
-    return [*map(whenever, [*tables_of(rule).values(), stamp(rule)])]
+    return [*map(whenever, [*tables_of(made_by).values(), stamp(made_by)])]
 
 
 def tables(wildcards):

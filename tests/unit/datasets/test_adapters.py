@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from transfer_atlas.datasets import miniature
 from transfer_atlas.datasets.adapters.masks import LabelMap
 from transfer_atlas.datasets.adapters.patterns import find
+from transfer_atlas.datasets.miniature import rendering
 from transfer_atlas.datasets.prepare import prepare_dataset
 from transfer_atlas.datasets.problems import Problems
 from transfer_atlas.datasets.reading import PreparedDataset
@@ -369,8 +370,8 @@ def test_miniature_datasets_are_rendered_in_order(tmp_path, monkeypatch):
         ]
 
     about = examples.description(classification=examples.CLASSIFICATION)
-    monkeypatch.setattr(miniature, "render", render, raising=False)
-    monkeypatch.setattr(miniature, "describe", lambda name: about, raising=False)
+    monkeypatch.setattr(rendering, "render", render)
+    monkeypatch.setattr(miniature, "describe", lambda name: about)
     monkeypatch.setattr(
         miniature, "specification", lambda name: SimpleNamespace(n_train=40, n_val=5), raising=False
     )
