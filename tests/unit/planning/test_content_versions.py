@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from small_disks import small_disk
 
 from transfer_atlas.datasets.versions import dataset_version, is_absent
 from transfer_atlas.errors import DatasetError
@@ -48,15 +49,10 @@ def test_the_version_is_that_of_the_content_wherever_it_lies(raw, tmp_path):
 
 @pytest.fixture
 def full_disk(tmp_path):
-    """A real file system without room; needs the right to mount."""
-    folder = tmp_path / "full_disk"
-    folder.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mounting, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system to fill up cannot be mounted here (not root, or not allowed)")
-    (folder / "filling").write_bytes(bytes(shutil.disk_usage(folder).free))
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    """A real file system without room."""
+    with small_disk(tmp_path / "full_disk", "16k") as folder:
+        (folder / "filling").write_bytes(bytes(shutil.disk_usage(folder).free))
+        yield folder
 
 
 def test_a_full_disk_costs_the_cache_and_not_the_plan(raw, full_disk):

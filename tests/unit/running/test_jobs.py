@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import run_examples
 import study_examples as examples
+from small_disks import small_disk
 
 import transfer_atlas
 from transfer_atlas.planning.kinds import KINDS
@@ -150,12 +151,7 @@ def test_a_failure_of_the_program_is_one_message_that_names_the_log(raw, tmp_pat
 
 
 def test_a_full_disk_is_told_as_one(raw, tmp_path, warm):
-    folder = tmp_path / "small_disk"
-    folder.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=32k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mounting, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system to fill up cannot be mounted here (not root, or not allowed)")
-    try:
+    with small_disk(tmp_path / "small_disk", "32k") as folder:
         (folder / "filler").write_bytes(bytes(16_000))
         run = plan_of(raw).of_kind("prepared")[0]
         values = request(run, folder / "store", tmp_path / "scratch")
@@ -168,8 +164,6 @@ def test_a_full_disk_is_told_as_one(raw, tmp_path, warm):
         assert said.startswith("camvid stopped: the disk is full")
         assert len(ended.stderr.strip().splitlines()) == 1
         assert not run.folder(folder / "store").exists()
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def long_run(raw, tmp_path, warm) -> Job:

@@ -3,11 +3,10 @@
 import errno
 import hashlib
 import json
-import os
-import subprocess
 
 import pytest
 import torch
+from small_disks import small_disk
 
 from transfer_atlas.models.checkpoints import save_checkpoint
 from transfer_atlas.store.files import write_json
@@ -15,16 +14,10 @@ from transfer_atlas.store.keys import key_of
 from transfer_atlas.store.store import StoreError, is_whole, publish, read_run, run_folder, tidy
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A real file system of 64 KiB; needs the right to mount."""
-    folder = tmp_path / "small_disk"
-    folder.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mounting, capture_output=True, check=False).returncode:
-        pytest.skip("a small file system to fill up cannot be mounted here (not root, or not allowed)")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+@pytest.fixture(name="small_disk")
+def _small_disk(tmp_path):
+    with small_disk(tmp_path / "small_disk", "64k") as folder:
+        yield folder
 
 
 def record_of(**more):
