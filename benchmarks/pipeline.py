@@ -5,8 +5,8 @@
 
 Nothing is trained: batches are taken as fast as they come. Reference, in the same run and right before each
 measurement: the same JPEGs decoded and resized to the size that augmentation resizes to on average, one after the other
-by one thread, without annotation, crop, flip or encoding. `share` is the pipeline's speed by that of the bare loop, by
-worker; `gain` is its speed by its own with one worker. Workers help only where cores are free: the last line says how
+by one thread, without crop, flip or encoding. `share` is the pipeline's speed by that of the bare loop, by worker; for
+segmentation `share with masks` is the same where the bare loop decodes and resizes the masks, too. `gain` is its speed by its own with one worker. Workers help only where cores are free: the last line says how
 much two processes get done beside one another. `cores` is how many such cores deliver `--wanted` images a second, if
 each further one gives as much as the last measured.
 """
@@ -49,22 +49,32 @@ def jpeg(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def prepared(folder: Path, images: int, size: tuple[int, int]) -> list[bytes]:
-    """Write a prepared dataset of JPEGs with everything that a task type asks for. Returns its training images."""
+def png(pixels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def prepared(folder: Path, images: int, size: tuple[int, int]) -> list[tuple[bytes, bytes]]:
+    """Write a prepared dataset of JPEGs with everything that a task type asks for. Returns its training images, and
+    their masks."""
     records, encoded = [], []
     for split, count in (("train", images), ("val", 1)):
         for number in range(count):
             record = drawn(number, split, size)
             image = jpeg(record.image)
             records.append(replace(record, image=image))
-            encoded += [image] if split == "train" else []
+            encoded += [(image, png(record.mask))] if split == "train" else []
     write_prepared(folder, {"name": "drawn", "domain": "benchmark", **DESCRIBED}, records)
     return encoded
 
 
-def bare_loop(encoded: list[bytes], size: tuple[int, int]) -> None:
-    for image in encoded:
+def bare_loop(encoded: list[tuple[bytes, bytes]], size: tuple[int, int], with_masks: bool = False) -> None:
+    nearest = transforms.InterpolationMode.NEAREST_EXACT
+    for image, mask in encoded:
         transforms.resize(decoding.decode_image(image), list(size), antialias=True)
+        if with_masks:
+            transforms.resize(decoding.decode_mask(mask)[None], list(size), interpolation=nearest)
 
 
 def delivered(folder: Path, task_type: str, settings: TrainingSettings, workers: int, batches: int) -> float:
@@ -103,18 +113,23 @@ def main() -> None:
         for task_type in chosen.task_types:
             rates: dict[int, list[float]] = {workers: [] for workers in chosen.workers}
             shares: dict[int, list[float]] = {workers: [] for workers in chosen.workers}
+            with_masks: dict[int, list[float]] = {workers: [] for workers in chosen.workers}
             for _ in range(chosen.repetitions):
                 for workers in chosen.workers:
                     bare = chosen.images / seconds(lambda: bare_loop(encoded, tuple(chosen.size)))
                     rate = images / delivered(folder, task_type, settings, workers, chosen.batches)
                     rates[workers].append(rate)
                     shares[workers].append(rate / workers / bare)
+                    if task_type == "segmentation":
+                        taken = seconds(lambda: bare_loop(encoded, tuple(chosen.size), True))
+                        with_masks[workers].append(rate / workers * taken / chosen.images)
             first = rates[chosen.workers[0]]
             for workers in chosen.workers:
                 gains = [rate / one for rate, one in zip(rates[workers], first, strict=True)]
                 print(
                     f"{task_type:15} {workers:2} workers  {_told(rates[workers])} images/s  "
-                    f"share {_told(shares[workers])}  gain {_told(gains)}",
+                    f"share {_told(shares[workers])}  gain {_told(gains)}"
+                    + (f"  share with masks {_told(with_masks[workers])}" if with_masks[workers] else ""),
                     flush=True,
                 )
             each = statistics.median(rates[workers]) / workers

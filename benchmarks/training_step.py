@@ -49,6 +49,7 @@ DESCRIBED = {
         "sigmas": [0.05] * 17,
     },
     "depth": {"unit": "metre", "minimum": 0.5, "maximum": 80.0, "scale": 0.01},
+    "normals": {},
     "classification": {"classes": [f"class {number}" for number in range(1000)]},
 }
 
@@ -69,7 +70,18 @@ def drawn(number: int, split: str, size: tuple[int, int]) -> Record:
     objects = Objects(boxes, np.arange(6), np.zeros(6, bool), area, keypoints)
     mask = (image[..., 0] % 19).astype(np.uint8)
     depth = (1 + image[..., 1] / 8).astype(np.float32)
-    return Record(f"{split}-{number}", split, image, objects=objects, mask=mask, depth=depth, label=number)
+    normals = np.concatenate([image[..., :2] / 255 - 0.5, np.full((*size, 1), -1.0)], axis=2)
+    normals = (normals / np.linalg.norm(normals, axis=2, keepdims=True)).astype(np.float32)
+    return Record(
+        f"{split}-{number}",
+        split,
+        image,
+        objects=objects,
+        mask=mask,
+        depth=depth,
+        normals=normals,
+        label=number,
+    )
 
 
 def prepared(folder: Path, images: int, size: tuple[int, int]) -> PreparedDataset:

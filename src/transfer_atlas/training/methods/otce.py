@@ -230,7 +230,7 @@ def _batch_samples(
         return pooled(branches)[:number], targets["label"][:number].to(images.device)
     size = (images.shape[2] // STRIDE, images.shape[3] // STRIDE)
     maps = join_branches(branches, size)  # (B, d, h, w)
-    cells = targets["mask"][:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE].to(images.device)
+    cells = targets["mask"][:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE].to(images.device).long()
     return _some_cells(maps, cells, side.classes, number, generator)
 
 
