@@ -4,11 +4,12 @@
     python benchmarks/pipeline.py --workers 1 2 4 8 --task-types segmentation --batches 40
 
 Nothing is trained: batches are taken as fast as they come. Reference, in the same run and right before each
-measurement: the same JPEGs decoded and resized to the size that augmentation resizes to on average, one after the other
-by one thread, without crop, flip or encoding. `share` is the pipeline's speed by that of the bare loop, by worker; for
-segmentation `share with masks` is the same where the bare loop decodes and resizes the masks, too. `gain` is its speed by its own with one worker. Workers help only where cores are free: the last line says how
-much two processes get done beside one another. `cores` is how many such cores deliver `--wanted` images a second, if
-each further one gives as much as the last measured.
+measurement: the same JPEGs decoded and resized to the size that augmentation resizes to on average, one after the
+other by one thread, without crop, flip or encoding. `share` is the pipeline's speed by that of the bare loop, by
+worker; for segmentation `share with masks` is the same where the bare loop decodes and resizes the masks, too. `gain`
+is its speed by its own with one worker. Workers help only where cores are free: the last line says how much two
+processes get done beside one another. `cores` is how many such cores deliver `--wanted` images a second, if each
+further one gives as much as the last measured.
 """
 
 from __future__ import annotations

@@ -136,3 +136,15 @@ def test_the_paired_difference_is_that_of_scipys_t_test_to_the_bit():
         low, high = test.confidence_interval(0.95)
         found = paired_difference(first, second)
         assert found == ((first - second).mean(), low, high, test.pvalue, number)
+
+
+@pytest.mark.parametrize("number", [6, 17, 60])
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_the_bootstrap_is_that_of_values_drawn_one_by_one(number, scale):
+    values = scale * (5 + np.random.default_rng(number).normal(size=number) ** 2)
+    error = values.std(ddof=1) / np.sqrt(number)
+    drawn = values[np.random.default_rng(3).integers(0, number, (2000, number))]
+    errors = np.maximum(drawn.std(axis=1, ddof=1) / np.sqrt(number), 0.2 * error)
+    left, right = np.quantile((drawn.mean(axis=1) - values.mean()) / errors, [0.025, 0.975])
+    expected = values.mean() - right * error, values.mean() - left * error
+    assert mean_interval(values, 3, draws=2000) == pytest.approx(expected, rel=1e-10)

@@ -7,12 +7,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import ndcg_score
 
 from transfer_atlas.analysis.tables.metric_evaluation import (
+    CORRELATIONS,
+    discounted_cumulative_gain,
     evaluate,
     kendall,
+    pearson,
     regret,
     relative_regret,
+    spearman,
     top_hit,
     weighted_kendall,
 )
@@ -169,3 +177,30 @@ def test_missing_and_small_groups_are_left_out():
     empty = evaluate(pairs.head(0), fixed="target", seed=0, draws=10)
     assert empty["value"].isna().all()
     assert evaluate(pairs.head(0), fixed=None, seed=0, draws=10)["value"].isna().all()
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 10_000), st.integers(3, 40), st.integers(2, 30))
+def test_statistics_are_those_of_the_libraries_also_with_ties(seed, number, kinds):
+    generator = np.random.default_rng(seed)
+    score, performance = generator.integers(0, kinds, (2, number)) / 7
+    relevance = (stats.rankdata(performance) - 1) / (number - 1)
+    if np.ptp(score) == 0 or np.ptp(performance) == 0:
+        assert all(np.isnan(statistic(score, performance)) for statistic in CORRELATIONS.values())
+        return
+    for name, expected in {
+        "kendall": stats.kendalltau(score, performance).statistic,
+        "spearman": stats.spearmanr(score, performance).statistic,
+        "pearson": stats.pearsonr(score, performance).statistic,
+    }.items():
+        assert CORRELATIONS[name](score, performance) == pytest.approx(expected, abs=1e-12)
+    found = discounted_cumulative_gain(score, performance)
+    assert found == pytest.approx(ndcg_score(relevance[None], score[None]))
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-6, 1e6, 1e150])
+def test_the_same_order_correlates_to_the_last_bit_at_any_scale(scale):
+    score = np.array([0.1, 0.2, 0.30000000000000004, 0.7, 5.0])
+    assert spearman(score * scale, score) == 1.0
+    assert spearman(-score * scale, score) == -1.0
+    assert pearson(score * scale, score) == pytest.approx(1.0, abs=1e-12)

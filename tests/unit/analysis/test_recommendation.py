@@ -150,6 +150,22 @@ def test_two_candidates_or_five_hundred(number):
     assert list(ranked["source"]) == [f"s{k:03}" for k in np.argsort(-quality)]
 
 
+def test_the_order_in_which_static_ranks_are_added_up_makes_no_tie_an_order():
+    # two sources with the same five places among eight, on targets in another order; the others fill what is left
+    places, turned = (2, 3, 7, 1, 5), (5, 2, 3, 7, 1)
+    rows = [
+        {"origin": "study", "target": f"t{number}", "target_dataset": f"t{number}", "gain": float(gain)}
+        | {"source": f"s{source}", "source_dataset": f"s{source}"}
+        for number, own in enumerate(zip(places, turned, strict=True))
+        for source, gain in enumerate([*own, *sorted(set(range(8)) - set(own))])
+    ]
+    asked = pd.DataFrame(
+        {"origin": "study", "target_dataset": "t", "source": [f"s{source}" for source in range(2)]}
+    )
+    found = with_static_rank(asked, pd.DataFrame(rows))["static_rank"]
+    assert found[0] == found[1] == pytest.approx(18 / 35)
+
+
 def test_static_ranks_know_nothing_of_the_target_itself():
     evidence = simulated()
     target = evidence[evidence["target"] == "segmentation/t0"].copy()

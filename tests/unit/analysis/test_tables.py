@@ -1,6 +1,7 @@
 """Gains, effects and best sources: hand-computed values, invariants, failed rows, the paper's Table 6."""
 
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from transfer_atlas.analysis.tables import effects
 from transfer_atlas.analysis.tables import transfers as tables
+from transfer_atlas.analysis.tables.answers import answers_as_text
 from transfer_atlas.analysis.tables.surroundings import told_of_differences
 from transfer_atlas.errors import ConfigurationError
 
@@ -281,6 +283,20 @@ def test_a_target_whose_runs_all_failed_stays_in_best_sources():
     (row,) = effects.best_sources_table(gains).itertuples()
     assert row.n_sources == 0 and pd.isna(row.best_source)
     assert row.largest_within_domain_source == "segmentation/bdd"
+
+
+@pytest.mark.parametrize(
+    ("metric", "target", "best"), [("mean_iou", "segmentation/camvid", "bdd"), ("rmse", "depth/sun", "coco")]
+)
+def test_a_study_without_a_baseline_does_not_say_stay_with_ilsvrc(metric, target, best):
+    gains = gains_of(
+        transfer_record("segmentation/coco", target, 0.3, metric=metric),
+        transfer_record("segmentation/bdd", target, 0.4, metric=metric),
+    ).reset_index()
+    table = effects.best_sources_table(gains)
+    assert f"of 2 sources segmentation/{best} has the best result" in table["why"][0]
+    answer = answers_as_text(table, Path("results"), seeds=1)
+    assert f"{target}  no answer: no gain over ILSVRC is known (baseline missing)" in answer
 
 
 # The segmentation part of Table 6: the shares possible given that printed gains are rounded, and the number

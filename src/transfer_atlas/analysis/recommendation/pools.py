@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from transfer_atlas.analysis.recommendation.predictors import with_static_rank
-from transfer_atlas.analysis.recommendation.rules import RULES, fit
+from transfer_atlas.analysis.recommendation.predictors import Elsewhere
+from transfer_atlas.analysis.recommendation.rules import RULES, Fitted, fit
 from transfer_atlas.analysis.recommendation.worth import by_target, left_out
 from transfer_atlas.analysis.subtasks.relations import Relation
 
@@ -50,15 +50,25 @@ def kept_by_relations(
     )
 
 
-def kept_by_prior(rows: pd.DataFrame, evidence: pd.DataFrame, number: int) -> np.ndarray:
+def kept_by_prior(
+    rows: pd.DataFrame,
+    evidence: pd.DataFrame,
+    number: int,
+    learnt: dict[str, tuple[Elsewhere, Fitted]] | None = None,
+) -> np.ndarray:
     """Whether each source (n,) is among the `number` that the atlas prior expects most of; ties by name.
 
     rows: candidates of one target, as `predictors.COLUMNS`; evidence: measured transfers, from which the target's
-    dataset is left out, as a target and as a source.
+    dataset is left out, as a target and as a source. learnt: what was learnt from this evidence before, without each
+    dataset; what is learnt now is added.
     """
-    others = left_out(evidence, rows["target_dataset"].iloc[0])
-    rule = next(each for each in RULES if each.name == RULE)
-    strengths = fit(rule, by_target(others)).strengths(with_static_rank(rows, others))
+    dataset, learnt = rows["target_dataset"].iloc[0], {} if learnt is None else learnt
+    if dataset not in learnt:
+        others = left_out(evidence, dataset)
+        rule = next(each for each in RULES if each.name == RULE)
+        learnt[dataset] = Elsewhere(others), fit(rule, by_target(others))
+    elsewhere, fitted = learnt[dataset]
+    strengths = fitted.strengths(elsewhere.ranked(rows))
     order = np.lexsort((rows["source"].to_numpy(str), -np.round(strengths, 12)))
     kept = np.zeros(len(rows), dtype=bool)
     kept[order[:number]] = True

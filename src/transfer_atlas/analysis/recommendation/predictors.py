@@ -51,20 +51,52 @@ def with_static_rank(rows: pd.DataFrame, evidence: pd.DataFrame) -> pd.DataFrame
     Of evidence of the rows' own origin, without targets on their dataset. A source that was measured nowhere has what
     the rows say under `known_elsewhere` (its published place, say), or nan.
     """
-    others = evidence[
-        evidence["origin"].isin(rows["origin"].unique())
-        & ~evidence["target_dataset"].isin(rows["target_dataset"].unique())
-    ]
-    found = rows["source"].map(mean_places(others)).astype(float)
-    if "known_elsewhere" in rows:
-        found = found.fillna(rows["known_elsewhere"])
-    return rows.assign(static_rank=found)
+    return Elsewhere(evidence).ranked(rows)
+
+
+class Elsewhere:
+    """What the sources of measured transfers were worth on targets other than the one that is asked about."""
+
+    def __init__(self, evidence: pd.DataFrame) -> None:
+        known = evidence.dropna(subset=["gain"])
+        self._place = places_on_targets(known)
+        self._origin, self._target_dataset = (known[name].to_numpy() for name in ("origin", "target_dataset"))
+        self._source, self._names = pd.factorize(known["source"])
+
+    def ranked(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows of one target with `static_rank`; see `with_static_rank`."""
+        found = (
+            rows["source"]
+            .map(self.mean_places(set(rows["origin"]), without=set(rows["target_dataset"])))
+            .astype(float)
+        )
+        if "known_elsewhere" in rows:
+            found = found.fillna(rows["known_elsewhere"])
+        return rows.assign(static_rank=found)
+
+    def mean_places(self, origins: set[str], without: set[str]) -> dict[str, float]:
+        """Mean place of every source over targets that are not on these datasets, of transfers of these origins."""
+        used = np.isfinite(self._place)
+        used &= np.logical_or.reduce([self._origin == origin for origin in origins])
+        used &= ~np.logical_or.reduce([self._target_dataset == dataset for dataset in without])
+        source, place = self._source[used], self._place[used]
+        number = np.bincount(source, minlength=len(self._names))
+        total = np.bincount(source, weights=place, minlength=len(self._names))
+        # the order in which places are added up must make no tie an order
+        return {
+            self._names[each]: float(np.round(total[each] / number[each], 12))
+            for each in np.flatnonzero(number)
+        }
+
+
+def places_on_targets(known: pd.DataFrame) -> np.ndarray:
+    """Place (n,) of every measured transfer among those of its target, 0 the worst and 1 the best; nan if alone."""
+    of_target = known.groupby(["origin", "target"])["gain"]
+    number = of_target.transform("size")
+    return ((of_target.rank() - 1) / (number - 1)).where(number > 1).to_numpy(float)
 
 
 def mean_places(evidence: pd.DataFrame) -> pd.Series:
     """Mean place of every source over the targets it was measured on, 0 the worst and 1 the best."""
     known = evidence.dropna(subset=["gain"])
-    of_target = known.groupby(["origin", "target"])["gain"]
-    number = of_target.transform("size")
-    place = ((of_target.rank() - 1) / (number - 1)).where(number > 1)
-    return place.groupby(known["source"]).mean()
+    return pd.Series(places_on_targets(known), known.index).groupby(known["source"]).mean()

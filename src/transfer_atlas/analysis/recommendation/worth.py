@@ -11,6 +11,7 @@ from transfer_atlas.analysis.recommendation.predictors import (
     ILSVRC,
     LABELS,
     TRUTHS,
+    Elsewhere,
     with_static_rank,
 )
 from transfer_atlas.analysis.recommendation.rules import RULES, Rule, fit
@@ -29,7 +30,8 @@ def left_out(evidence: pd.DataFrame, dataset: str) -> pd.DataFrame:
 
 def by_target(evidence: pd.DataFrame) -> list[pd.DataFrame]:
     """Candidates of each target, with static ranks from the other targets."""
-    return [with_static_rank(rows, evidence) for _, rows in evidence.groupby(["origin", "target"], sort=True)]
+    elsewhere = Elsewhere(evidence)
+    return [elsewhere.ranked(rows) for _, rows in evidence.groupby(["origin", "target"], sort=True)]
 
 
 def worth_of_rules(

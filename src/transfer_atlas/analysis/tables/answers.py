@@ -35,6 +35,8 @@ def answers_as_text(
 
 
 def _answer(row: tuple) -> str:
+    if row.certainty == "no_source":
+        return f"no answer: {row.why}"
     told = f"{row.start_from}"
     if row.start_from != "ilsvrc":
         told += f", {row.start_from_gain:+.1f} %{_interval(row.start_from_low, row.start_from_high)}"

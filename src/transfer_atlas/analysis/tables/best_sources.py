@@ -52,9 +52,24 @@ def best_sources_table(gains: pd.DataFrame) -> pd.DataFrame:
             row[f"{name}_gain"] = choice["gain"].iloc[rank] if found else math.nan
         row["best_gain_std"] = ranked["gain_std"].iloc[0] if len(ranked) else math.nan
         row["best_effect"] = effect(row["best_gain"])
-        rows.append(row | start_from(ranked))
+        answer = start_from(ranked)
+        if ranked.empty and group["value"].notna().any():
+            answer["why"] = _without_gains(group)
+        rows.append(row | answer)
     frame = pd.DataFrame(rows, columns=None if rows else BEST_SOURCES.column_names)
     return BEST_SOURCES.conform(frame)
+
+
+def _without_gains(group: pd.DataFrame) -> str:
+    """Why one target, with results of its sources (rows of `gains`), has no answer."""
+    known = group.dropna(subset=["value"]).sort_values("source")
+    smaller_is_better = known["higher_is_better"].eq(False).fillna(False).all()
+    best = known.loc[known["value"].idxmin() if smaller_is_better else known["value"].idxmax()]
+    reasons = ", ".join(status.replace("_", " ") for status in sorted(set(known["status"])))
+    return (
+        f"no gain over ILSVRC is known ({reasons}); of {len(known)} sources {best['source']} has the best result, "
+        f"{best['value']:.3g}"
+    )
 
 
 def start_from(ranked: pd.DataFrame) -> dict[str, Any]:

@@ -32,23 +32,25 @@ def differences(pairs: pd.DataFrame) -> Iterator[dict[str, Any]]:
     all metrics compared with one reference in one statistic.
     """
     wide = _wide(pairs)
+    table, known = wide.reset_index(), wide.notna()
     cache: dict[tuple[str, bytes], pd.DataFrame] = {}
 
-    def statistics(metric: str, common: pd.Series) -> pd.DataFrame:
-        place = (metric, common.to_numpy().tobytes())
+    def statistics(metric: str, common: np.ndarray) -> pd.DataFrame:
+        place = (metric, common.tobytes())
         if place not in cache:
-            frame = wide[common].reset_index()
-            chosen = frame[["source", "target"]].assign(score=frame[metric], performance=frame[MEASURED])
+            chosen = table.loc[common, ["target", metric, MEASURED]]
+            chosen.columns = ["target", "score", "performance"]
             cache[place] = by_group(chosen, "target", COMPARED)
         return cache[place]
 
     metrics = [name for name in wide.columns if name != MEASURED]
+    measured = known[MEASURED].to_numpy()
     for reference in metrics:
         rows = []
         for metric in metrics:
             if metric == reference:
                 continue
-            common = wide[[metric, reference, MEASURED]].notna().all(axis=1)
+            common = known[metric].to_numpy() & known[reference].to_numpy() & measured
             first, second = statistics(metric, common), statistics(reference, common)
             for name in COMPARED:
                 found = paired_difference(first[name], second[name])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -24,32 +23,47 @@ FEWEST = 3  # pairs of which an order can be compared
 
 def kendall(score: np.ndarray, performance: np.ndarray) -> float:
     """Kendall's tau-b of score (n,) and performance (n,), from -1 to 1; nan if either is constant."""
-    return _quiet(lambda: scipy.stats.kendalltau(score, performance).statistic)
+    if _constant(score, performance):
+        return math.nan
+    # no p-value is asked for, and this is the one that costs nothing
+    return float(_bare("kendalltau")(score, performance, method="asymptotic").statistic)
 
 
 def weighted_kendall(score: np.ndarray, performance: np.ndarray) -> float:
     """Vigna's tau with hyperbolic weights, mean of both orders (SciPy's rank=True): the best count most."""
-    if np.ptp(score) == 0 or np.ptp(performance) == 0:
+    if _constant(score, performance):
         return math.nan
-    return float(_weighted_tau()(score, performance, rank=True).statistic)
+    return float(_bare("weightedtau")(score, performance, rank=True).statistic)
 
 
 @functools.cache
-def _weighted_tau() -> Callable[..., Any]:
+def _bare(name: str) -> Callable[..., Any]:
     """SciPy's own function under what it wraps around it for axes and missing numbers, which takes longer than it does
     on the few pairs of a target; given here is one axis, and nothing is missing.
     """
-    return inspect.unwrap(scipy.stats.weightedtau)
+    return inspect.unwrap(getattr(scipy.stats, name))
 
 
 def spearman(score: np.ndarray, performance: np.ndarray) -> float:
     """Spearman's rank correlation; nan if either is constant."""
-    return _quiet(lambda: scipy.stats.spearmanr(score, performance).statistic)
+    if _constant(score, performance):
+        return math.nan
+    # twice a place less the mean place is a whole number, so that orders that agree give 1 to the last bit
+    first, second = (2 * scipy.stats.rankdata(side) - (len(side) + 1) for side in (score, performance))
+    return float(first @ second / math.sqrt((first @ first) * (second @ second)))
 
 
 def pearson(score: np.ndarray, performance: np.ndarray) -> float:
     """Pearson's correlation; nan if either is constant."""
-    return _quiet(lambda: scipy.stats.pearsonr(score, performance).statistic)
+    if _constant(score, performance):
+        return math.nan
+    # by their range first: squares of the tiniest and the largest scores would be 0 or infinite
+    first, second = ((side - side.mean()) / np.ptp(side) for side in (score, performance))
+    return float(np.clip(first @ second / math.sqrt((first @ first) * (second @ second)), -1.0, 1.0))
+
+
+def _constant(score: np.ndarray, performance: np.ndarray) -> bool:
+    return bool(np.ptp(score) == 0 or np.ptp(performance) == 0)
 
 
 def top_hit(score: np.ndarray, performance: np.ndarray, k: int = 1, ties: Ties = "expected") -> float:
@@ -89,14 +103,13 @@ def discounted_cumulative_gain(score: np.ndarray, performance: np.ndarray) -> fl
     0.81, of five sources as of twenty. Equal scores share the mean discount of their places (McSherry and
     Najork 2008). Not a number where score or performance is constant.
     """
-    if np.ptp(score) == 0 or np.ptp(performance) == 0:
+    if _constant(score, performance):
         return math.nan
-    from sklearn.metrics import (
-        ndcg_score,  # late: it takes a second, and an answer without images needs none of it
-    )
-
     relevance = (scipy.stats.rankdata(performance) - 1) / (len(performance) - 1)
-    return float(ndcg_score(relevance[None], score[None]))
+    discounts = 1 / np.log2(np.arange(len(score)) + 2)
+    _, place, equal = np.unique(-score, return_inverse=True, return_counts=True)
+    shared = np.add.reduceat(discounts, np.cumsum(equal) - equal) / equal
+    return float(relevance @ shared[place] / (np.sort(relevance)[::-1] @ discounts))
 
 
 CORRELATIONS: dict[str, Statistic] = {
@@ -127,15 +140,17 @@ def by_group(
     pairs: columns source, target, score and performance, higher being better in both; rows where one is
     missing are left out. A correlation is not a number where score or performance is constant.
     """
-    known = pairs.dropna(subset=["score", "performance"])
     statistics = statistics or statistics_of()
-    rows = {}
-    for name, group in known.groupby(fixed, sort=True):
-        if len(group) >= FEWEST:
-            columns = group[["score", "performance"]].to_numpy(float).T
-            rows[name] = {key: statistic(*columns) for key, statistic in statistics.items()} | {
-                "pairs": len(group)
-            }
+    columns = pairs[["score", "performance"]].to_numpy(float)
+    known = ~np.isnan(columns).any(axis=1)
+    names, places = np.unique(pairs[fixed].to_numpy()[known], return_inverse=True)
+    order = np.argsort(places, kind="stable")
+    groups = np.split(columns[known][order], np.cumsum(np.bincount(places, minlength=len(names)))[:-1])
+    rows = {
+        name: {key: statistic(*group.T) for key, statistic in statistics.items()} | {"pairs": len(group)}
+        for name, group in zip(names, groups if len(names) else [], strict=True)
+        if len(group) >= FEWEST
+    }
     return pd.DataFrame.from_dict(rows, orient="index", columns=[*statistics, "pairs"])
 
 
@@ -211,10 +226,3 @@ def _pooled(
     low, high = jackknife_interval(of, known["target"].to_numpy(), known["source"].to_numpy())
     low, high = np.clip([low, high], -1.0, 1.0)  # leaves what is not a number
     return name, value, float(low), float(high), groups, len(known)
-
-
-def _quiet(statistic: Callable[[], float]) -> float:
-    """A correlation without SciPy's warning about constant input, whose nan says it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", scipy.stats.ConstantInputWarning)
-        return float(statistic())

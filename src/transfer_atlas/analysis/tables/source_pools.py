@@ -46,13 +46,13 @@ def source_pools_table(
     origin
         Whose transfers the pairs are: those of evidence with this origin.
     """
-    rows = []
+    rows, learnt = [], {}
     known, candidates = pairs.dropna(subset=["score", "value"]), evidence[evidence["origin"] == origin]
     for (regime, target), of_target in known.groupby(["regime", "target"], sort=True):
         sources = sorted(set(of_target["source"]))
         if len(sources) < FEWEST:
             continue
-        for name, kept in _filters(str(regime), str(target), sources, candidates, evidence, subtasks):
+        for name, kept in _filters(str(regime), str(target), sources, candidates, evidence, subtasks, learnt):
             for metric, of_metric in of_target.groupby("metric", sort=True):
                 found = _row(of_metric.sort_values("source"), kept)
                 if found is not None:
@@ -69,8 +69,12 @@ def _filters(
     candidates: pd.DataFrame,
     evidence: pd.DataFrame,
     subtasks: pd.DataFrame,
+    learnt: dict[str, Any],
 ) -> Iterator[tuple[str, set[str]]]:
-    """Names of filters, each with the sources that it keeps; none of a filter that knows nothing."""
+    """Names of filters, each with the sources that it keeps; none of a filter that knows nothing.
+
+    learnt: of `kept_by_prior`, for all regimes.
+    """
     related = None
     own = subtasks[(subtasks["regime"] == regime) & (subtasks["target"] == target)].drop_duplicates("source")
     own = own[own["source"].isin(sources)]
@@ -90,7 +94,7 @@ def _filters(
         chosen = rows[rows["source"].isin(pool)]
         if len(chosen) >= LEAST_KEPT:
             number = max(LEAST_KEPT, math.ceil(SHARE * len(chosen)))
-            yield name, set(chosen["source"][kept_by_prior(chosen, evidence, number)])
+            yield name, set(chosen["source"][kept_by_prior(chosen, evidence, number, learnt)])
 
 
 def _row(of_metric: pd.DataFrame, kept: set[str]) -> dict[str, Any] | None:
