@@ -13,10 +13,14 @@ from transfer_atlas.running.jobs import log_to
 log_to(snakemake.log[0])
 facts = snakemake.params.facts
 seen = image_features(facts["image_features"], facts["domains"])
+gains = read_table(Path(snakemake.input.gains))
 tables = score_tables(
     scores_table(read_scores(facts["scores"])),
-    domain_distances_table([each for each in seen if each.backbone == facts["domain_features"]]),
-    read_table(Path(snakemake.input.gains)),
+    domain_distances_table(
+        [each for each in seen if each.backbone == facts["domain_features"]],
+        sources=set(gains["source_dataset"]),
+    ),
+    gains,
     read_table(Path(snakemake.input.subtask_transfers)),
     load_prior(facts["prior"]).transfers,
     facts["multi_sources"],

@@ -100,6 +100,22 @@ def test_scores_have_a_row_per_metric_also_where_the_run_failed(tmp_path):
     pd.testing.assert_frame_equal(read_table(tmp_path / "scores.parquet"), table)
 
 
+def test_tasks_drawn_from_one_dataset_are_compared_with_sources_alone():
+    generator = np.random.default_rng(0)
+    features = [
+        ImageFeatures(name, "driving", "ilsvrc", generator.standard_normal((4, 3)), name)
+        for name in ("a", "d@few_000", "d@few_001", "d@few_002")
+    ]
+
+    def pairs(sources=()):
+        table = domain_distances_table(features, sources)
+        return {tuple(pair) for pair in table[["source", "target"]].to_numpy().tolist()}
+
+    assert pairs() == {pair for n in range(3) for pair in (("a", f"d@few_00{n}"), (f"d@few_00{n}", "a"))}
+    own = {(f"d@few_00{n}", f"d@few_00{m}") for n in range(3) for m in range(3) if n != m}
+    assert pairs({"d@few_001"}) - pairs() == {pair for pair in own if "d@few_001" in pair}
+
+
 def test_distances_of_all_ordered_pairs():
     table = distances()
     assert len(table) == 4 * 3 * 4

@@ -40,7 +40,7 @@ SCORES = Table(
 DOMAIN_DISTANCES = Table(
     "domain_distances",
     "Distance between datasets by the look of their images (Mensink et al., equation 1 and Table 8): lower is closer. "
-    "`target_to_source` is D(T given S).",
+    "`target_to_source` is D(T given S). Two tasks drawn from one dataset are not compared unless one is a source.",
     ("assignment", "target", "source"),
     (
         Column("source", "text", "", "Source dataset"),

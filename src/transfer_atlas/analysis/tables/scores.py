@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from transfer_atlas.analysis.tables.baseline_rankers import BASELINE_RANKERS, baseline_scores
 from transfer_atlas.analysis.tables.intervals import DRAWS
+from transfer_atlas.analysis.tables.methods import tasks_of
 from transfer_atlas.analysis.tables.metric_comparison import differences, stability
 from transfer_atlas.analysis.tables.metric_evaluation import evaluate
 from transfer_atlas.analysis.tables.score_schema import (
@@ -26,7 +27,7 @@ from transfer_atlas.scoring.registry import COMBINED, METRICS
 from transfer_atlas.study.task import BASELINES
 from transfer_atlas.transferability.arrays import MetricInputError
 from transfer_atlas.transferability.combine import combine_parts
-from transfer_atlas.transferability.domain_distance import domain_distance
+from transfer_atlas.transferability.domain_distance import domain_distances
 from transfer_atlas.transferability.otce_coefficients import leave_one_target_out
 from transfer_atlas.transferability.ties import rounded
 
@@ -106,14 +107,20 @@ def with_combined(scores: pd.DataFrame) -> pd.DataFrame:
     return SCORES.conform(pd.concat([scores, *found], ignore_index=True)) if found else scores
 
 
-def domain_distances_table(datasets: Iterable[ImageFeatures]) -> pd.DataFrame:
-    """Distances of all ordered pairs of datasets by all assignments."""
+def domain_distances_table(datasets: Iterable[ImageFeatures], sources: Collection[str] = ()) -> pd.DataFrame:
+    """Distances of all ordered pairs of datasets by all assignments, but of two of the tasks that are drawn from one
+    dataset where neither is among the `sources`: a hundred would make ten thousand pairs that nobody asks about.
+    """
     datasets = list(datasets)
     rows = []
     for target in datasets:
         for source in datasets:
+            both = (source.dataset, target.dataset)
             if source.dataset == target.dataset:
                 continue
+            if tasks_of(source.dataset) == tasks_of(target.dataset) and not set(both) & set(sources):
+                continue
+            found = domain_distances(target.features, source.features)
             for assignment in ASSIGNMENTS:
                 rows.append(
                     {
@@ -122,7 +129,7 @@ def domain_distances_table(datasets: Iterable[ImageFeatures]) -> pd.DataFrame:
                         "source_domain": source.domain,
                         "target_domain": target.domain,
                         "assignment": assignment,
-                        "distance": domain_distance(target.features, source.features, assignment=assignment),
+                        "distance": found[assignment],
                         "backbone": target.backbone,
                         "source_images": len(source.features),
                         "target_images": len(target.features),
