@@ -1,5 +1,6 @@
 """Gather scores, domain distances, and how well the metrics predict the gains."""
 
+from itertools import chain
 from pathlib import Path
 
 from transfer_atlas.analysis.recommendation.prior import load_prior
@@ -18,7 +19,7 @@ tables = score_tables(
     scores_table(read_scores(facts["scores"])),
     domain_distances_table(
         [each for each in seen if each.backbone == facts["domain_features"]],
-        sources=set(gains["source_dataset"]),
+        sources={*gains["source_dataset"], *chain.from_iterable(facts["multi_sources"].values())},
     ),
     gains,
     read_table(Path(snakemake.input.subtask_transfers)),

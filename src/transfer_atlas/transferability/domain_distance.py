@@ -37,33 +37,20 @@ def domain_distance(
     O(n_s n_t d) in blocks of float64, each distance taken about the common mean and never below 0; one_to_one
     needs the whole matrix and up to O(n^3). Raises MetricInputError for widths that differ.
     """
+    target, source = _pair(target_features, source_features)
     if assignment == "one_to_one":
-        target, source = _pair(target_features, source_features)
-        return _one_to_one(to_numpy(double(target)), to_numpy(double(source)))
+        return _one_to_one(target, source)
     if assignment not in ("target_to_source", "source_to_target", "symmetric"):
         raise MetricInputError(
             f"assignment is {assignment!r}; expected target_to_source, source_to_target, symmetric or one_to_one."
         )
-    target, source = _pair(target_features, source_features)
-    forward, backward = _nearest(target, source)
-    values = {
-        "target_to_source": forward,
-        "source_to_target": backward,
-        "symmetric": (forward + backward) / 2,
-    }
-    return values[assignment]
+    return _nearest(target, source)[assignment]
 
 
 def domain_distances(target_features: Any, source_features: Any) -> dict[Assignment, float]:
     """`domain_distance` by every assignment at once: the first three come from one matrix of distances."""
     target, source = _pair(target_features, source_features)
-    forward, backward = _nearest(target, source)
-    return {
-        "target_to_source": forward,
-        "source_to_target": backward,
-        "symmetric": (forward + backward) / 2,
-        "one_to_one": _one_to_one(to_numpy(double(target)), to_numpy(double(source))),
-    }
+    return _nearest(target, source) | {"one_to_one": _one_to_one(target, source)}
 
 
 def class_mean_distance(
@@ -111,8 +98,8 @@ def _pair(target_features: Any, source_features: Any) -> tuple[Array, Array]:
     return target, source
 
 
-def _nearest(target: Array, source: Array) -> tuple[float, float]:
-    """Mean distance of each target to its closest source, and of each source to its closest target."""
+def _nearest(target: Array, source: Array) -> dict[Assignment, float]:
+    """The mean distance of each target to its closest source, of each source to its closest target, and of both."""
     centre = sum(block.sum(0) for _, block in double_blocks(source)) / source.shape[0]
     sources = double(source) - centre
     size = max(1, MOST_ENTRIES // source.shape[0])
@@ -125,10 +112,12 @@ def _nearest(target: Array, source: Array) -> tuple[float, float]:
         nearest = squares.argmin(0)
         distances = np.linalg.norm(to_numpy(block[nearest] - centre - sources), axis=1)
         backward = distances if backward is None else np.minimum(backward, distances)
-    return forward / target.shape[0], float(np.mean(backward))
+    there, back = forward / target.shape[0], float(np.mean(backward))
+    return {"target_to_source": there, "source_to_target": back, "symmetric": (there + back) / 2}
 
 
-def _one_to_one(target: np.ndarray, source: np.ndarray) -> float:
+def _one_to_one(target: Array, source: Array) -> float:
+    target, source = (to_numpy(double(side)) for side in (target, source))
     centre = source.mean(axis=0)
     cost = np.sqrt(squared_distances(target - centre, source - centre))
     if len(target) == len(source):

@@ -204,3 +204,14 @@ def test_the_same_order_correlates_to_the_last_bit_at_any_scale(scale):
     assert spearman(score * scale, score) == 1.0
     assert spearman(-score * scale, score) == -1.0
     assert pearson(score * scale, score) == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_infinite_scores_have_an_order_and_all_the_same_have_none():
+    score, performance = np.array([-np.inf, 1.0, 2.0, 3.0, np.inf]), np.array([1.0, 2.0, 3.0, 5.0, 4.0])
+    assert spearman(score, performance) == pytest.approx(0.9)
+    assert kendall(score, performance) == pytest.approx(0.8)
+    assert np.isnan(pearson(score, performance))
+    same = np.full(5, -np.inf)
+    assert all(np.isnan(statistic(same, performance)) for statistic in CORRELATIONS.values())
+    assert np.isnan(discounted_cumulative_gain(same, performance))

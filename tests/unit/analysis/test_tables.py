@@ -9,6 +9,7 @@ from analysis_examples import DATASETS, published_gains, source_record, transfer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transfer_atlas.analysis.report.words import start_in_words
 from transfer_atlas.analysis.tables import effects
 from transfer_atlas.analysis.tables import transfers as tables
 from transfer_atlas.analysis.tables.answers import answers_as_text
@@ -295,6 +296,7 @@ def test_a_study_without_a_baseline_does_not_say_stay_with_ilsvrc(metric, target
     ).reset_index()
     table = effects.best_sources_table(gains)
     assert f"of 2 sources segmentation/{best} has the best result" in table["why"][0]
+    assert start_in_words(table.iloc[0].to_dict()) == "no answer"
     answer = answers_as_text(table, Path("results"), seeds=1)
     assert f"{target}  no answer: no gain over ILSVRC is known (baseline missing)" in answer
 

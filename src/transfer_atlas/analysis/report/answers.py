@@ -69,7 +69,7 @@ def _answer(row: dict[str, Any]) -> dict[str, Any]:
         "target": row["target"],
         "anchor": words.anchor("target", row["target"]),
         "domain": words.in_words(row["target_domain"]),
-        "start_from": words.source_in_words(row["start_from"]),
+        "start_from": words.start_in_words(row),
         "taken": taken,
         "gain": words.percent(gain) if taken else "",
         "interval": words.interval(low, high) if taken else "",

@@ -75,7 +75,7 @@ def _answer(study: ReportedStudy, target: str, regime: str) -> dict[str, Any] | 
         return None
     row = rows[0]
     gain = words.percent(row["start_from_gain"]) if row["start_from"] != "ilsvrc" else ""
-    return {"start_from": words.source_in_words(row["start_from"]), "gain": gain, "why": row["why"]}
+    return {"start_from": words.start_in_words(row), "gain": gain, "why": row["why"]}
 
 
 def _sources(study: ReportedStudy, rows: pd.DataFrame, places: dict[str, int]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -70,6 +71,11 @@ def source_in_words(source: str) -> str:
     if source.startswith("multi_"):
         return f"several datasets ({source.removeprefix('multi_')})"
     return {"ilsvrc": "ILSVRC", "scratch": "random weights"}.get(source, source)
+
+
+def start_in_words(row: Mapping[str, Any]) -> str:
+    """What a row of `best_sources` says to start from; no answer where no source has a gain over ILSVRC."""
+    return "no answer" if row["certainty"] == "no_source" else source_in_words(row["start_from"])
 
 
 def anchor(kind: str, name: str) -> str:

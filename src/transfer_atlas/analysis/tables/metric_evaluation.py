@@ -54,8 +54,8 @@ def spearman(score: np.ndarray, performance: np.ndarray) -> float:
 
 
 def pearson(score: np.ndarray, performance: np.ndarray) -> float:
-    """Pearson's correlation; nan if either is constant."""
-    if _constant(score, performance):
+    """Pearson's correlation; nan if either is constant, or not finite throughout."""
+    if _constant(score, performance) or not np.isfinite([score, performance]).all():
         return math.nan
     # by their range first: squares of the tiniest and the largest scores would be 0 or infinite
     first, second = ((side - side.mean()) / np.ptp(side) for side in (score, performance))
@@ -63,7 +63,7 @@ def pearson(score: np.ndarray, performance: np.ndarray) -> float:
 
 
 def _constant(score: np.ndarray, performance: np.ndarray) -> bool:
-    return bool(np.ptp(score) == 0 or np.ptp(performance) == 0)
+    return any(side.min() == side.max() for side in (score, performance))  # also of infinite ones
 
 
 def top_hit(score: np.ndarray, performance: np.ndarray, k: int = 1, ties: Ties = "expected") -> float:
