@@ -221,6 +221,7 @@ def make_score_tables(flow: Workflow) -> None:
         distances,
         read_table(place / "gains.parquet"),
         read_table(place / "subtask_transfers.parquet"),
+        read_table(place / "per_class.parquet"),
         load_prior(facts["prior"]).transfers,
         facts["multi_sources"],
     )

@@ -87,6 +87,7 @@ rule score_tables:
         samples=results_of("image_features"),
         gains=table("gains"),
         subtask_transfers=table("subtask_transfers"),
+        per_class=table("per_class"),
         tables=stamp_of("tables"),
     output:
         **tables_of("score_tables"),

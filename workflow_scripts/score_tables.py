@@ -23,6 +23,7 @@ tables = score_tables(
     ),
     gains,
     read_table(Path(snakemake.input.subtask_transfers)),
+    read_table(Path(snakemake.input.per_class)),
     load_prior(facts["prior"]).transfers,
     facts["multi_sources"],
 )

@@ -67,7 +67,7 @@ def reported_study(folder: Path, seeds=(0, 1), scores=True, **changes) -> Report
         "findings": findings_table(gains),
     }
     if scores:
-        tables |= _score_tables(gains)
+        tables |= _score_tables(gains, tables["per_class"])
     (folder / "results/figures").mkdir(parents=True, exist_ok=True)
     figure = folder / "results/figures/effects_small_target.png"
     Image.new("RGB", (800, 300), (200, 220, 240)).save(figure)
@@ -122,7 +122,7 @@ def _key(source, target, seed):
     return hashlib.md5(f"{source} {target} {seed}".encode()).hexdigest()[:16]
 
 
-def _score_tables(gains):
+def _score_tables(gains, per_class):
     pairs = [pair for pair in VALUES if pair[0] not in ("ilsvrc", "scratch")]
     records = [
         {
@@ -143,5 +143,5 @@ def _score_tables(gains):
         "metric_evaluation": metric_evaluation_table(measured, draws=200),
         "metric_differences": metric_differences_table(measured),
         "metric_stability": metric_stability_table(measured),
-        "target_selection": target_selection_table(measured),
+        "target_selection": target_selection_table(measured, per_class),
     }

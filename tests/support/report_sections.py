@@ -62,6 +62,7 @@ def study_of_sections(folder: Path, seeds: tuple[int, ...] = (0, 1)) -> Reported
         domain_distances_table([]),
         tables["gains"],
         tables["subtask_transfers"],
+        tables["per_class"],
         PRIOR,
         {},
         draws=50,

@@ -29,7 +29,9 @@ def flow_of(*changes) -> Workflow:
 
 def test_the_tables_of_each_rule_are_those_that_the_analysis_makes():
     assert [*TABLES["tables"], FINDINGS] == list(study_tables([], {}, [], {}))
-    given = [empty(name) for name in ("scores", "domain_distances", "gains", "subtask_transfers")]
+    given = [
+        empty(name) for name in ("scores", "domain_distances", "gains", "subtask_transfers", "per_class")
+    ]
     columns = ["origin", "regime", "source", "target", "task_type", "value", "gain"]
     made = score_tables(*given, pd.DataFrame(columns=columns), {})
     assert [*TABLES["score_tables"], FINDINGS] == list(made)

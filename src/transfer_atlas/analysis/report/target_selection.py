@@ -9,11 +9,12 @@ from transfer_atlas.analysis.report.cells import number
 from transfer_atlas.analysis.report.interval_chart import interval_chart
 from transfer_atlas.analysis.report.predicted import STATISTIC
 from transfer_atlas.analysis.report.study import ReportedStudy
-from transfer_atlas.analysis.report.vega import BLUE
+from transfer_atlas.analysis.report.vega import BLUE, ORANGE
 
 GROUP = ["regime", "source", "tasks"]
 MOST_CHARTS = 6
 STATISTICS = ("weighted_kendall", "kendall", "spearman", "pearson")
+KINDS = {"metric": (BLUE, "circle"), "needs no labels": (ORANGE, "square")}
 
 
 def target_selection(study: ReportedStudy) -> list[dict[str, Any]]:
@@ -25,15 +26,17 @@ def target_selection(study: ReportedStudy) -> list[dict[str, Any]]:
             ["value", "metric"], ascending=[False, True], na_position="last"
         )
         bars = [
-            {"name": words.metric_in_words(row["metric"]), "kind": "metric"}
+            {"name": words.metric_in_words(row["metric"]), "kind": _kind(row["is_baseline"])}
             | {name: row[name] for name in ("value", "low", "high")}
             for row in ranked.to_dict("records")
         ]
+        labelless = dict(zip(ranked["metric"], ranked["is_baseline"], strict=True))
         title = "weighted Kendall tau of score and measured metric; over targets, 95 % interval"
         of = group.set_index(["metric", "statistic"]).to_dict("index")
         rows = [
             {
                 "metric": words.metric_in_words(metric),
+                "baseline": bool(labelless[metric]),
                 "cells": [
                     number(of.get((metric, name), {"value": None}), "value", ends=("low", "high"))
                     for name in STATISTICS
@@ -48,10 +51,14 @@ def target_selection(study: ReportedStudy) -> list[dict[str, Any]]:
                 "regime": words.in_words(regime),
                 "targets": int(group["targets"].max()),
                 "best": rows[0] if rows and words.known(ranked["value"].iloc[0]) else None,
-                "chart": interval_chart(bars, title, {"metric": (BLUE, "circle")}, row_title="metric")
+                "chart": interval_chart(bars, title, KINDS, row_title="metric")
                 if len(blocks) < MOST_CHARTS
                 else None,
                 "rows": rows,
             }
         )
     return blocks
+
+
+def _kind(is_baseline: bool) -> str:
+    return list(KINDS)[bool(is_baseline)]

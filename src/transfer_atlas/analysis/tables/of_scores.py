@@ -28,6 +28,7 @@ def score_tables(
     distances: pd.DataFrame,
     gains: pd.DataFrame,
     subtask_transfers: pd.DataFrame,
+    per_class: pd.DataFrame,
     prior: pd.DataFrame,
     members: Mapping[str, Sequence[str]],
     *,
@@ -35,9 +36,9 @@ def score_tables(
 ) -> dict[str, pd.DataFrame]:
     """The tables by name, in the order of `docs/tables.md`, with the findings, which need domain distances.
 
-    scores, distances, gains, subtask_transfers: the tables of these names (distances: `domain_distances`); prior:
-    published transfers, which filters of source pools learn from beside the study's own; members: the datasets of each
-    multi-source; draws: of the bootstrap.
+    scores, distances, gains, subtask_transfers, per_class: the tables of these names (distances: `domain_distances`);
+    prior: published transfers, which filters of source pools learn from beside the study's own; members: the datasets
+    of each multi-source; draws: of the bootstrap.
     """
     pairs = scored_pairs(scores, gains, distances)
     evidence = pd.concat([prior, study_evidence(gains, distances, scores)], ignore_index=True)
@@ -49,7 +50,7 @@ def score_tables(
         "metric_evaluation": metric_evaluation_table(pairs, draws=draws),
         "metric_differences": metric_differences_table(pairs),
         "metric_stability": metric_stability_table(pairs),
-        "target_selection": target_selection_table(pairs),
+        "target_selection": target_selection_table(pairs, per_class),
         "task_relationships": relationships,
         "relationship_agreement": relationship_agreement_table(pairs, relationships),
         "source_pools": pools,

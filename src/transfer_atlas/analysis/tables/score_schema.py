@@ -237,13 +237,15 @@ TARGET_SELECTION = Table(
     "target_selection",
     "How well a metric tells of one source which of many sampled targets it will do best on (Pandy et al. 2022, "
     "section 4.2): correlation of scores with the measured metric over the parts of one dataset, with 95 % intervals "
-    "jackknifed over these targets, none below six. Empty without sampled targets that were scored.",
+    "jackknifed over these targets, none below six; and the same of what needs no labels, `number_of_classes` (fewer "
+    "first) and `domain_distance`. Empty without sampled targets that were scored.",
     ("source", "tasks", "regime", "metric", "statistic"),
     (
         Column("source", "text", "", "Source, the same for all targets"),
         Column("tasks", "text", "", "The sampled tasks: what their names begin with"),
         REGIME,
         Column("metric", "text", "", "Metric that is judged"),
+        Column("is_baseline", "truth", "", "Does it need no labels?"),
         Column("statistic", "text", "", "`weighted_kendall` (the paper's), `kendall`, `spearman`, `pearson`"),
         Column("value", "number", "", "The statistic; empty where score or metric never changes"),
         Column("low", "number", "", "Lower end of its 95 % interval"),
