@@ -71,6 +71,21 @@ def test_an_unknown_backbone_is_told_by_the_first_run_that_needs_it(begun):
     assert "Traceback" not in call.said
 
 
+@pytest.mark.parametrize(
+    ("name", "of_snakemake", "of_doctor"),
+    [
+        ("torn.yaml", "Config file is not valid JSON or YAML", "torn.yaml, line 1, column 9: not YAML"),
+        ("absent.yaml", "No such file or directory: 'absent.yaml'", "absent.yaml does not exist"),
+    ],
+)
+def test_a_study_that_snakemake_cannot_read_is_told_by_doctor(begun, name, of_snakemake, of_doctor):
+    """docs/troubleshooting.md quotes what Snakemake says before this workflow is asked."""
+    (begun.folder / "torn.yaml").write_text("study: [")
+    assert of_snakemake in begun.snakemake("--dry-run", study=name).said
+    told = begun.python("-m", "transfer_atlas.command", "doctor", name)
+    assert told.returncode == 1 and of_doctor in told.stderr and "Traceback" not in told.stderr
+
+
 # ---------------------------------------------------------------------------------------------------- datasets
 
 

@@ -188,7 +188,9 @@ def constants_of_the_code() -> list[str]:
 CONSTANTS = constants_of_the_code()
 OF_OTHERS = {  # said by DVC, Snakemake, Python or the operating system
     "Can't remove the following unsaved files",
+    "Config file is not valid JSON or YAML",
     "FileNotFoundError: ... No such file or directory: 'plan'",
+    "FileNotFoundError: ... No such file or directory: '...yaml'",
 }
 
 
