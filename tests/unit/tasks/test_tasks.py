@@ -185,6 +185,18 @@ def test_the_segmentation_loss_is_torchs_at_annotated_pixels(seed, share):
 # Classification
 
 
+def test_masks_are_as_small_as_they_were_until_the_loss_and_the_loss_is_the_same():
+    """A batch of int64 masks took a quarter of the time of reading it, and eight times the way to a device."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 3, 4, 6, generator=generator)
+    small = torch.randint(0, 3, (2, 16, 24), generator=generator, dtype=torch.uint8)
+    small[:, :2] = IGNORED
+    encoded = SEGMENTATION.encode([SimpleNamespace(mask=each) for each in small])
+    assert encoded["mask"].dtype == torch.uint8
+    wide = SEGMENTATION.encode([SimpleNamespace(mask=each.long()) for each in small])
+    assert SEGMENTATION.loss(logits, encoded) == SEGMENTATION.loss(logits, wide)
+
+
 def test_the_classification_head_is_fig_3a():
     head = ClassificationHead([48, 96, 192, 384], [4, 8, 16, 32], 1000).eval()
     shapes = {}
