@@ -93,8 +93,6 @@ def asked_of(config: Mapping[str, Any]) -> Asked | None:
     together = _number(config, "together", TOGETHER, int, FEWEST)
     seeds = _number(config, "seeds", SEEDS, int, 1)
     temperature = _number(config, "temperature", 1.0, float, 0.0)
-    if temperature == 0:
-        raise ConfigurationError("temperature is 0; expected a positive number, such as temperature=1.")
     return Asked(tuple(str(name).strip() for name in names), int(together), int(seeds), temperature)
 
 
@@ -216,11 +214,12 @@ def _number(config: Mapping[str, Any], name: str, default: Any, kind: type, leas
     value = config.get(name, default)
     try:
         found = kind(value)
-        if isinstance(value, bool) or found != float(value) or not least <= found < float("inf"):
+        enough = found >= least if kind is int else found > least
+        if isinstance(value, bool) or found != float(value) or not enough or found == float("inf"):
             raise ValueError
     except (TypeError, ValueError):
-        what = "whole number" if kind is int else "number"
+        expected = f"whole number of at least {least:g}" if kind is int else f"number above {least:g}"
         raise ConfigurationError(
-            f"{name} is {value!r}; expected a {what} of at least {least:g}, such as {name}={default}."
+            f"{name} is {value!r}; expected a {expected}, such as {name}={default}."
         ) from None
     return found
