@@ -6,10 +6,10 @@
 Nothing is trained: batches are taken as fast as they come. Reference, in the same run and right before each
 measurement: the same JPEGs decoded and resized to the size that augmentation resizes to on average, one after the
 other by one thread, without crop, flip or encoding. `share` is the pipeline's speed by that of the bare loop, by
-worker; for segmentation `share with masks` is the same where the bare loop decodes and resizes the masks, too. `gain`
-is its speed by its own with one worker. Workers help only where cores are free: the last line says how much two
-processes get done beside one another. `cores` is how many such cores deliver `--wanted` images a second, if each
-further one gives as much as the last measured.
+worker; for masks, depth and normals `share with annotation` is the same where the bare loop decodes and resizes these
+pictures, too. `gain` is its speed by its own with one worker. Workers help only where cores are free: the last line
+says how much two processes get done beside one another. `cores` is how many such cores deliver `--wanted` images a
+second, if each further one gives as much as the last measured.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
 from PIL import Image
 from reading import free_cores
@@ -36,6 +39,9 @@ from transfer_atlas.datasets.writing import write_prepared
 from transfer_atlas.tasks.registry import TASK_TYPES
 from transfer_atlas.training.batches import Batches
 from transfer_atlas.training.settings import TrainingSettings
+
+Row = dict[str, Any]
+ANNOTATIONS = {"segmentation": "mask", "depth": "depth", "normals": "normals"}  # that are pictures
 
 
 def seconds(function: Callable[[], object]) -> float:
@@ -50,32 +56,32 @@ def jpeg(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def png(pixels: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def prepared(folder: Path, images: int, size: tuple[int, int]) -> list[tuple[bytes, bytes]]:
-    """Write a prepared dataset of JPEGs with everything that a task type asks for. Returns its training images, and
-    their masks."""
-    records, encoded = [], []
+def prepared(folder: Path, images: int, size: tuple[int, int]) -> list[Row]:
+    """Write a prepared dataset of JPEGs with all that task types ask for. Returns its training rows, encoded."""
+    records = []
     for split, count in (("train", images), ("val", 1)):
         for number in range(count):
             record = drawn(number, split, size)
-            image = jpeg(record.image)
-            records.append(replace(record, image=image))
-            encoded += [(image, png(record.mask))] if split == "train" else []
+            records.append(replace(record, image=jpeg(record.image)))
     write_prepared(folder, {"name": "drawn", "domain": "benchmark", **DESCRIBED}, records)
-    return encoded
+    wanted = ["image", *ANNOTATIONS.values(), "depth_scale"]
+    shards = sorted((folder / "shards").glob("train-*.parquet"))
+    return [row for shard in shards for row in pq.read_table(shard, columns=wanted).to_pylist()]
 
 
-def bare_loop(encoded: list[tuple[bytes, bytes]], size: tuple[int, int], with_masks: bool = False) -> None:
+def bare_loop(rows: list[Row], size: tuple[int, int], annotation: str | None = None) -> None:
+    """Decode and resize images, and an annotation that is a picture, one after the other."""
     nearest = transforms.InterpolationMode.NEAREST_EXACT
-    for image, mask in encoded:
-        transforms.resize(decoding.decode_image(image), list(size), antialias=True)
-        if with_masks:
-            transforms.resize(decoding.decode_mask(mask)[None], list(size), interpolation=nearest)
+    for row in rows:
+        transforms.resize(decoding.decode_image(row["image"]), list(size), antialias=True)
+        if annotation is None:
+            continue
+        if annotation == "depth":
+            picture = decoding.decode_depth(row["depth"], row["depth_scale"])[None]
+        else:
+            decode = decoding.decode_mask if annotation == "mask" else decoding.decode_normals
+            picture = decode(row[annotation])
+        transforms.resize(picture if picture.ndim == 3 else picture[None], list(size), interpolation=nearest)
 
 
 def delivered(folder: Path, task_type: str, settings: TrainingSettings, workers: int, batches: int) -> float:
@@ -114,23 +120,23 @@ def main() -> None:
         for task_type in chosen.task_types:
             rates: dict[int, list[float]] = {workers: [] for workers in chosen.workers}
             shares: dict[int, list[float]] = {workers: [] for workers in chosen.workers}
-            with_masks: dict[int, list[float]] = {workers: [] for workers in chosen.workers}
+            annotated: dict[int, list[float]] = {workers: [] for workers in chosen.workers}
             for _ in range(chosen.repetitions):
                 for workers in chosen.workers:
                     bare = chosen.images / seconds(lambda: bare_loop(encoded, tuple(chosen.size)))
                     rate = images / delivered(folder, task_type, settings, workers, chosen.batches)
                     rates[workers].append(rate)
                     shares[workers].append(rate / workers / bare)
-                    if task_type == "segmentation":
-                        taken = seconds(lambda: bare_loop(encoded, tuple(chosen.size), True))
-                        with_masks[workers].append(rate / workers * taken / chosen.images)
+                    if annotation := ANNOTATIONS.get(task_type):
+                        taken = seconds(partial(bare_loop, encoded, tuple(chosen.size), annotation))
+                        annotated[workers].append(rate / workers * taken / chosen.images)
             first = rates[chosen.workers[0]]
             for workers in chosen.workers:
                 gains = [rate / one for rate, one in zip(rates[workers], first, strict=True)]
                 print(
                     f"{task_type:15} {workers:2} workers  {_told(rates[workers])} images/s  "
                     f"share {_told(shares[workers])}  gain {_told(gains)}"
-                    + (f"  share with masks {_told(with_masks[workers])}" if with_masks[workers] else ""),
+                    + (f"  share with annotation {_told(annotated[workers])}" if annotated[workers] else ""),
                     flush=True,
                 )
             each = statistics.median(rates[workers]) / workers

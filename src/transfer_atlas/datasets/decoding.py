@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -55,16 +54,10 @@ def decode_mask(encoded: bytes) -> torch.Tensor:
     return mask if mask.dtype == torch.uint8 else mask.to(torch.int64)
 
 
-@lru_cache(maxsize=8)
-def _depths(scale: float) -> np.ndarray:
-    """Depth of every stored integer, (65536,) float32, each rounded once."""
-    return (np.arange(65536, dtype=np.float64) * scale).astype(np.float32)
-
-
 def decode_depth(encoded: bytes, scale: float) -> torch.Tensor:
     """Decode depth to (H, W) float32 in the unit of the description; 0 where invalid."""
     steps = decode_png(_bytes(encoded))[0].numpy()
-    return torch.from_numpy(_depths(scale)[steps])
+    return torch.from_numpy((steps * np.float64(scale)).astype(np.float32))  # rounded once
 
 
 def decode_normals(encoded: bytes) -> torch.Tensor:

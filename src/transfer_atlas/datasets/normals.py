@@ -67,12 +67,17 @@ def coloured(normals: np.ndarray) -> np.ndarray:
 def decoded(colours: np.ndarray) -> np.ndarray:
     """Normals (H, W, 3) float32 of unit length of colours (H, W, 3) uint8; 0 where they are black.
 
-    Also reads other writers' maps of this convention, whose unknown pixels are black or mid-grey.
+    Also reads other writers' maps of this convention, whose unknown pixels are black or mid-grey. A component at a
+    time, for sums over three neighbours in memory take ten times as long.
     """
-    normals = colours.astype(np.float32) / np.float32(STEPS) - 1
-    length = np.linalg.norm(normals, axis=-1, keepdims=True)
-    known = (colours != 0).any(axis=-1, keepdims=True) & (length > 0.5)
-    return np.where(known, normals / np.maximum(length, np.float32(1e-6)), 0).astype(np.float32)
+    planes = np.moveaxis(colours, -1, 0)
+    of_colour = np.arange(256, dtype=np.float32) / np.float32(STEPS) - 1
+    x, y, z = (np.take(of_colour, plane) for plane in planes)
+    length = np.sqrt(x * x + y * y + z * z)
+    known = ((planes[0] | planes[1] | planes[2]) != 0) & (length > 0.5)
+    length = np.maximum(length, np.float32(1e-6))
+    unit = np.stack([np.where(known, component / length, np.float32(0)) for component in (x, y, z)])
+    return np.moveaxis(unit, 0, -1)
 
 
 def focal_of(field_of_view: float) -> float:

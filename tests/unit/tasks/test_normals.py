@@ -91,6 +91,16 @@ def test_stored_normals_are_near_what_they_were(seed):
     assert np.allclose(np.linalg.norm(found, axis=-1).ravel()[1:], 1, atol=1e-5)
 
 
+@given(st.integers(0, 999))
+@settings(max_examples=20, deadline=None)
+def test_every_colour_but_near_black_and_mid_grey_is_a_unit_vector(seed):
+    colours = np.random.default_rng(seed).integers(0, 256, (7, 5, 3), dtype=np.uint8)
+    vectors = colours / 127.5 - 1
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    expected = np.where((length > 0.5) & (colours != 0).any(axis=-1, keepdims=True), vectors / length, 0)
+    np.testing.assert_allclose(surface.decoded(colours), expected, atol=1e-6)
+
+
 def test_mid_grey_and_black_of_other_writers_are_no_normals():
     colours = np.array([[[0, 0, 0], [128, 128, 128], [127, 127, 127], [128, 128, 0]]], np.uint8)
     assert (surface.decoded(colours) != 0).any(axis=-1).tolist() == [[False, False, False, True]]
