@@ -116,7 +116,7 @@ def test_what_is_asked_is_read_and_refused():
         with pytest.raises(ConfigurationError, match=f"{name} is {value!r}; expected a whole number"):
             asked_of({"targets": "a/b", name: value})
     for value in (0, -1, "nan", "inf", None):
-        with pytest.raises(ConfigurationError, match="temperature is .* expected a number above 0"):
+        with pytest.raises(ConfigurationError, match=r"temperature is .* expected a number above 0"):
             asked_of({"targets": "a/b", "temperature": value})
 
 
