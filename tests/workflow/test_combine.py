@@ -43,6 +43,7 @@ def test_combine_fuses_proposes_trains_and_shares_its_runs(done):
     assert sorted(both["sources"].iloc[0]) == sorted(order[:2]) and len(set(both["source_key"])) == 1
     gains = pd.read_parquet(folder / "joint_gains.parquet")
     assert set(gains["target"]) == {"segmentation/desert", "segmentation/harbour", "all"}
+    assert "features of 3 sources for segmentation/desert: 1 of 2 targets" in call.said
     assert "Proposed for one multi-source: " in call.said + (folder / "combination.txt").read_text()
 
     # A study that names the same multi-source finds all of it there: nothing is trained again.

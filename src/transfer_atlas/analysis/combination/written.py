@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,15 @@ class Combined:
     fusions: pd.DataFrame
 
 
-def fused_and_proposed(facts: Mapping[str, Any]) -> Combined:
-    """Weigh, fuse, probe and propose. facts: as `planning/combination_facts.py` makes them."""
+def fused_and_proposed(facts: Mapping[str, Any], say: Callable[[str], None] = lambda line: None) -> Combined:
+    """Weigh, fuse, probe and propose. facts: as `planning/combination_facts.py` makes them. say: gets a line of each
+    target before its features are probed, which takes minutes where sources are many.
+    """
     scores: dict[str, dict[str, float | None]] = {}
     reasons: dict[str, dict[str, str]] = {}
     proposals: dict[str, Proposal | None] = {}
     rows: list[dict[str, Any]] = []
-    for target, told in facts["targets"].items():
+    for number, (target, told) in enumerate(facts["targets"].items(), 1):
         records = {source: read_formed(Path(folder)) for source, folder in told["scores"].items()}
         scores[target] = {
             source: float(record["metrics"]["value"]) if record["status"] == "finished" else None
@@ -57,6 +59,9 @@ def fused_and_proposed(facts: Mapping[str, Any]) -> Combined:
             except LegitimateFailure as problem:
                 reasons[target].setdefault(source, f"{problem.status}: {problem.reason}")
         if samples:
+            say(
+                f"  features of {len(samples)} sources for {target}: {number} of {len(facts['targets'])} targets"
+            )
             proposed = proposals[target].proposed if proposals[target] else ()
             rows += fusion_rows(target, samples, scores[target], proposed, temperature=facts["temperature"])
     return Combined(scores, reasons, proposals, fusions_table(rows))
