@@ -69,7 +69,7 @@ def metrics_chart(evaluation: pd.DataFrame) -> dict[str, Any] | None:
         | {name: row[name] for name in ("value", "low", "high")}
         for row in ranked.to_dict("records")
     ]
-    title = "weighted Kendall tau for a given target; mean over targets, 95 % interval"
+    title = "weighted Kendall tau; for a given target; mean over targets, 95 % interval"
     return interval_chart(rows, title, KINDS, row_title="metric")
 
 

@@ -31,7 +31,7 @@ def target_selection(study: ReportedStudy) -> list[dict[str, Any]]:
             for row in ranked.to_dict("records")
         ]
         labelless = dict(zip(ranked["metric"], ranked["is_baseline"], strict=True))
-        title = "weighted Kendall tau of score and measured metric; over targets, 95 % interval"
+        title = "weighted Kendall tau; of score and measured metric; over targets, 95 % interval"
         of = group.set_index(["metric", "statistic"]).to_dict("index")
         rows = [
             {
