@@ -88,6 +88,19 @@ def test_what_cannot_be_probed_is_a_row_with_its_reason():
     assert as_text({TARGET: SCORES}, {TARGET: {}}, {TARGET: None}, empty(rows.reset_index()))
 
 
+def test_of_many_sources_the_best_are_told_and_the_others_counted():
+    rows = fusion_rows(TARGET, samples(), SCORES, (), splits=2)
+    single = next(row for row in rows if row["pool"] == "single")
+    many = [
+        single | {"sources": [f"depth/d{n}"], "source": f"depth/d{n}", "accuracy": 50.0 - n} for n in range(8)
+    ]
+    many[7] |= {"status": "undefined", "reason": "one class only"}
+    table = fusions_table([*(row for row in rows if row["pool"] != "single"), *many])
+    text = as_text({TARGET: SCORES}, {TARGET: {}}, {TARGET: None}, empty(table))
+    assert [n for n in range(8) if f"depth/d{n} " in text or f"depth/d{n}:" in text] == [0, 1, 2, 3, 4, 7]
+    assert "2 further sources alone" in text and "one class only" in text and "all, sum" in text
+
+
 def test_samples_of_different_pixels_are_refused():
     given = samples()
     given["segmentation/c"] = samples(seed=1)["segmentation/c"]

@@ -36,10 +36,15 @@ def as_text(
     return "\n".join(lines).rstrip()
 
 
+MOST_SINGLE = 5  # single sources that are told, the best ones
+
+
 def _of_fusions(target: str, reasons: Mapping[str, str], fusions: pd.DataFrame) -> list[str]:
     own = fusions[fusions["target"] == target]
     lines = ["  Linear probe, accuracy on images held out (95 %); from the best single source, in points"]
-    for row in own.sort_values("accuracy", ascending=False).itertuples():
+    ranked = own.sort_values("accuracy", ascending=False)
+    left_out = ranked[(ranked["pool"] == SINGLE) & (ranked["status"] == "finished")].iloc[MOST_SINGLE:]
+    for row in ranked.drop(left_out.index).itertuples():
         if row.pool == SINGLE:
             score = "no score" if not _known(row.score) else f"OTCE {row.score:.3f}"
             name = f"{row.source} ({score})"
@@ -52,6 +57,8 @@ def _of_fusions(target: str, reasons: Mapping[str, str], fusions: pd.DataFrame) 
         if _known(row.from_best):
             told += f"; {row.from_best:+.1f}{_interval(row.from_best_low, row.from_best_high, '+')}"
         lines.append(f"    {name}: {told}")
+    if len(left_out):
+        lines.append(f"    {len(left_out)} further sources alone reach less; they are in the table")
     lines += [f"    {source} has no score: {reason}" for source, reason in sorted(reasons.items())]
     return lines
 

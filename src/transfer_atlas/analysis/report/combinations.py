@@ -93,6 +93,7 @@ def _answer(
         if together is None
         else {
             "gain": number(together, "gain", words.percent, ("low", "high")),
+            "gains": bool(together["low"] > 0),
             "from_single": number(together, "from_single", signed(1)),
             "certainty": _certainty(together, "from_single"),
         },
