@@ -144,7 +144,7 @@ def main() -> None:
         ("training images", "train", own.tolist()),
     ):
         found = precision(detector, dataset, split, indices, size)
-        print(f"{name}: AP at 0.5 {found['ap50']:.3f}, AP {found['coco_map']:.3f}")
+        print(f"{name}: AP at 0.5 {found['ap50']:.3f}, AP {found['map']:.3f}", flush=True)
 
 
 if __name__ == "__main__":
