@@ -132,6 +132,9 @@ def main() -> None:
         num_classes=len(description.detection.classes),
         image_mean=[value / 255 for value in description.mean],
         image_std=[value / 255 for value in description.std],
+        # torchvision skips its resizing in training only: to this size, complete images stay as they are
+        min_size=chosen.resolution,
+        max_size=chosen.resolution,
         _skip_resize=True,
     )
     own = selected_images(dataset, {"images": chosen.images, "selection_seed": 0})
