@@ -77,7 +77,7 @@ def bare_loop(rows: list[Row], size: tuple[int, int], annotation: str | None = N
         if annotation is None:
             continue
         if annotation == "depth":
-            picture = decoding.decode_depth(row["depth"], row["depth_scale"])[None]
+            picture = decoding.decode_depth(row["depth"], row["depth_scale"])
         else:
             decode = decoding.decode_mask if annotation == "mask" else decoding.decode_normals
             picture = decode(row[annotation])

@@ -15,6 +15,7 @@ STARTS = {
     "proposed": "trained together as scores propose",
     "lowest": "as many that score lowest",
 }
+MOST_SINGLE = 5  # single sources that are told, the best ones
 
 
 def as_text(
@@ -36,9 +37,6 @@ def as_text(
     return "\n".join(lines).rstrip()
 
 
-MOST_SINGLE = 5  # single sources that are told, the best ones
-
-
 def _of_fusions(target: str, reasons: Mapping[str, str], fusions: pd.DataFrame) -> list[str]:
     own = fusions[fusions["target"] == target]
     lines = ["  Linear probe, accuracy on images held out (95 %); from the best single source, in points"]
@@ -58,7 +56,7 @@ def _of_fusions(target: str, reasons: Mapping[str, str], fusions: pd.DataFrame) 
             told += f"; {row.from_best:+.1f}{_interval(row.from_best_low, row.from_best_high, '+')}"
         lines.append(f"    {name}: {told}")
     if len(left_out):
-        lines.append(f"    {len(left_out)} further sources alone reach less; they are in the table")
+        lines.append(f"    {len(left_out)} further sources alone reach no more; they are in the table")
     lines += [f"    {source} has no score: {reason}" for source, reason in sorted(reasons.items())]
     return lines
 

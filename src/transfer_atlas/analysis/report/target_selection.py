@@ -26,17 +26,19 @@ def target_selection(study: ReportedStudy) -> list[dict[str, Any]]:
             ["value", "metric"], ascending=[False, True], na_position="last"
         )
         bars = [
-            {"name": words.metric_in_words(row["metric"]), "kind": _kind(row["is_baseline"])}
+            {
+                "name": words.metric_in_words(row["metric"]),
+                "kind": "needs no labels" if row["is_baseline"] else "metric",
+            }
             | {name: row[name] for name in ("value", "low", "high")}
             for row in ranked.to_dict("records")
         ]
-        labelless = dict(zip(ranked["metric"], ranked["is_baseline"], strict=True))
         title = "weighted Kendall tau; of score and measured metric; over targets, 95 % interval"
         of = group.set_index(["metric", "statistic"]).to_dict("index")
         rows = [
             {
                 "metric": words.metric_in_words(metric),
-                "baseline": bool(labelless[metric]),
+                "baseline": bool(of[metric, STATISTIC]["is_baseline"]),
                 "cells": [
                     number(of.get((metric, name), {"value": None}), "value", ends=("low", "high"))
                     for name in STATISTICS
@@ -58,7 +60,3 @@ def target_selection(study: ReportedStudy) -> list[dict[str, Any]]:
             }
         )
     return blocks
-
-
-def _kind(is_baseline: bool) -> str:
-    return list(KINDS)[bool(is_baseline)]
