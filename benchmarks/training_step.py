@@ -7,8 +7,9 @@ On a GPU, HRNetV2-W48 at 512 x 1024 in batches of 8; and on a processor, only to
 
 Floor: the operations of forward and backward pass, counted by torch's own counter, over the peak of one large bf16
 matrix product measured in the same run. Reference: the same model, batch and loss in a plain fp32 eager loop; ours is
-what `precision: bfloat16` and `compile: true` of a study's training settings do (channels-last always). Batches lie on
-the device; what the reader delivers is measured beside them, on JPEG images of the same size.
+what `precision: bfloat16` and `compile: true` of a study's training settings do (channels-last always), and beside it
+without `compile`. Batches lie on the device for these. Then the same compiled step is fed by the reader, as in training,
+with images of the same size: images per second, and the share of the time that the loop waits for a batch.
 """
 
 from __future__ import annotations
@@ -32,9 +33,16 @@ from transfer_atlas.datasets.writing import write_prepared
 from transfer_atlas.models.backbone import build_backbone
 from transfer_atlas.models.model import Model
 from transfer_atlas.tasks.registry import TASK_TYPES
-from transfer_atlas.training.batches import Batches
-from transfer_atlas.training.device import make_accelerator, make_optimizer, use_threads
+from transfer_atlas.training.batches import AHEAD, Batches
+from transfer_atlas.training.device import (
+    make_accelerator,
+    make_optimizer,
+    memory_format,
+    pins_memory,
+    use_threads,
+)
 from transfer_atlas.training.fit import training_step
+from transfer_atlas.training.loop import LOOK_EVERY
 from transfer_atlas.training.settings import TrainingSettings
 
 DESCRIBED = {
@@ -149,6 +157,28 @@ def reading(dataset: PreparedDataset, task_type: str, settings: TrainingSettings
     return steps * settings.batch_size / (time.perf_counter() - began)
 
 
+def fed(
+    step: Callable, dataset: PreparedDataset, task_type: str, settings: TrainingSettings, device: torch.device
+) -> tuple[float, float]:
+    """Images a second of steps that the reader feeds, and the share of the time in which they wait for a batch."""
+    batches = Batches(dataset, TASK_TYPES[task_type], np.arange(dataset.count("train")), settings, 0)
+    order = memory_format(device)
+    read = iter(batches(0, settings.steps, pin=pins_memory(device)))
+    for number in range(settings.steps):
+        if number == AHEAD + 1:  # the pipeline is full
+            began, waiting = waited(device), 0.0
+        asked = time.perf_counter()
+        images, targets = next(read)
+        if number > AHEAD:
+            waiting += time.perf_counter() - asked
+        images = images.to(device, memory_format=order, non_blocking=True)
+        step(images, {name: value.to(device, non_blocking=True) for name, value in targets.items()})
+        if number % LOOK_EVERY == 0:
+            waited(device)  # as training looks at its loss
+    seconds = waited(device) - began
+    return (settings.steps - AHEAD - 1) * settings.batch_size / seconds, waiting / seconds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--backbone", default="hrnet_w48")
@@ -168,30 +198,37 @@ def main() -> None:
         f"{name}: bf16 peak {peak / 1e12:.2f} million million operations a second; torch {torch.__version__}"
     )
     print(f"{chosen.backbone}, {size[0]} x {size[1]}, batch {chosen.batch}, median (lowest to highest)")
-    settings = TrainingSettings(resolution=size, crop=size, batch_size=chosen.batch)
+    settings = TrainingSettings(resolution=size, crop=size, batch_size=chosen.batch, steps=3 * chosen.steps)
     with tempfile.TemporaryDirectory() as folder:
         dataset = prepared(Path(folder) / "prepared", 2 * chosen.batch, size)
         for task_type in chosen.task_types:
             samples: list[Sample] = dataset.read("train", range(chosen.batch), task_type)
             targets = {k: v.to(device) for k, v in TASK_TYPES[task_type].encode(samples).items()}
             images = torch.stack([sample.image for sample in samples]).to(device)
-            rates = {}
-            for ours in (False, True):
+            rates, compiling = {}, 0.0
+            ways = ("plain", "bf16") if chosen.eager else ("plain", "bf16", "compiled")
+            for way in ways:
                 torch._dynamo.reset()
+                ours = way != "plain"
                 model = new_model(chosen.backbone, task_type, dataset.description, device)
                 given = images.contiguous(memory_format=torch.channels_last) if ours else images
                 if not ours:
                     with FlopCounterMode(display=False) as counter:
                         stepper(model, task_type, ours)(given, targets)
                     operations = counter.get_total_flops() / chosen.batch
-                step = stepper(model, task_type, ours, compiled=ours and not chosen.eager)
-                rates[ours] = images_per_second(step, given, targets, chosen.steps)
-            plain, own = rates[False], rates[True]
+                step = stepper(model, task_type, ours, compiled=way == "compiled")
+                began = waited(device)
+                step(given, targets)
+                compiling = waited(device) - began
+                rates[way] = images_per_second(step, given, targets, chosen.steps)
+            plain, own = rates["plain"][0], rates[ways[-1]][0]
+            shown = "  ".join(f"{way} {r[0]:.1f} ({r[1]:.1f} to {r[2]:.1f})" for way, r in rates.items())
+            speed, waiting = fed(step, dataset, task_type, settings, device)
             print(
-                f"{task_type:15} plain {plain[0]:7.1f} ({plain[1]:.1f} to {plain[2]:.1f})  ours {own[0]:7.1f} "
-                f"({own[1]:.1f} to {own[2]:.1f}) images/s  ratio {own[0] / plain[0]:.2f}  "
-                f"{operations / 1e9:.0f} thousand million operations an image: {own[0] * operations / peak:.0%} of "
-                f"the peak  reader {reading(dataset, task_type, settings, 4):.0f} images/s",
+                f"{task_type:15} {shown} images/s  ratio {own / plain:.2f}  first step {compiling:.0f} s  "
+                f"{operations / 1e9:.0f} thousand million operations an image: {own * operations / peak:.0%} of "
+                f"the peak  fed {speed:.1f} images/s, waits {waiting:.1%} of the time  "
+                f"reader {reading(dataset, task_type, settings, 4):.0f} images/s",
                 flush=True,
             )
 
