@@ -3,13 +3,13 @@
 On a GPU, HRNetV2-W48 at 512 x 1024 in batches of 8; and on a processor, only to try it:
 
     python benchmarks/training_step.py
-    python benchmarks/training_step.py --backbone hrnet_tiny --size 64 64 --peak-size 512 --eager
+    python benchmarks/training_step.py --backbone hrnet_tiny --size 64 64 --peak-size 512 --ways plain bf16
 
 Floor: the operations of forward and backward pass, counted by torch's own counter, over the peak of one large bf16
 matrix product measured in the same run. Reference: the same model, batch and loss in a plain fp32 eager loop; ours is
-what `precision: bfloat16` and `compile: true` of a study's training settings do (channels-last always), and beside it
-without `compile`. Batches lie on the device for these. Then the same compiled step is fed by the reader, as in training,
-with images of the same size: images per second, and the share of the time that the loop waits for a batch.
+what `precision: bfloat16` and `compile: true` of a study's training settings do (channels-last always), and
+beside it without `compile`. Batches lie on the device for these. Then the compiled step is fed by the reader, as in
+training, with images of the same size: images per second, and the share of the time in which it waits for a batch.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from transfer_atlas.training.fit import training_step
 from transfer_atlas.training.loop import LOOK_EVERY
 from transfer_atlas.training.settings import TrainingSettings
 
+WAYS = ("plain", "bf16", "compiled")  # fp32 and eager; bfloat16 and channels-last; the same, compiled
 DESCRIBED = {
     "segmentation": {
         "classes": [f"class {number}" for number in range(19)],
@@ -186,7 +187,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--peak-size", type=int, default=8192)
-    parser.add_argument("--eager", action="store_true", help="do not compile")
+    parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS, help="the last of them is the one fed")
     parser.add_argument("--task-types", nargs="+", default=list(TASK_TYPES), choices=list(TASK_TYPES))
     chosen = parser.parse_args()
     use_threads(torch.get_num_threads())  # deterministic kernels, as in every run of a study
@@ -206,13 +207,12 @@ def main() -> None:
             targets = {k: v.to(device) for k, v in TASK_TYPES[task_type].encode(samples).items()}
             images = torch.stack([sample.image for sample in samples]).to(device)
             rates, compiling = {}, 0.0
-            ways = ("plain", "bf16") if chosen.eager else ("plain", "bf16", "compiled")
-            for way in ways:
+            for way in chosen.ways:
                 torch._dynamo.reset()
                 ours = way != "plain"
                 model = new_model(chosen.backbone, task_type, dataset.description, device)
                 given = images.contiguous(memory_format=torch.channels_last) if ours else images
-                if not ours:
+                if way == chosen.ways[0]:
                     with FlopCounterMode(display=False) as counter:
                         stepper(model, task_type, ours)(given, targets)
                     operations = counter.get_total_flops() / chosen.batch
@@ -221,11 +221,11 @@ def main() -> None:
                 step(given, targets)
                 compiling = waited(device) - began
                 rates[way] = images_per_second(step, given, targets, chosen.steps)
-            plain, own = rates["plain"][0], rates[ways[-1]][0]
+            first, own = rates[chosen.ways[0]][0], rates[chosen.ways[-1]][0]
             shown = "  ".join(f"{way} {r[0]:.1f} ({r[1]:.1f} to {r[2]:.1f})" for way, r in rates.items())
             speed, waiting = fed(step, dataset, task_type, settings, device)
             print(
-                f"{task_type:15} {shown} images/s  ratio {own / plain:.2f}  first step {compiling:.0f} s  "
+                f"{task_type:15} {shown} images/s  ratio {own / first:.2f}  first step {compiling:.0f} s  "
                 f"{operations / 1e9:.0f} thousand million operations an image: {own * operations / peak:.0%} of "
                 f"the peak  fed {speed:.1f} images/s, waits {waiting:.1%} of the time  "
                 f"reader {reading(dataset, task_type, settings, 4):.0f} images/s",
