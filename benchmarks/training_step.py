@@ -187,7 +187,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--peak-size", type=int, default=8192)
-    parser.add_argument("--ways", nargs="+", default=WAYS, choices=WAYS, help="the last of them is the one fed")
+    parser.add_argument(
+        "--ways", nargs="+", default=WAYS, choices=WAYS, help="the last of them is the one fed"
+    )
     parser.add_argument("--task-types", nargs="+", default=list(TASK_TYPES), choices=list(TASK_TYPES))
     chosen = parser.parse_args()
     use_threads(torch.get_num_threads())  # deterministic kernels, as in every run of a study
