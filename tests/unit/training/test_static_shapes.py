@@ -51,6 +51,30 @@ def test_every_step_is_one_graph_compiled_once(data, name, precision, monkeypatc
     torch._dynamo.reset()
 
 
+@pytest.mark.parametrize("name", TASK_TYPES)
+def test_no_step_reads_memory_that_nothing_has_written(data, name, monkeypatch):
+    """So that torch's NaN in all fresh memory, a sixth of a step's time, can be left out (`use_threads`)."""
+    weights = {}
+    for filled in (True, False):
+        device.use_threads(1)
+        monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", filled)
+        task, model = TASK_TYPES[name], examples.model(data, name).train()
+        batches = Batches(data, task, np.arange(8), examples.TRAINING, 3)
+        optimizer = make_optimizer(examples.TRAINING, model, 0.01)
+        step = training_step(model, task, optimizer, PlainDevice(torch.device("cpu"), "float32"))
+        for number in range(2):
+            step(*batches.batch(number))
+        weights[filled] = model.state_dict()
+    assert all(torch.equal(weights[True][key], weights[False][key]) for key in weights[True])
+    assert all(torch.isfinite(value).all() for value in weights[True].values())
+
+
+def test_kernels_are_deterministic_and_fresh_memory_is_left_as_it_is():
+    device.use_threads(1)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.utils.deterministic.fill_uninitialized_memory
+
+
 class Tpu:
     """What PyTorch says where a package brings a backend for a device of another make."""
 
