@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import Any, TextIO
 
 from transfer_atlas.errors import LegitimateFailure
 from transfer_atlas.planning.kinds import KINDS, called
 from transfer_atlas.running.provenance import surroundings
+from transfer_atlas.running.spent import counted
 from transfer_atlas.running.state_copy import copied_state
 from transfer_atlas.store.leases import Holder, leased
 from transfer_atlas.store.notices import Noted, about_this_job, forget_failure
@@ -59,25 +58,25 @@ def _computed(request: dict[str, Any], output: Path, progress_to: Noted) -> dict
     scratch, kind = Path(request["scratch"]), KINDS[request["kind"]]
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
-    began, earlier = time.monotonic(), _earlier_seconds(scratch)
     status, reason, metrics = "finished", None, None
-    try:
-        with _team(request):
-            metrics = called(kind.runner)(request, scratch, progress_to)
-        _check_finite(metrics)
-    except LegitimateFailure as failure:
-        status, reason, metrics = failure.status, failure.reason, None
-        shutil.rmtree(output)
-        output.mkdir()
-        if kind.placeholder is not None:
-            called(kind.placeholder)(output, status, reason)
+    with counted(scratch) as seconds:
+        try:
+            with _team(request):
+                metrics = called(kind.runner)(request, scratch, progress_to)
+            _check_finite(metrics)
+        except LegitimateFailure as failure:
+            status, reason, metrics = failure.status, failure.reason, None
+            shutil.rmtree(output)
+            output.mkdir()
+            if kind.placeholder is not None:
+                called(kind.placeholder)(output, status, reason)
     return {
         **{name: request[name] for name in TOLD},
         "parents": {role: parent["key"] for role, parent in request["parents"].items()},
         "status": status,
         "reason": reason,
         "metrics": metrics,
-        "seconds": round(earlier + time.monotonic() - began, 3),
+        "seconds": seconds(),
         **surroundings(),
     }
 
@@ -121,10 +120,3 @@ def _check_finite(metrics: Outcome | None) -> None:
                 visit(inner, f"{where}[{index}]")
 
     visit(metrics, "")
-
-
-def _earlier_seconds(scratch: Path) -> float:
-    """Work of learning rates that an interrupted attempt finished, so that a run states its whole cost."""
-    return sum(
-        json.loads(path.read_text(encoding="utf-8"))["seconds"] for path in scratch.glob("rate-*.json")
-    )

@@ -111,9 +111,9 @@ def device_memory(device: torch.device) -> int | None:
 def use_threads(count: int) -> None:
     """Arithmetic threads of this process; results are repeatable to the bit for the same number.
 
-    Deterministic kernels are asked for throughout; where a GPU has none, torch warns into the run's log. What torch adds
-    to them for finding mistakes, writing NaN over all memory that it allocates, is left out: it changes no result, and
-    costs a sixth of a training step.
+    Deterministic kernels are asked for throughout; where a GPU has none, torch warns into the run's log. What torch
+    adds to them for finding mistakes, writing NaN over all memory that it allocates, is left out: it changes no result
+    and costs a tenth of a training step.
     """
     torch.set_num_threads(max(1, count))
     torch.use_deterministic_algorithms(True, warn_only=True)

@@ -151,7 +151,7 @@ def test_runs_share_a_device_only_when_each_has_one_and_never_with_a_run_of_seve
 def test_runs_that_want_several_do_not_wait_for_one_another(tmp_path):
     runs = [begin(tmp_path, count=2, seconds=0.05, devices="a,b,c") for _ in range(4)]
     assert [run.wait(60) for run in runs] == [0] * 4
-    assert most_at_once(log_of(tmp_path)) == {"a": 1, "b": 1}
+    assert set(most_at_once(log_of(tmp_path)).values()) == {1}  # any two of the three, by who came when
 
 
 def test_a_killed_run_gives_its_device_back_but_not_before_what_computes_it_has_ended(tmp_path):

@@ -1,0 +1,41 @@
+"""How long a run has taken, over attempts that were interrupted."""
+
+import time
+
+import pytest
+
+from transfer_atlas.running.spent import FILE, counted
+
+
+def test_interrupted_attempts_count(tmp_path):
+    with pytest.raises(RuntimeError), counted(tmp_path):
+        time.sleep(0.2)
+        raise RuntimeError
+    time.sleep(0.2)  # between attempts nothing is spent
+    with counted(tmp_path) as seconds:
+        time.sleep(0.1)
+        first = seconds()
+    assert 0.3 <= first < 0.4 + 0.09
+
+
+def test_a_kill_loses_what_came_after_the_last_note(tmp_path):
+    with counted(tmp_path, every=0.02):
+        time.sleep(0.3)
+        noted = (tmp_path / FILE).read_bytes()  # what a killed process leaves
+    (tmp_path / FILE).write_bytes(noted)
+    with counted(tmp_path) as seconds:
+        assert 0.2 < seconds() < 0.45
+
+
+@pytest.mark.parametrize(
+    "damaged", ["", "{", "[]", '{"seconds": null}', '{"seconds": "long"}', '{"seconds": -5}']
+)
+def test_a_damaged_note_is_none(tmp_path, damaged):
+    (tmp_path / FILE).write_text(damaged)
+    with counted(tmp_path) as seconds:
+        assert seconds() < 1
+
+
+def test_a_folder_that_is_gone_ends_nothing(tmp_path):
+    with counted(tmp_path / "gone") as seconds:
+        assert seconds() >= 0
