@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -12,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from transfer_atlas.datasets.raw_files import RawFile, RawFiles
+from transfer_atlas.store.files import replace_text
 
 UNREADABLE = (
     "unreadable"  # instead of the md5 of a file that may not be read: planning goes on, preparing does not
@@ -71,14 +71,9 @@ def _save(cache_file: Path, cache: dict[str, dict[str, str]]) -> None:
     It can be computed again: a disk without room, or a folder that is another user's, stops nothing, and is said.
     """
     cache_file = Path(cache_file)
-    temporary = cache_file.with_name(f"{cache_file.name}.{os.getpid()}")
     try:
-        cache_file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(cache, indent=0, sort_keys=True), encoding="utf-8")
-        temporary.replace(cache_file)
+        replace_text(cache_file, json.dumps(cache, indent=0, sort_keys=True))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         warnings.warn(
             f"{cache_file} cannot be written ({error.strerror}): raw files will be read anew for their versions each "
             "time. Make room there, or name another folder by `cache` in the study",
