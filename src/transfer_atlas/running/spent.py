@@ -39,12 +39,15 @@ def counted(scratch: Path, every: float = EVERY) -> Iterator[Callable[[], float]
 
     keeper = threading.Thread(target=keep, daemon=True)
     keeper.start()
+    ended = False
     try:
         yield seconds
+        ended = True  # the record says it, and the scratch folder goes
     finally:
         over.set()
         keeper.join()
-        note()
+        if not ended:
+            note()
 
 
 def _noted(path: Path) -> float:
