@@ -201,7 +201,8 @@ def main() -> None:
         f"{name}: bf16 peak {peak / 1e12:.2f} million million operations a second; torch {torch.__version__}"
     )
     print(f"{chosen.backbone}, {size[0]} x {size[1]}, batch {chosen.batch}, median (lowest to highest)")
-    settings = TrainingSettings(resolution=size, crop=size, batch_size=chosen.batch, steps=3 * chosen.steps)
+    steps = max(3 * chosen.steps, 2 * AHEAD)  # of the loop that the reader feeds
+    settings = TrainingSettings(resolution=size, crop=size, batch_size=chosen.batch, steps=steps)
     with tempfile.TemporaryDirectory() as folder:
         dataset = prepared(Path(folder) / "prepared", 2 * chosen.batch, size)
         for task_type in chosen.task_types:
