@@ -12,6 +12,7 @@ from pathlib import Path
 from transfer_atlas.store.files import write_json
 
 FILE = "spent.json"
+FINISHED = "rate-*.json"  # of learning rates that are done, each with its own seconds: a kill takes nothing from them
 EVERY = 15.0  # seconds between two notes: what a kill loses at most
 
 
@@ -23,7 +24,7 @@ def counted(scratch: Path, every: float = EVERY) -> Iterator[Callable[[], float]
     what other runs are planned by.
     """
     path, began = scratch / FILE, time.monotonic()
-    earlier = _noted(path)
+    earlier = max(_noted(path), sum(_noted(rate) for rate in scratch.glob(FINISHED)))
     over = threading.Event()
 
     def seconds() -> float:
