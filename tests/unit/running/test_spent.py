@@ -33,6 +33,16 @@ def test_a_kill_loses_what_came_after_the_last_note(tmp_path):
         assert 0.2 < seconds() < 0.45
 
 
+def test_learning_rates_that_are_done_count_though_a_kill_came_before_any_note(tmp_path):
+    for number, text in enumerate(('{"seconds": 20.0, "value": 0.5}', '{"seconds": 30.0}', "{")):
+        (tmp_path / f"rate-{number}.json").write_text(text)
+    with counted(tmp_path) as seconds:
+        assert 50 <= seconds() < 51
+    (tmp_path / FILE).write_text('{"seconds": 60.0}')  # these and what came after them
+    with counted(tmp_path) as seconds:
+        assert 60 <= seconds() < 61
+
+
 @pytest.mark.parametrize(
     "damaged", ["", "{", "[]", '{"seconds": null}', '{"seconds": "long"}', '{"seconds": -5}']
 )
