@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ def facts_of_report(flow: Workflow) -> dict[str, Any]:
         "ilsvrc": _in_words(study.ilsvrc.model_dump(mode="json", exclude_none=True)),
         "multi_sources": _multi_sources(flow),
         "planned": {title: folders for title, folders in planned.items() if folders},
-        "regimes": {name: _limits(study.regimes[name]) for name in regimes(flow)},
+        "regimes": {name: _limits(study.regimes[name], study.datasets) for name in regimes(flow)},
         "study": study.study,
         "transfers": _identified(flow, "transfer"),
     }
@@ -177,16 +177,22 @@ def _identified(flow: Workflow, kind: str) -> list[list[Any]]:
     return [[each.identity, flow.folder(each.run)] for each in flow.plan.wanted_of(kind)]
 
 
-def _limits(regime: RegimeSettings) -> str:
-    """The limits of a regime as a sentence."""
+def _limits(regime: RegimeSettings, datasets: Collection[str]) -> str:
+    """The limits of a regime as a sentence; of exceptions, those of the study's datasets."""
     images = f"{regime.target_images} training images" if regime.target_images else "all training images"
     if regime.target_shots:
         images = f"{regime.target_shots} images of each class"
-    others = [f"{number} of {dataset}" for dataset, number in sorted(regime.target_images_of.items())]
+    others = [
+        f"{number} of {dataset}"
+        for dataset, number in sorted(regime.target_images_of.items())
+        if dataset in datasets
+    ]
     text = f"{images} of each target" + (f", {', '.join(others)}" if others else "")
     return text + (f"; {regime.source_images} of each source" if regime.source_images else "")
 
 
 def _in_words(origin: Mapping[str, Any]) -> str:
-    """Where the ILSVRC checkpoint comes from: `train, dataset ilsvrc, seed 0`."""
-    return ", ".join([str(origin["origin"]), *(f"{k} {v}" for k, v in origin.items() if k != "origin")])
+    """Where the ILSVRC checkpoint comes from: `train, dataset ilsvrc, seed 0`, or `package some-model`."""
+    kind = str(origin["origin"])
+    told = [f"{name} {value}" for name, value in origin.items() if name != "origin"]
+    return ", ".join(told if kind in origin else [kind, *told])

