@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -53,6 +54,13 @@ def counted(scratch: Path, every: float = EVERY) -> Iterator[Callable[[], float]
 
 def _noted(path: Path) -> float:
     try:
-        return max(0.0, float(json.loads(path.read_text(encoding="utf-8"))["seconds"]))
-    except (OSError, ValueError, KeyError, TypeError):  # none, or damaged: only a number for people is lost
+        found = float(json.loads(path.read_text(encoding="utf-8"))["seconds"])
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        OverflowError,
+    ):  # none, or damaged: a number for people is lost
         return 0.0
+    return found if math.isfinite(found) and found > 0 else 0.0

@@ -44,7 +44,18 @@ def test_learning_rates_that_are_done_count_though_a_kill_came_before_any_note(t
 
 
 @pytest.mark.parametrize(
-    "damaged", ["", "{", "[]", '{"seconds": null}', '{"seconds": "long"}', '{"seconds": -5}']
+    "damaged",
+    [
+        "",
+        "{",
+        "[]",
+        '{"seconds": null}',
+        '{"seconds": "long"}',
+        '{"seconds": -5}',
+        '{"seconds": NaN}',
+        '{"seconds": 1e999}',
+        '{"seconds": 1' + 400 * "0" + "}",
+    ],
 )
 def test_a_damaged_note_is_none(tmp_path, damaged):
     (tmp_path / FILE).write_text(damaged)

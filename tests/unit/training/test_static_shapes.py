@@ -53,7 +53,7 @@ def test_every_step_is_one_graph_compiled_once(data, name, precision, monkeypatc
 
 @pytest.mark.parametrize("name", TASK_TYPES)
 def test_no_step_reads_memory_that_nothing_has_written(data, name, monkeypatch):
-    """So that torch's NaN in all fresh memory, a sixth of a step's time, can be left out (`use_threads`)."""
+    """So that torch's NaN in all fresh memory, a tenth of a step's time, can be left out (`use_threads`)."""
     weights = {}
     for filled in (True, False):
         device.use_threads(1)
