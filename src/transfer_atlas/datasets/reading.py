@@ -23,6 +23,7 @@ from transfer_atlas.errors import DatasetError
 if TYPE_CHECKING:
     import torch
 
+SIZE = ("height", "width")
 COLUMNS: dict[str, tuple[str, ...]] = {
     "segmentation": ("mask",),
     "detection": ("boxes", "labels", "crowd", "area"),
@@ -71,8 +72,19 @@ class Outline:
 
 def outline_of(sample: Sample) -> Outline:
     """The outline of a decoded image."""
-    objects = sample.objects
-    return Outline(*sample.image.shape[1:], objects.boxes[objects.asked] if objects else None)
+    return _outline(*sample.image.shape[1:], sample.objects)
+
+
+def _outline(height: int, width: int, objects: Objects | None) -> Outline:
+    return Outline(height, width, objects.boxes[objects.asked] if objects else None)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An image that is read and not yet decoded: many can be held at once, and decoded where each is used."""
+
+    outline: Outline
+    decode: Callable[[], Sample]
 
 
 class PreparedDataset:
@@ -163,39 +175,58 @@ class PreparedDataset:
 
         Raises DatasetError for a split or task type the dataset lacks, IndexError for an index out of range.
         """
+        return self._map(lambda image: image.decode(), self.stored(split, indices, task_type))
+
+    def stored(self, split: str, indices: Sequence[int], task_type: TaskType) -> list[Stored]:
+        """What `read` reads of images (by their index in the split), in order, each still to be decoded.
+
+        Raises what `read` raises; DatasetError of a damaged picture when it is decoded.
+        """
         if getattr(self.description, task_type, None) is None:
             has = [name for name in COLUMNS if getattr(self.description, name)]
             raise DatasetError(f"{self.folder} has no annotation for {task_type}; it has {has}.")
         if os.getpid() != self._process:
             self._start()
-        places, identifiers = self._of(self._places, split), self._of(self._ids, split)
+        places = self._of(self._places, split)
         indices = [int(index) for index in indices]
         for index in indices:
             if not 0 <= index < len(places):
                 raise IndexError(f"index {index} of split '{split}', which has {len(places)} images")
         samples = {index: self._cache.get((split, index, task_type)) for index in indices}
         missing = [index for index, sample in samples.items() if sample is None]
-        if missing:
-            columns = ["image", *COLUMNS[task_type]]
-            rows = self._rows([places[index] for index in missing], columns)
-            jobs = [(identifiers[index], row) for index, row in zip(missing, rows, strict=True)]
-            decoded = self._map(lambda job: _decode(*job, task_type, self.description), jobs)
-            for index, sample in zip(missing, decoded, strict=True):
-                samples[index] = sample
-                self._keep((split, index, task_type), sample)
-        return [samples[index] for index in indices]
+        rows = self._rows([places[index] for index in missing], [*SIZE, "image", *COLUMNS[task_type]])
+        fresh = {
+            index: self._fresh((split, index, task_type), row)
+            for index, row in zip(missing, rows, strict=True)
+        }
+        return [
+            fresh[index]
+            if (sample := samples[index]) is None
+            else Stored(outline_of(sample), lambda x=sample: x)
+            for index in indices
+        ]
+
+    def _fresh(self, key: tuple[str, int, TaskType], row: dict[str, pa.Scalar]) -> Stored:
+        """An image that is not in memory; it is kept there, if there is room, when it is decoded."""
+        split, index, task_type = key
+        objects = OBJECTS[task_type](row, self.description) if task_type in OBJECTS else None
+        height, width = (row[name].as_py() for name in SIZE)
+
+        def decode() -> Sample:
+            sample = _decode(self._ids[split][index], row, task_type, objects)
+            self._keep(key, sample)
+            return sample
+
+        return Stored(_outline(height, width, objects), decode)
 
     def outlines(self, split: str, indices: Sequence[int], task_type: TaskType) -> list[Outline]:
         """Outlines of images (by their index in the split), in order; no picture is read."""
         places = self._of(self._places, split)
-        columns = ["width", "height"]
-        if task_type in OBJECTS:
-            columns += COLUMNS[task_type]
+        columns = [*SIZE, *(COLUMNS[task_type] if task_type in OBJECTS else ())]
         found = []
         for row in self._rows([places[index] for index in indices], columns):
             objects = OBJECTS[task_type](row, self.description) if task_type in OBJECTS else None
-            size = row["height"].as_py(), row["width"].as_py()
-            found.append(Outline(*size, objects.boxes[objects.asked] if objects else None))
+            found.append(_outline(*(row[name].as_py() for name in SIZE), objects))
         return found
 
     def _rows(self, places: list[tuple[str, int, int]], columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -215,7 +246,10 @@ class PreparedDataset:
         if shard not in files:
             path = self.folder / "shards" / shard
             try:
-                files[shard] = pq.ParquetFile(path, memory_map=True, metadata=self._metadata.get(shard))
+                # pre_buffer is for what lies far away: threads of its own, six times as slow where the file is memory
+                files[shard] = pq.ParquetFile(
+                    path, memory_map=True, pre_buffer=False, metadata=self._metadata.get(shard)
+                )
             except (FileNotFoundError, pa.ArrowInvalid) as error:
                 text = f"{path} is missing or damaged ({error}). Prepare the dataset again."
                 raise DatasetError(text) from error
@@ -246,10 +280,8 @@ class PreparedDataset:
         return self.__dict__ | {"_cache": {}, "_cached_bytes": 0} | unshared
 
 
-def _decode(
-    identifier: str, row: dict[str, pa.Scalar], task_type: str, description: DatasetDescription
-) -> Sample:
-    """Decode one row."""
+def _decode(identifier: str, row: dict[str, pa.Scalar], task_type: str, objects: Objects | None) -> Sample:
+    """Decode the pictures of one row."""
     from transfer_atlas.datasets import decoding  # imports torch: not needed to list what a dataset holds
 
     image = decoding.decode_image(row["image"].as_py())
@@ -262,7 +294,7 @@ def _decode(
         return Sample(identifier, image, normals=decoding.decode_normals(row["normals"].as_py()))
     if task_type == "classification":
         return Sample(identifier, image, label=row["label"].as_py())
-    return Sample(identifier, image, objects=OBJECTS[task_type](row, description))
+    return Sample(identifier, image, objects=objects)
 
 
 def _objects(row: dict[str, pa.Scalar], description: DatasetDescription) -> Objects:

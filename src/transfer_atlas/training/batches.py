@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from transfer_atlas.datasets.reading import Outline, PreparedDataset, Sample, outline_of
+from transfer_atlas.datasets.reading import Outline, PreparedDataset, Sample, Stored
 from transfer_atlas.tasks.interface import TaskType
 from transfer_atlas.training.ahead import in_order, pinned
 from transfer_atlas.training.geometry import Window, augment, fitting_scale, random_window
@@ -69,25 +69,20 @@ class Batches:
         chosen = self.indices[batch_indices(len(self.indices), settings.batch_size, step, self.seed)].tolist()
         own = places(settings.batch_size) if places is not None else None
         own = list(range(len(chosen))) if own is None else own.tolist()
-        samples = dict(zip(own, _map(pool, self._read, [chosen[place] for place in own]), strict=True))
-        others = [place for place in range(len(chosen)) if place not in samples]
-        outlines = {place: outline_of(sample) for place, sample in samples.items()}
-        if others:
+        stored = self.dataset.stored("train", [chosen[place] for place in own], self.task.name)
+        outlines = {place: image.outline for place, image in zip(own, stored, strict=True)}
+        if others := [place for place in range(len(chosen)) if place not in outlines]:
             asked = [chosen[place] for place in others]
             outlines |= zip(others, self.dataset.outlines("train", asked, self.task.name), strict=True)
         generator = np.random.default_rng(
             [self.seed, step, 1]
         )  # one for the step: windows are drawn in order
         windows = [self._window(outlines[place], generator) for place in range(len(chosen))]
-        augmented = list(_map(pool, self._augmented, samples.values(), [windows[place] for place in own]))
-        return (
-            _stacked(self.task, augmented)
-            if pool is None
-            else pool.submit(_stacked, self.task, augmented).result()
-        )
-
-    def _read(self, index: int) -> Sample:
-        return self.dataset.read("train", [index], self.task.name)[0]
+        images = torch.empty((len(own), 3, *settings.crop), dtype=torch.uint8)
+        # each image is decoded, augmented and gone before the next: what it leaves in caches and memory is used again
+        samples = list(_map(pool, self._augmented, stored, [windows[place] for place in own], images))
+        encode = self.task.encode
+        return images, encode(samples) if pool is None else pool.submit(encode, samples).result()
 
     def _window(self, outline: Outline, generator: np.random.Generator) -> Window:
         settings = self.settings
@@ -101,12 +96,13 @@ class Batches:
             boxes=outline.boxes,
         )
 
-    def _augmented(self, sample: Sample, window: Window) -> Sample:
+    def _augmented(self, image: Stored, window: Window, into: Tensor) -> Sample:
+        sample = image.decode()
         description, settings = self.dataset.description, self.settings
         flips = description.keypoints.flips if description.keypoints else ()
         zoom = window.scale / fitting_scale(*sample.image.shape[1:], settings.resolution)
         factor = 1 / zoom if settings.depth_follows_zoom else 1.0
-        return augment(sample, window, settings.crop, description.mean, flips, factor)
+        return augment(sample, window, settings.crop, description.mean, flips, factor, into)
 
     def __call__(
         self, first: int, last: int, *, pin: bool = False, places: Places | None = None
@@ -135,10 +131,6 @@ class InterleavedBatches:
 
 def _map(pool: Executor | None, function: Callable[..., Any], *values: Sequence[Any]) -> Iterable[Any]:
     return map(function, *values) if pool is None else pool.map(function, *values)
-
-
-def _stacked(task: TaskType, samples: Sequence[Sample]) -> Batch:
-    return torch.stack([sample.image for sample in samples]), task.encode(samples)
 
 
 def _ahead(

@@ -130,10 +130,18 @@ def _spans(height: int, width: int, factor: float, boxes: np.ndarray) -> np.ndar
     return np.stack([np.floor(ends[..., 0]), np.ceil(ends[..., 1])], axis=-1).astype(np.int64)
 
 
-def cut(image: Tensor, window: Window, crop: tuple[int, int], *, fill: Tensor | int, nearest: bool) -> Tensor:
+def cut(
+    image: Tensor,
+    window: Window,
+    crop: tuple[int, int],
+    *,
+    fill: Tensor | int,
+    nearest: bool,
+    into: Tensor | None = None,
+) -> Tensor:
     """Apply a window to (C, H, W): only the visible region is resized. Returns (C, *crop), same dtype.
 
-    fill: what stands beyond the image, a scalar or (C, 1, 1).
+    fill: what stands beyond the image, a scalar or (C, 1, 1). into (C, *crop): where the result is to be written.
     """
     place = visible_region(*image.shape[1:], window, crop)
     region = image[:, slice(*place.rows), slice(*place.columns)]
@@ -144,13 +152,20 @@ def cut(image: Tensor, window: Window, crop: tuple[int, int], *, fill: Tensor | 
     if window.mirrored:
         region = region.flip(2)
     if region.shape[1:] == crop:
-        return region
-    canvas = torch.empty((image.shape[0], *crop), dtype=image.dtype)
-    canvas[:] = fill
+        return region if into is None else into.copy_(region)
+    canvas = torch.empty((image.shape[0], *crop), dtype=image.dtype) if into is None else into
     top, left = place.to_rows[0], place.to_columns[0]
     if window.mirrored:
         left = crop[1] - place.to_columns[1]
-    canvas[:, top : top + size[0], left : left + size[1]] = region
+    bottom, right = top + size[0], left + size[1]
+    for border in (
+        canvas[:, :top],
+        canvas[:, bottom:],
+        canvas[:, top:bottom, :left],
+        canvas[:, top:bottom, right:],
+    ):
+        border[:] = fill
+    canvas[:, top:bottom, left:right] = region
     return canvas
 
 
@@ -215,15 +230,19 @@ def augment(
     mean: tuple[float, float, float],
     flips: Sequence[int] = (),
     depth_factor: float = 1.0,
+    into: Tensor | None = None,
 ) -> Sample:
     """The sample under a window. Beyond the image stands the dataset's mean colour, annotated as ignored, with
     invalid depth, and without objects.
 
     flips (K,): each keypoint's mirror image, for samples with keypoints. depth_factor: what depth is multiplied by;
     1 where rescaling stands for another camera, the inverse of the zoom where it stands for another distance.
+    into (3, *crop): where the image is to be written, as its place in a batch.
     """
     beyond = torch.tensor(mean).round().to(torch.uint8).view(3, 1, 1)
-    changed: dict[str, Any] = {"image": cut(sample.image, window, crop, fill=beyond, nearest=False)}
+    changed: dict[str, Any] = {
+        "image": cut(sample.image, window, crop, fill=beyond, nearest=False, into=into)
+    }
     if sample.mask is not None:
         ignored = IGNORE_LABEL if sample.mask.dtype == torch.uint8 else IGNORE_LABEL_16_BITS
         changed["mask"] = cut(sample.mask[None], window, crop, fill=ignored, nearest=True)[0]

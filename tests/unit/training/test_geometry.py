@@ -119,6 +119,22 @@ def test_what_lies_beyond_the_image_is_on_the_right_side(mirrored):
     assert (changed.image.permute(1, 2, 0)[expected == 255] == BEYOND).all()
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("corner", [(-5, -9), (-5, 3), (8, -2), (4, 6), (0, 0)])
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_a_crop_written_into_its_place_leaves_nothing_of_what_was_there(scale, corner, mirrored):
+    image = torch.randint(0, 256, (3, 40, 46), dtype=torch.uint8)
+    window, beyond = (
+        Window(scale, *corner, mirrored),
+        torch.tensor([1, 2, 3], dtype=torch.uint8).view(3, 1, 1),
+    )
+    alone = cut(image, window, (32, 40), fill=beyond, nearest=False)
+    batch = torch.randint(0, 256, (2, 3, 32, 40), dtype=torch.uint8)
+    other = batch[0].clone()
+    cut(image, window, (32, 40), fill=beyond, nearest=False, into=batch[1])
+    assert torch.equal(batch[1], alone) and torch.equal(batch[0], other)
+
+
 def test_masks_of_16_bits_keep_their_values_and_get_their_own_ignored_value():
     mask = torch.randint(0, 60_000, (20, 16))
     changed = augment(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transfer_atlas.datasets.prepared import Objects
-from transfer_atlas.datasets.reading import Sample
+from transfer_atlas.datasets.reading import Sample, Stored, outline_of
 from transfer_atlas.training.batches import Batches
 from transfer_atlas.training.geometry import (
     Window,
@@ -204,7 +204,8 @@ def test_batches_show_an_object_and_flip_its_keypoints():
     keypoints = np.array([[[2, 4, 2], [6, 4, 2], [0, 0, 0]]], np.float32)
     image = sample(400, 400, objects([[0, 0, 8, 8]], keypoints=keypoints))
     description = SimpleNamespace(mean=MEAN, keypoints=SimpleNamespace(flips=FLIPS))
-    dataset = SimpleNamespace(description=description, read=lambda split, at, task: [image] * len(at))
+    stored = Stored(outline_of(image), lambda: image)
+    dataset = SimpleNamespace(description=description, stored=lambda split, at, task: [stored] * len(at))
     seen = []
     task = SimpleNamespace(name="keypoints", encode=lambda samples: seen.extend(samples))
     plan = TrainingSettings(batch_size=8, resolution=(400, 400), crop=(32, 32), scale=(0.5, 2.0))

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 import transfer_atlas
+from transfer_atlas.datasets import decoding
 from transfer_atlas.datasets.reading import PreparedDataset, outline_of
 from transfer_atlas.errors import ConfigurationError
 from transfer_atlas.models.checkpoints import load_checkpoint
@@ -64,13 +65,27 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("name", list(TASK_TYPES))
 def test_outlines_are_those_of_the_decoded_images(folder, name):
     data = PreparedDataset.open(folder)
-    for sample, found in zip(
-        data.read("train", range(7), name), data.outlines("train", range(7), name), strict=True
-    ):
-        expected = outline_of(sample)
-        assert (found.height, found.width) == (expected.height, expected.width)
-        assert (found.boxes is None) == (expected.boxes is None)
-        np.testing.assert_array_equal(found.boxes, expected.boxes)
+    stored = data.stored("train", range(7), name)
+    for image, outline in zip(stored, data.outlines("train", range(7), name), strict=True):
+        expected = outline_of(image.decode())
+        for found in (outline, image.outline):
+            assert (found.height, found.width) == (expected.height, expected.width)
+            assert (found.boxes is None) == (expected.boxes is None)
+            np.testing.assert_array_equal(found.boxes, expected.boxes)
+
+
+def test_a_stored_image_is_decoded_where_it_is_used_and_then_kept(folder, monkeypatch):
+    decoded = []
+    decode = decoding.decode_image
+    monkeypatch.setattr(decoding, "decode_image", lambda encoded: decoded.append(1) or decode(encoded))
+    data = PreparedDataset.open(folder, cache_bytes=2**24)
+    stored = data.stored("train", [2, 0], "detection")
+    assert not decoded
+    first, second = (image.decode() for image in stored)
+    assert [first.id, second.id] == [data.ids("train")[index] for index in (2, 0)] and len(decoded) == 2
+    again = data.stored("train", [0], "detection")[0]
+    assert again.decode() is second and len(decoded) == 2
+    np.testing.assert_array_equal(again.outline.boxes, stored[1].outline.boxes)
 
 
 @pytest.mark.parametrize("name", list(TASK_TYPES))
