@@ -129,7 +129,9 @@ def test_batches_are_the_same_from_wherever_training_resumes(dataset):
 def test_only_the_selected_images_are_trained_on(dataset, monkeypatch):
     read = collections.Counter()
     original = dataset.stored
-    monkeypatch.setattr(dataset, "stored", lambda split, at, task: read.update(at) or original(split, at, task))
+    monkeypatch.setattr(
+        dataset, "stored", lambda split, at, task: read.update(at) or original(split, at, task)
+    )
     list(batches(dataset, indices=(1, 3))(0, 10))
     assert read == {1: 10, 3: 10}
 

@@ -23,6 +23,7 @@ from transfer_atlas.transferability import (
     otce,
 )
 from transfer_atlas.transferability.leep import conditional_entropy
+from transfer_atlas.transferability.transport.costs import Costs
 from transfer_atlas.transferability.transport.exact import exact_plan
 from transfer_atlas.transferability.transport.plan import entropic_plan
 
@@ -336,3 +337,51 @@ def test_bad_transfers_are_named():
         leave_one_target_out(transfers().drop(columns="performance"))
     with pytest.raises(MetricInputError, match="for a need 3 transfers to other targets; found 0"):
         leave_one_target_out(transfers().head(4))
+
+
+def far_clusters(seed: int, n: int, m: int, spacing: float) -> tuple[np.ndarray, np.ndarray]:
+    """Two clusters of samples in 120 dimensions, centred, whose distance is a million times `spacing` within."""
+    generator = np.random.default_rng(seed)
+    sides = []
+    for size in (n, m):
+        places = 1e6 * spacing * np.where(np.arange(size) % 2, 1.0, -1.0)[:, None]
+        sides.append(places * np.eye(1, 120) + spacing * generator.standard_normal((size, 120)))
+    return sides[0], sides[1]
+
+
+def test_costs_from_products_that_are_held_keep_their_digits():
+    source, target = far_clusters(0, 60, 50, 1e-3)
+    rows, columns = (each.ravel() for each in np.indices((60, 50)))
+    held = Costs(source, target)
+    for costs in (held.turned().turned(), held):
+        direct = ((source[rows] - target[columns]) ** 2).sum(axis=1)
+        np.testing.assert_allclose(costs.between(rows, columns), direct, rtol=1e-9)
+    assert held._held  # or nothing was tested
+    np.testing.assert_array_equal(
+        Costs(source[:, :9], target[:, :9]).between(rows, columns).shape, rows.shape
+    )
+
+
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_turned_scores_are_those_of_exchanged_sides(precision):
+    generator = np.random.default_rng(1)
+    source, target = generator.standard_normal((70, 120)), generator.standard_normal((45, 120))
+    potential = generator.standard_normal(70)
+    for costs in (Costs(source, target).turned(), Costs(target, source)):
+        found = np.concatenate([scores for _, scores in costs.scores(potential, 2.0, precision)])
+        expected = (potential - ((target[:, None] - source[None]) ** 2).sum(axis=2)) / 2.0
+        np.testing.assert_allclose(found, expected, rtol=2e-6)
+        assert found.dtype == precision and found.flags.c_contiguous
+
+
+@pytest.mark.parametrize("kind", ["far clusters", "normal"])
+def test_the_exact_plan_of_many_dimensions_costs_what_pots_does(kind):
+    source, target = far_clusters(2, 1500, 1500, 1e-3)
+    if kind == "normal":
+        source, target = source % 1.0, target % 1.0
+    mean = (source.mean(axis=0) + target.mean(axis=0)) / 2
+    found = exact_plan(source - mean, target - mean)
+    direct = ot.dist(source, target)
+    expected = ot.emd2([], [], direct, numItermax=10_000_000)
+    assert found.linear_cost == pytest.approx(expected, rel=1e-6)
+    assert found.marginal_error < 1e-9

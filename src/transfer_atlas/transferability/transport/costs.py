@@ -9,8 +9,12 @@ import numpy as np
 
 from transfer_atlas.transferability.arrays import Array
 
-BLOCK_BYTES = 32_000_000  # of a block of the cost matrix
+BLOCK_BYTES = 32_000_000  # of a block of the cost matrix that is computed: products like it large
+HELD_BLOCK_BYTES = (
+    2_000_000  # of one that is read from held products: it stays in the cache while it is worked on
+)
 WIDE = 100  # dimensions from which products take longer to compute than to read
+CANCELLED = 1e-5  # share of the squares below which what is left of them has too few digits
 HELD_BYTES = 1_000_000_000  # of products that are kept: 10,000 by 10,000 samples and a little more
 
 
@@ -44,6 +48,18 @@ class Costs:
         self._hold()
         return Costs(self.target, self.source, [held.T for held in self._held])
 
+    def between(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Costs (k,) of pairs in float64, to ten digits, of arrays: from held products where these have the digits,
+        from differences where they are not held or cancel."""
+        if not self._held:
+            return costs_of_pairs(self.source, self.target, rows, columns)
+        first, second = ((side.astype(np.float64) ** 2).sum(axis=1) for side in (self.source, self.target))
+        squares = first[rows] + second[columns]
+        costs = squares - 2 * self._held[0][rows, columns]
+        few = np.flatnonzero(costs < CANCELLED * squares)
+        costs[few] = costs_of_pairs(self.source, self.target, rows[few], columns[few])
+        return costs
+
     def precision_for(self, allowed: float) -> type:
         """float32, unless its rounding of the squares is more than allowed."""
         largest = max(float((side * side).sum(1).max()) for side in (self.source, self.target))
@@ -52,22 +68,20 @@ class Costs:
     def scores(self, column: np.ndarray, epsilon: float, precision: type) -> Iterator[tuple[int, np.ndarray]]:
         """(g_j - c_ij) / epsilon of potentials g (n_t,), block by block of rows, with the number of the first row."""
         (height, width), size = self.shape, np.dtype(precision).itemsize
-        rows = max(1, BLOCK_BYTES // (size * width))
         if not isinstance(self.source, np.ndarray):
+            rows = max(1, BLOCK_BYTES // (size * width))
             yield from _scores_of_tensors(self.source, self.target, column, epsilon, rows)
             return
         target = self.target.astype(np.float64)
         offset = ((column - (target**2).sum(axis=1)) / epsilon).astype(precision)
         lengths = ((self.source.astype(np.float64) ** 2).sum(axis=1) / epsilon).astype(precision)
         self._hold()
+        rows = max(1, (HELD_BLOCK_BYTES if self._held else BLOCK_BYTES) // (size * width))
         scaled = None if self._held else np.ascontiguousarray((target * (2 / epsilon)).T).astype(precision)
         for start in range(0, height, rows):
             part = slice(start, start + rows)
             if scaled is None:
-                held = self._held[0][part]
-                scores = np.multiply(
-                    held, 2 / epsilon, out=np.empty(held.shape, precision), casting="same_kind"
-                )
+                scores = _scaled(self._held[0][part], 2 / epsilon, precision)
             else:
                 scores = self.source[part].astype(precision, copy=False) @ scaled
             scores += offset
@@ -89,6 +103,26 @@ class Costs:
                     out=held[start : start + rows],
                 )
             self._held.append(held)
+
+
+def costs_of_pairs(
+    source: np.ndarray, target: np.ndarray, rows: np.ndarray, columns: np.ndarray
+) -> np.ndarray:
+    """|source_i - target_j|^2 of pairs (k,) in float64, from differences, so that small ones keep their digits."""
+    costs = np.empty(len(rows))
+    size = max(1, 4_000_000 // source.shape[1])
+    for start in range(0, len(rows), size):
+        part = slice(start, start + size)
+        apart = source[rows[part]].astype(np.float64, copy=False) - target[columns[part]]
+        costs[part] = np.einsum("ij,ij->i", apart, apart)
+    return costs
+
+
+def _scaled(block: np.ndarray, factor: float, precision: type) -> np.ndarray:
+    """A block (rows, width) times a factor, in rows; of turned products too, which are read as they lie in memory."""
+    lying = block if block.flags.c_contiguous else block.T
+    scaled = np.multiply(lying, factor, out=np.empty(lying.shape, precision), casting="same_kind")
+    return scaled if lying is block else np.ascontiguousarray(scaled.T)
 
 
 def _scores_of_tensors(

@@ -10,12 +10,13 @@ from scipy.sparse import coo_array, csr_matrix
 from transfer_atlas.transferability.arrays import Array, UnconvergedError, double, to_numpy
 from transfer_atlas.transferability.domain_distance import squared_distances
 from transfer_atlas.transferability.transport.coarse import coarse_potential
-from transfer_atlas.transferability.transport.costs import Costs
+from transfer_atlas.transferability.transport.costs import Costs, costs_of_pairs
 
 COMPLETE_ENTRIES = 2_000_000  # up to here the network simplex gets all of them
 CANDIDATES = 20  # cheapest entries of every row and every column that a larger problem starts with
 SETS = 10  # times as many sets of entries, whose maxima bound those that are asked for
 ROUNDS = 12  # of candidates
+ROUGH_ROUNDS = 3  # that may look for them in float32, which is blind to costs far below the squares
 SHORTFALL = 1e-6  # share of the cost that candidates may leave on the table
 NEAR = 1e-2  # of the median cost: candidates this close to use stay
 PIVOTS = 10_000_000  # of the network simplex
@@ -94,20 +95,24 @@ def exact_plan(source: Array, target: Array, costs: Costs | None = None) -> Exac
     if costs is None or costs.shape != (height, width) or not isinstance(costs.source, np.ndarray):
         costs = Costs(first.samples, second.samples)
     turned = costs.turned()
-    column = coarse_potential(first.samples, second.samples, _smoothing(first, second))
-    row, own = _cheapest(costs, column)
+    # a thousandth of the costs
+    smoothing = max(1e-3 * _mean_square(first, second), np.finfo(np.float64).tiny)
+    column = coarse_potential(first.samples, second.samples, smoothing)
+    rough = costs.precision_for(1e-5 * _mean_square(first, second))
+    row, own = _cheapest(costs, column, rough)
     connected = _staircase(first.weights, second.weights)  # or potentials of parts would not be comparable
     keys, missed, found = connected, np.inf, None
-    for _ in range(ROUNDS):
-        _, others = _cheapest(turned, row)
+    for number in range(ROUNDS):
+        precision = rough if number < ROUGH_ROUNDS else np.float64
+        _, others = _cheapest(turned, row, precision)
         keys = np.unique(np.concatenate([keys, own, others % height * width + others // height]))
         rows, columns = np.divmod(keys, width)
-        values = _costs(first.samples, second.samples, rows, columns)
+        values = costs.between(rows, columns)
         found = _solved(coo_array((values, (rows, columns)), shape=(height, width)), first, second)
         row, column = (
             _of_distinct(potential, side) for potential, side in ((found.row, first), (found.column, second))
         )
-        least, own = _cheapest(costs, column)
+        least, own = _cheapest(costs, column, precision)
         missed = float(np.maximum(0, row - least) @ first.weights)
         if missed <= SHORTFALL * found.linear_cost:
             return found
@@ -152,39 +157,26 @@ def _solved(cost: np.ndarray | coo_array, first: Distinct, second: Distinct) -> 
             "Use fewer samples or an entropic plan (epsilon=0.1)."
         )
     entries = plan.tocoo()
-    linear = float(entries.data @ _costs(first.samples, second.samples, entries.row, entries.col))
+    linear = float(entries.data @ costs_of_pairs(first.samples, second.samples, entries.row, entries.col))
     row, column = log["u"][first.places], log["v"][second.places]
     return ExactPlan(plan, first, second, linear, row, column, error)
 
 
-def _costs(first: np.ndarray, second: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """|first_i - second_j|^2 of pairs (k,), from differences, so that small ones keep their digits."""
-    costs = np.empty(len(rows))
-    size = max(1, 4_000_000 // first.shape[1])
-    for start in range(0, len(rows), size):
-        part = slice(start, start + size)
-        apart = first[rows[part]] - second[columns[part]]
-        costs[part] = np.einsum("ij,ij->i", apart, apart)
-    return costs
+def _mean_square(first: Distinct, second: Distinct) -> float:
+    """Mean of |x|^2 of the one side and of the other, in sum: of the order of the costs."""
+    return sum(float(side.weights @ (side.samples**2).sum(axis=1)) for side in (first, second))
 
 
-def _smoothing(first: Distinct, second: Distinct) -> float:
-    """For the extension of coarse potentials: a thousandth of the costs."""
-    squares = [float(side.weights @ (side.samples**2).sum(axis=1)) for side in (first, second)]
-    return max(1e-3 * sum(squares), np.finfo(np.float64).tiny)
-
-
-def _cheapest(costs: Costs, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _cheapest(costs: Costs, column: np.ndarray, precision: type) -> tuple[np.ndarray, np.ndarray]:
     """min_j (c_ij - g_j) of every row (n_s,), and at least its 20 least such entries, as i n_t + j."""
     width = costs.shape[1]
-    mean = sum(float((side**2).sum(axis=1).mean()) for side in (costs.source, costs.target))
     least, places = [], []
-    for start, block in costs.scores(column, 1.0, costs.precision_for(1e-5 * mean)):
+    for start, block in costs.scores(column, 1.0, precision):
         places.append(_largest(block, min(CANDIDATES, width)) + start * width)
         best = block.argmax(axis=1)
         rows = np.arange(start, start + len(block))
         # with the digits that float32 lacks
-        least.append(_costs(costs.source, costs.target, rows, best) - column[best])
+        least.append(costs_of_pairs(costs.source, costs.target, rows, best) - column[best])
     return np.concatenate(least), np.concatenate(places)
 
 
