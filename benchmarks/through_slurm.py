@@ -1,6 +1,8 @@
 """How much longer a study takes through `profiles/cluster`, on a real Slurm of this machine, than on the machine alone.
 
     python benchmarks/through_slurm.py [--study tests/config/short_study.yaml] [--repetitions 2]
+    python benchmarks/through_slurm.py --study config.yaml --repetitions 1 --group-components prepare_dataset=6 \
+        train_source=4 transfer=18 score=60
 
 Needs what `make test-cluster` needs. The two take turns, each in a clone of its own of what is committed. The profile's
 waits between looks at the queue are shortened as in the tests, and said. Both have two cores: on the machine two runs
@@ -22,7 +24,7 @@ from clones import Clone, checkout  # noqa: E402
 from cluster_calls import QUICKLY, on_cluster  # noqa: E402
 from slurm import Slurm, missing  # noqa: E402
 
-IN_TWO_JOBS = ("--group-components", "prepare_dataset=2", "train_source=1", "transfer=3", "score=10")
+IN_TWO_JOBS = ["prepare_dataset=2", "train_source=1", "transfer=3", "score=10"]  # of the short study
 
 
 def seconds_of(clone: Clone, study: str, *arguments: str, **options: object) -> float:
@@ -36,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--study", default="tests/config/short_study.yaml")
     parser.add_argument("--repetitions", type=int, default=2)
+    parser.add_argument("--group-components", nargs="+", default=IN_TWO_JOBS, metavar="RULE=RUNS")
     chosen = parser.parse_args()
     if missing():
         raise SystemExit(f"no Slurm can be started here: {', '.join(missing())} missing")
@@ -46,7 +49,7 @@ def main() -> None:
     ):
         for turn in range(chosen.repetitions):
             here = seconds_of(checkout(Path(name) / f"here{turn}"), chosen.study, cores="2")
-            how = on_cluster(slurm, *IN_TWO_JOBS)
+            how = on_cluster(slurm, "--group-components", *chosen.group_components)
             there = seconds_of(
                 checkout(Path(name) / f"there{turn}"), chosen.study, *how["arguments"], **how["options"]
             )

@@ -123,13 +123,16 @@ def measured(store: Path, probed: Mapping[str, float] | None = None) -> Measured
     )
 
 
-def unmeasured_backbones(known: Measured, missing: Iterable[Run]) -> dict[str, int]:
-    """Backbones of missing runs that train, of which nothing has finished, with the side of their crops."""
-    found: dict[str, int] = {}
+def unmeasured_backbones(known: Measured, missing: Iterable[Run]) -> dict[str, dict[str, Any]]:
+    """Backbones of missing runs that train, of which nothing has finished: their settings, the side of their crops, and
+    the size of their batches."""
+    found: dict[str, dict[str, Any]] = {}
     for run in missing:
         alike, _ = work_of(run.kind, run.settings)
         if alike.startswith("training/") and "backbone" in run.settings and alike not in known.seconds:
-            found.setdefault(run.settings["backbone"]["name"], min(run.settings["training"]["crop"]))
+            training = run.settings["training"]
+            asked = {"backbone": run.settings["backbone"], "side": min(training["crop"])}
+            found.setdefault(alike.removeprefix("training/"), asked | {"batch": training["batch_size"]})
     return found
 
 
@@ -205,13 +208,20 @@ def _alike_in_size(kind: str, settings: Mapping[str, Any]) -> str:
     """What makes the files of runs of one size: a backbone's weights, an adapter's datasets."""
     if kind == "prepared":
         return work_of(kind, settings)[0]
-    return f"{kind}/{network_name(settings)}"
+    return f"{kind}/{network_of(settings)}"
 
 
 def _network(kind: str, settings: Mapping[str, Any]) -> str:
     """What makes training pixels of runs cost alike: the backbone; for AT/DT the kind with its encoder."""
-    name = str(network_name(settings))
+    name = str(network_of(settings))
     return f"{kind} {name}" if "network" in settings else name
+
+
+def network_of(settings: Mapping[str, Any]) -> str | None:
+    """What makes networks of runs alike: the name, and the width where channels are scaled (unet at width 0.125)."""
+    width = settings.get("backbone", {}).get("width", 1.0)
+    name = network_name(settings)
+    return name if name is None or width == 1.0 else f"{name} at width {width:g}"
 
 
 def network_name(settings: Mapping[str, Any]) -> str | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-from transfer_atlas.planning.estimates import NO_RECORD, network_name, pixels, plausible
+from transfer_atlas.planning.estimates import NO_RECORD, network_name, network_of, pixels, plausible
 from transfer_atlas.planning.kinds import KINDS
 from transfer_atlas.planning.run import Run
 from transfer_atlas.store.store import RUN_FILE
@@ -151,7 +151,7 @@ def _backbone(settings: Mapping[str, Any]) -> Backbone:
 def _likeness(kind: str, settings: Mapping[str, Any], on_gpu: bool) -> tuple[str, str, bool]:
     if kind == "prepared":
         return kind, str(settings["adapter"]["name"]), False
-    return kind, str(settings.get("metric") or network_name(settings)), on_gpu
+    return kind, str(settings.get("metric") or network_of(settings)), on_gpu
 
 
 def _taken(path: Path) -> Taken | None:

@@ -9,18 +9,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from typing import Any
 
 STEPS = 3
-SIDE, BATCH = 128, 2  # of the pictures; the time of a step is nearly in proportion to its pixels
+LARGEST_SIDE = 128  # of the pictures; the time of a step is nearly in proportion to its pixels
+MOST_PIXELS = (
+    2 * LARGEST_SIDE**2
+)  # of a batch; a network's own step of the optimizer is shared by as many as are there
 
 
-def probed(backbones: Mapping[str, int], seconds: float = 120.0) -> tuple[dict[str, float], str]:
-    """Seconds per training pixel of backbones, each given with the side of its crops, and the device.
+def probed(
+    backbones: Mapping[str, Mapping[str, Any]], seconds: float = 120.0
+) -> tuple[dict[str, float], str]:
+    """Seconds per training pixel of backbones, and the device.
 
+    backbones: by any name the settings of each (`backbone`), the `side` of its crops and the size of its `batch`.
     Forward, backward and one step of SGD on noise, in a process of its own; heads and reading are left out. Empty
     where a backbone cannot be had, or takes more than `seconds`.
     """
-    command = [sys.executable, "-m", "transfer_atlas.running.probe", json.dumps(dict(backbones))]
+    command = [sys.executable, "-m", "transfer_atlas.running.probe", json.dumps(backbones)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds)
         found = json.loads(done.stdout.splitlines()[-1])
@@ -30,20 +37,21 @@ def probed(backbones: Mapping[str, int], seconds: float = 120.0) -> tuple[dict[s
 
 
 def main(asked: str) -> None:
-    """Print rates and device as JSON. asked: sides of crops by backbone, as JSON."""
+    """Print rates and device as JSON. asked: what `probed` was given, as JSON."""
     import torch
 
-    from transfer_atlas.models.backbone import build_backbone
+    from transfer_atlas.models.backbone import backbone_of
     from transfer_atlas.running.provenance import surroundings
     from transfer_atlas.training.device import make_accelerator
 
     torch.set_num_threads(1)
     device, rates = make_accelerator("float32").device, {}
-    for name, side in json.loads(asked).items():
-        side = max(32, min(side, SIDE) // 32 * 32)
-        backbone = build_backbone(name, seed=0).to(device).train()
+    for name, each in json.loads(asked).items():
+        side = max(32, min(each["side"], LARGEST_SIDE) // 32 * 32)
+        batch = max(2, min(each["batch"], MOST_PIXELS // side**2))
+        backbone = backbone_of(each["backbone"], seed=0).to(device).train()
         optimizer = torch.optim.SGD(backbone.parameters(), lr=1e-6)
-        pictures = torch.rand(BATCH, 3, side, side, device=device)
+        pictures = torch.rand(batch, 3, side, side, device=device)
         took = []
         for _ in range(STEPS):
             began = time.perf_counter()
@@ -53,7 +61,7 @@ def main(asked: str) -> None:
             if device.type == "cuda":
                 torch.cuda.synchronize()
             took.append(time.perf_counter() - began)
-        rates[name] = min(took) / (BATCH * side * side)  # the first step also allocates
+        rates[name] = min(took) / (batch * side * side)  # the first step also allocates
     print(json.dumps({"rates": rates, "device": surroundings()["device"]}))
 
 

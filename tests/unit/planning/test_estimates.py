@@ -6,7 +6,8 @@ import json
 import pytest
 import study_examples as examples
 
-from transfer_atlas.planning.estimates import pixels, plan_table, regime_table
+from transfer_atlas.planning.estimates import measured, pixels, plan_table, regime_table, unmeasured_backbones
+from transfer_atlas.planning.run import Run
 from transfer_atlas.process import progress
 from transfer_atlas.process.progress import Progress
 
@@ -45,6 +46,23 @@ def test_time_is_estimated_by_the_pixels_of_finished_runs(tmp_path):
     assert lines_of(plan, tmp_path, workers=2)[4][-2:] == ["8", "min"]
     finish(transfer, tmp_path, 1.0, status="diverged")  # ended early: no measure of the others
     assert lines_of(plan, tmp_path)[3] == table[3]
+
+
+def test_networks_of_other_widths_are_not_alike(tmp_path):
+    wide = {"backbone": {"name": "unet"}, "training": {"crop": [64, 64], "steps": 10, "batch_size": 8}}
+    narrow = wide | {"backbone": {"name": "unet", "width": 0.125}}
+    plan = [
+        Run("source", name, settings, code={})
+        for name, settings in (("a", wide), ("b", narrow), ("c", narrow))
+    ]
+    finish(plan[0], tmp_path, 640.0)
+    known = measured(tmp_path)
+    assert known.guess(plan[0]) == 640.0
+    assert known.guess(plan[1]) is None and known.size(plan[1]) is None
+    (asked,) = unmeasured_backbones(known, plan).items()
+    expected = {"backbone": narrow["backbone"], "side": 64, "batch": 8}
+    assert asked == ("unet at width 0.125", expected)
+    assert measured(tmp_path, {"unet at width 0.125": 1e-4}).guess(plan[1]) == 1e-4 * 10 * 8 * 64 * 64
 
 
 def test_a_finished_plan_costs_nothing(tmp_path):
