@@ -6,12 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from analysis_examples import DATASETS, transfer_record
+from scipy.special import stdtrit
 
 from transfer_atlas.analysis.tables import effects
 from transfer_atlas.analysis.tables import transfers as tables
 from transfer_atlas.analysis.tables.chance import chance_levels
 from transfer_atlas.analysis.tables.image_bootstrap import ImageResults, image_results, image_variances
-from transfer_atlas.analysis.tables.uncertainty import decided_effect, seed_noise, told, with_intervals
+from transfer_atlas.analysis.tables.uncertainty import (
+    ELSEWHERE,
+    decided_effect,
+    one_run_p_value,
+    seed_noise,
+    told,
+    with_intervals,
+)
 from transfer_atlas.errors import ConfigurationError
 
 TARGET = "segmentation/camvid"
@@ -302,6 +310,38 @@ def test_one_seed_needs_a_large_gain():
     large = answer({"ilsvrc": [0.40], "segmentation/coco": [0.50]})
     assert (small.start_from, small.certainty) == ("ilsvrc", "one_seed")
     assert (large.start_from, large.certainty) == ("segmentation/coco", "one_seed")
+
+
+def test_the_more_sources_one_seed_is_picked_from_the_larger_its_gain_must_be():
+    """A gain of which one source could be sure is what the best of four is by chance."""
+    factor = math.exp(stdtrit(ELSEWHERE.degrees, 0.985) * math.sqrt(2 * ELSEWHERE.variance))  # p = 0.03
+    alone = {"ilsvrc": [0.40], "segmentation/coco": [0.40 * factor]}
+    among = alone | {name: [0.39] for name in ("segmentation/bdd", "segmentation/sun", "detection/bdd")}
+    assert answer(alone).start_from == "segmentation/coco"
+    row = answer(among)
+    assert (row.start_from, row.certainty) == ("ilsvrc", "one_seed")
+    assert "p = 0.12 after 4 comparisons" in row.why and "not taken" in row.why
+
+
+def test_the_p_value_of_single_runs_is_students():
+    """At the quantile of 0.975 of ln(1 + r / 100), whose variance is that of two runs, it is 0.05."""
+    sides = stdtrit(ELSEWHERE.degrees, 0.975) * math.sqrt(2 * ELSEWHERE.variance)
+    assert one_run_p_value(100 * math.expm1(sides), True) == pytest.approx(0.05)
+    assert one_run_p_value(-100 * math.expm1(-sides), False) == pytest.approx(
+        0.05
+    )  # an error that fell by as much
+    assert one_run_p_value(0.0, True) == 1.0 and one_run_p_value(100.0, False) == 0.0
+
+
+def test_equally_good_sources_of_one_seed_are_seldom_taken():
+    """Targets whose noise differs as it was measured to, three sources each and one baseline, all equally good."""
+    generator, taken = np.random.default_rng(7), 0
+    for _ in range(4000):
+        spread = math.sqrt(ELSEWHERE.variance * ELSEWHERE.degrees / generator.chisquare(ELSEWHERE.degrees))
+        baseline, *values = spread * generator.standard_normal(4)
+        gain = 100 * math.expm1(max(values) - baseline)
+        taken += gain > 2 and 3 * one_run_p_value(gain, True) < 0.05
+    assert 0.005 < taken / 4000 < 0.05
 
 
 def test_images_alone_do_not_tell_the_noise_between_runs():

@@ -12,8 +12,8 @@ from transfer_atlas.analysis.tables.uncertainty import (
     DECIMALS,
     LEVEL,
     POSITIVE,
-    VERY_POSITIVE,
     effect,
+    one_run_p_value,
     told,
 )
 from transfer_atlas.study.task import BASELINES
@@ -77,8 +77,8 @@ def start_from(ranked: pd.DataFrame) -> dict[str, Any]:
 
     ILSVRC, unless the best source's gain is above 2 % and beyond noise: its p-value, multiplied by the number of
     sources among which it was the best (Bonferroni), is below 0.05. With one run each, and nothing that tells the
-    noise between runs, a gain above 10 % has to do (beyond what other evaluation images could change, where results by
-    image are kept), and `certainty` says so.
+    noise between runs, that of other studies has to do (and the gain be beyond what other evaluation images could
+    change, where results by image are kept), and `certainty` says so.
     """
     stay = {
         "start_from": "ilsvrc",
@@ -101,12 +101,14 @@ def start_from(ranked: pd.DataFrame) -> dict[str, Any]:
     gain = round(best["gain"], DECIMALS)
     covers = "" if pd.isna(best["interval_covers"]) else best["interval_covers"]
     if "seeds" not in covers:
-        words += "; one run each, and nothing tells the noise between runs"
+        higher = pd.isna(best["higher_is_better"]) or bool(best["higher_is_better"])
+        adjusted = min(1.0, one_run_p_value(best["gain"], higher) * len(ranked))
+        words += f"; one run each: p = {adjusted:.2g} after {len(ranked)} comparisons, by the noise of other studies"
         of_images = pd.isna(best["p_value"]) or best["p_value"] * len(ranked) < 1 - LEVEL
-        if gain > VERY_POSITIVE and of_images:
-            return take | {"certainty": "one_seed", "why": f"{words}: above {VERY_POSITIVE:.0f} %, so taken"}
-        reason = f"not above {VERY_POSITIVE:.0f} %" if of_images else "other images could turn it"
-        return stay | {"certainty": "one_seed", "why": f"{words}: {reason}, so not taken"}
+        if gain > POSITIVE and adjusted < 1 - LEVEL and of_images:
+            return take | {"certainty": "one_seed", "why": words}
+        reason = "" if of_images else "; other images could turn it"
+        return stay | {"certainty": "one_seed", "why": f"{words}{reason}: not taken"}
     adjusted = min(1.0, best["p_value"] * len(ranked))
     words += f"; p = {adjusted:.2g} after {len(ranked)} comparisons"
     if gain > POSITIVE and adjusted < 1 - LEVEL:

@@ -77,8 +77,8 @@ BEST_SOURCES = Table(
             "text",
             "",
             "`decided`; `undecided`: the best source may be better, but not beyond noise; `one_seed`: noise "
-            "is not known "
-            "and only a gain above 10 % was taken; `baseline_at_chance`; `no_source`: none has a gain",
+            "between runs is not known, and that of other studies was taken for it; `baseline_at_chance`; "
+            "`no_source`: none has a gain",
         ),
         Column("why", "text", "", "The reason in words"),
         Column(
