@@ -15,7 +15,7 @@ from transfer_atlas.datasets.prepared import (
     DepthDescription,
     SegmentationDescription,
 )
-from transfer_atlas.datasets.reading import PreparedDataset, Sample
+from transfer_atlas.datasets.reading import PreparedDataset, Sample, Stored
 from transfer_atlas.errors import DatasetError
 
 
@@ -80,6 +80,23 @@ class View:
         """Samples as `PreparedDataset.read` has them, seen so."""
         return [self._seen(sample) for sample in self.dataset.read(split, indices, task_type)]
 
+    def stored(self, split: str, indices: Sequence[int], task_type: str) -> list[Stored]:
+        """Images as `PreparedDataset.stored` has them, seen so when they are decoded."""
+        return [self._stored(image) for image in self.dataset.stored(split, indices, task_type)]
+
+    def _stored(self, image: Stored) -> Stored:
+        rows, columns = self._kept(image.outline.height, image.outline.width)
+        outline = replace(image.outline, height=rows.stop - rows.start, width=columns.stop - columns.start)
+        return Stored(outline, lambda: self._seen(image.decode()))
+
+    def _kept(self, height: int, width: int) -> tuple[slice, slice]:
+        """The rows and columns of an image that are seen."""
+        rows, columns = (
+            slice((side - min(side, wanted)) // 2, (side - min(side, wanted)) // 2 + min(side, wanted))
+            for side, wanted in zip((height, width), self.centre_crop or (height, width), strict=True)
+        )
+        return rows, columns
+
     def _seen(self, sample: Sample) -> Sample:
         changed: dict[str, Tensor] = {}
         if sample.mask is not None:
@@ -90,10 +107,7 @@ class View:
         seen = replace(sample, **changed)
         if self.centre_crop is None:
             return seen
-        rows, columns = (
-            slice((side - min(side, wanted)) // 2, (side - min(side, wanted)) // 2 + min(side, wanted))
-            for side, wanted in zip(sample.image.shape[1:], self.centre_crop, strict=True)
-        )
+        rows, columns = self._kept(*sample.image.shape[1:])
         return replace(
             seen,
             image=seen.image[:, rows, columns],
